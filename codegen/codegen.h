@@ -1,0 +1,23 @@
+/* codegen: a scheduled Module -> files.  Prints decisions and makes none: the same Module gives the same bytes, whether it comes from the
+ * passes or from its .sir text with the weights file beside it.
+ *
+ *   emit.c       the writer, and the doors through which text from a model reaches C, make, JSON, HTML and file names
+ *   weights.c    NAME.weights: header, table of sections, tiles, tables
+ *   c.c          NAME.c, NAME_ISA.c: schedule and stages
+ *   project.c    everything else in the folder: runtime, Makefile, CMakeLists.txt, manifest.json, NAME.sir
+ *   report.c     report.html
+ *   kernels.h    the kernel library as the kernel reader saw it                                                                 */
+#ifndef SN_CODEGEN_H
+#define SN_CODEGEN_H
+
+#include "compiler/compiler.h"
+
+/* Writes the whole folder into `dir` (which exists). */
+bool codegen_folder(const Module *m, const Env *env, const char *dir, Diag *d);
+
+/* Sources of the runtime and targets that sinter carries inside (generated: codegen/tools/embed.c). */
+typedef struct { const char *path; const char *text; size_t n; } Embedded;
+extern const Embedded embedded_files[];                      /* ended by path NULL; path as in the tree: "runtime/core/threads.c" */
+const Embedded *embedded_find(const char *path);
+
+#endif

@@ -1,0 +1,93 @@
+/* The compiler: Model -> Module -> passes -> folder.
+ *
+ *   target.c      what is known of a chip (targets/NAME.yaml, embedded; or a file; or this machine: native)
+ *   options.c     the options of a build as one table: command line, sinter.yaml and --help read the same rows
+ *   arch/         Model -> Module, one file per family            (arch.h)
+ *   passes/       Module -> Module, one file per pass             (passes.h)
+ *   pipeline.c    the whole way from a path to a folder
+ *   cost.c        turns work into time, in integers
+ *   cmd_*.c       the commands; cmd.h is their table              (cmd.h)                                                     */
+#ifndef SN_COMPILER_H
+#define SN_COMPILER_H
+
+#include "compiler/import/model.h"
+#include "ir/ir.h"
+
+/* ---- target.c ------------------------------------------------------------------------------------------------------ */
+
+/* A chip, as its YAML file describes it.  In the arena of the compilation; read-only once loaded. */
+typedef struct {
+    const char *name;           /* "x86_64-v4" */
+    const char *help;           /* one line */
+    const char *family;         /* "x86_64", "aarch64", "riscv64", "portable": one program runs on one family */
+    const char *const *isa;     /* kernel sets in order of preference, NULL-terminated; the last is "portable" */
+    const char *const *features;/* what the CPU must have, as the run-time check names them, NULL-terminated */
+    const char *cc;             /* the compiler, e.g. "cc", "aarch64-linux-gnu-gcc" */
+    const char *cflags;         /* flags of the ISA files only, e.g. "-march=x86-64-v4 -mavx512vnni" */
+    const char *run;            /* a program that runs its binaries here ("qemu-aarch64 -cpu max -L ..."), "": directly */
+    int n_threads;              /* default for -j; 0: as many as the machine has cores at run time */
+    int64_t l1d_bytes, l2_bytes, llc_bytes;
+    int64_t dram_mb_s, llc_mb_s;/* read bandwidth of all cores, MB/s; 0: unknown */
+    int64_t mac8_per_ns;        /* 8-bit multiply-adds per ns and core, times 100; 0: unknown */
+    const char *tested;         /* "run here", "run under QEMU", "linked only", "untested on hardware" */
+    bool portable_only;         /* no ISA kernels: isa is just "portable" */
+} Target;
+
+/* NULL after a report (an unknown name is answered with the nearest known one). */
+const Target *target_load(FileSet *fs, Arena *a, Diag *d, const char *name_or_file);
+/* The set "a,b,c": all of one family.  Returns the number, 0 after a report. */
+int target_load_set(FileSet *fs, Arena *a, Diag *d, const char *names, const Target **out, int cap);
+const char *const *target_names(Arena *a);                   /* of the embedded ones, sorted, NULL-terminated */
+
+/* ---- options ------------------------------------------------------------------------------------------------------- */
+
+typedef enum { ACT_f32, ACT_q8 } Act;
+typedef struct {
+    const char *model;          /* path */
+    const char *target;         /* "native", "x86_64-v3,x86_64-v4", "FILE.yaml" */
+    const char *out;            /* folder; NULL: ./STEM */
+    const char *name;           /* C identifier; NULL: from out */
+    Act act_decode, act_prefill;
+    const Format *kv;           /* f16 or f32 */
+    int64_t ctx;                /* 0: the model's own */
+    bool link_weights;
+    const char *emit;           /* "c" or "ir" */
+    const char *depfile;        /* -MD: NULL none */
+    const char *print_after;    /* pass name, "all", NULL */
+    const char *fuse;           /* NULL: default; "none": every op its own stage */
+    bool dry_run;
+    uint64_t max_ram, max_flash;/* 0: no budget */
+} BuildOptions;
+BuildOptions build_options_default(void);
+
+/* What passes may see: read-only. */
+typedef struct {
+    const Target *const *target; int n_target;
+    const BuildOptions *opt;
+    Arena *scratch;
+    FileSet *fs;
+} Env;
+
+/* ---- arch/ --------------------------------------------------------------------------------------------------------- */
+
+typedef struct { const char *name; const char *help; bool (*build)(Module *m, const Model *model, const BuildOptions *o, Diag *d); } Arch;
+extern const Arch arch_table[];                              /* ended by name NULL; name is general.architecture */
+/* Makes the Module of a model: weights as views, state, one function `main`, entries decode (T=1) and prefill; meta; for a model without
+ * tensors a Module with meta and tokenizer only.  NULL after reports. */
+Module *arch_module(Arena *a, const Model *model, const BuildOptions *o, Diag *d);
+
+/* ---- passes/ ------------------------------------------------------------------------------------------------------- */
+
+typedef struct { const char *name; const char *help; bool (*run)(Module *m, const Env *env, Diag *d); } Pass;
+extern const Pass pass_table[];                              /* in the order they run, ended by name NULL */
+/* Runs the table (or only pass `only`), verifying after each; prints to stderr what --print-after asks for. */
+bool passes_run(Module *m, const Env *env, Diag *d, const char *only);
+
+/* ---- pipeline.c ---------------------------------------------------------------------------------------------------- */
+
+/* From a model file or a .sir to a folder (or text for --emit ir).  Prints one line per step to stderr when it is a terminal or `verbose`. */
+bool pipeline_build(FileSet *fs, Arena *a, Diag *d, const BuildOptions *o);
+/* The Module of a file before any target's choices: importer and arch for a model, parser for a .sir. */
+Module *pipeline_module(FileSet *fs, Arena *a, Diag *d, const BuildOptions *o, const char *path);
+
+#endif
