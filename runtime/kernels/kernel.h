@@ -1,0 +1,91 @@
+/* What every kernel file may use: fixed-width types, the annotation, the activation block, loads from packed bytes.
+ *
+ * Kernels are `static inline`, include this header and their ISA's intrinsics and nothing else, use no function-like macro
+ * but SN_KERNEL, no #if inside a function and one declarator per declaration at file scope.  They are compiled with -O3,
+ * -ffp-contract=off (a fused multiply-add is written where one is meant) and never with -ffast-math.
+ * Packed weights and every integer in them are little-endian, and so are all machines that kernels exist for. */
+#ifndef SN_KERNEL_H
+#define SN_KERNEL_H
+
+#include <stdint.h>
+
+/* The contract of a kernel, `key=value` pairs:
+ *
+ *   op        dot row rmsnorm quant score mix max exp_sum store_f16
+ *   layout    of the packed weights (ir/layouts.def); dot and row only
+ *   x, kv     format of the activations, or of the cache's entries
+ *   tile      rows x tokens of results
+ *   isa       portable avx2 avx512vnni neon dotprod
+ *   features  what a CPU must have, joined by +; none for its baseline
+ *   order     the order of sums: kernels of one order give the same bits for the same output, whatever their tile
+ *
+ * Only the kernel reader sees it as an attribute (gcc does not know `annotate`). */
+#ifdef SN_READER
+#define SN_KERNEL(...) __attribute__((annotate("sn_kernel:" #__VA_ARGS__)))
+#else
+#define SN_KERNEL(...)
+#endif
+
+enum {
+    SN_ROWS = 32,               /* rows of a tile of packed weights */
+    SN_GROUP = 32,              /* columns that share a scale, in weights and in activations */
+    SN_I8_BLOCK = 1088,         /* bytes of 32 x 32 weights: i8g32_r32k4 */
+    SN_I4_BLOCK = 576,          /* i4g32_r32k4 */
+    SN_I4M_BLOCK = 640          /* i4g32m_r32k4 */
+};
+
+/* 32 activations in 8 bits (format q8):  x[i] = d * q[i], -127 <= q[i] <= 127.
+ *
+ *     byte  0   4    8     12                          44
+ *           | d | ds | sum | q[0]  q[1]  ...    q[31]  |        ds = d * sum(q), sum = sum(q): what minima and zero
+ *                                                               points are multiplied with                           */
+typedef struct {
+    float d;
+    float ds;
+    int32_t sum;
+    int8_t q[SN_GROUP];
+} SnQ8;
+_Static_assert(sizeof(SnQ8) == 44, "SnQ8 has no padding");
+
+/* Numbers that lie anywhere in packed bytes. */
+static inline uint16_t sn_load_u16(const uint8_t *p)
+{
+    uint16_t v;
+
+    __builtin_memcpy(&v, p, sizeof v);
+    return v;
+}
+
+static inline uint32_t sn_load_u32(const uint8_t *p)
+{
+    uint32_t v;
+
+    __builtin_memcpy(&v, p, sizeof v);
+    return v;
+}
+
+/* A float's bits, and the float that has them. */
+static inline uint32_t sn_bits(float f)
+{
+    uint32_t v;
+
+    __builtin_memcpy(&v, &f, sizeof v);
+    return v;
+}
+
+static inline float sn_float(uint32_t bits)
+{
+    float f;
+
+    __builtin_memcpy(&f, &bits, sizeof f);
+    return f;
+}
+
+/* Asks for n bytes at p, 64 at a time, into the second-level cache. */
+static inline void sn_prefetch(const uint8_t *p, int n)
+{
+    for (int i = 0; i < n; i += 64)
+        __builtin_prefetch(p + i, 0, 2);
+}
+
+#endif

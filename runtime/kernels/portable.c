@@ -1,0 +1,5 @@
+/* The portable unit: plain C for any machine.  Every other unit begins with it. */
+#include "portable/scalar.c"
+#include "portable/row.c"
+#include "portable/dot.c"
+#include "portable/attention.c"

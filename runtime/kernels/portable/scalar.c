@@ -1,0 +1,151 @@
+/* Scalar mathematics without libm: the same bits on every machine and with every compiler (no contraction, no tables).
+ *
+ * Everything here is straight-line code with selects instead of branches, so that compilers turn loops over it into vector
+ * code.  Adding and subtracting a large constant rounds to an integer (half to even) and leaves it in the low mantissa
+ * bits; -ffast-math would undo it.  Polynomials: fitted for this file, least maximum relative error (Lawson's weights on
+ * Chebyshev points), then rounded. */
+#include "../kernel.h"
+
+/* IEEE half to float: exact for every value; the payload of a NaN is kept. */
+static inline float sn_f16_to_f32(uint16_t h)
+{
+    uint32_t rest = h & 0x7fffu;
+    uint32_t sign = (uint32_t)(h & 0x8000u) << 16;
+    uint32_t bits = (rest << 13) + (112u << 23);                /* 112 = 127 - 15, the difference of the biases */
+    uint32_t tiny = sn_bits((float)(int32_t)rest * 0x1p-24f);   /* exponent 0: a multiple of 2^-24 */
+
+    bits = rest >= 0x7c00u ? bits + (112u << 23) : bits;        /* infinity and NaN have exponent 255 */
+    bits = rest < 0x400u ? tiny : bits;
+    return sn_float(sign | bits);
+}
+
+/* Float to IEEE half, to nearest even; too large gives infinity, a NaN stays a (quiet) NaN. */
+static inline uint16_t sn_f32_to_f16(float x)
+{
+    uint32_t bits = sn_bits(x);
+    uint32_t rest = bits & 0x7fffffffu;
+    uint32_t tiny = sn_bits(sn_float(rest) + 0.5f) - 0x3f000000u;               /* 0.5 has steps of 2^-24 */
+    uint32_t normal = (rest + 0xfffu + (rest >> 13 & 1u) - (112u << 23)) >> 13; /* a carry may reach the exponent */
+    uint32_t half;
+
+    half = rest < 0x38800000u ? tiny : normal;                                  /* 2^-14 */
+    half = rest >= 0x47800000u ? 0x7c00u : half;                                /* 2^16 */
+    half = rest > 0x7f800000u ? 0x7e00u | rest >> 13 : half;
+    return (uint16_t)((bits >> 16 & 0x8000u) | (half & 0x7fffu));
+}
+
+/* The upper half of a float, as a float. */
+static inline float sn_bf16_to_f32(uint16_t h)
+{
+    return sn_float((uint32_t)h << 16);
+}
+
+/* e^x over the whole range, relative error below 2e-7; 0 below -104, infinity above 88.8, NaN for NaN.
+ *
+ * x = n ln 2 + r with |r| <= ln 2 / 2, n ln 2 subtracted in two pieces; e^r = 1 + r + r^2 P(r); then times 2^(n/2) twice,
+ * so that subnormal results and those above 2^127 need no case of their own. */
+static inline float sn_exp(float x)
+{
+    float t, n, r, p;
+    int32_t k, half;
+
+    x = x < -104.0f ? -104.0f : x;
+    x = x > 89.0f ? 89.0f : x;
+    t = x * 1.44269504f + 12582912.0f;                          /* 1.5 * 2^23 */
+    n = t - 12582912.0f;
+    k = (int32_t)(sn_bits(t) - 0x4b400000u);
+    r = x - n * 0.693145752f;                                   /* 15 bits: n times it is exact */
+    r = r - n * 1.42860677e-6f;
+    p = 0.00138145965f;
+    p = p * r + 0.00836871751f;
+    p = p * r + 0.041668389f;
+    p = p * r + 0.166665211f;
+    p = p * r + 0.49999994f;
+    p = p * (r * r) + r + 1.0f;
+    half = k >> 1;
+    return p * sn_float((uint32_t)(half + 127) << 23) * sn_float((uint32_t)(k - half + 127) << 23);
+}
+
+/* 1 / (1 + e^-x) */
+static inline float sn_sigmoid(float x)
+{
+    return 1.0f / (1.0f + sn_exp(-x));
+}
+
+/* x * sigmoid(x)                                                                                       [1702.03118] */
+static inline float sn_silu(float x)
+{
+    return x / (1.0f + sn_exp(-x));
+}
+
+/* tanh, relative error below 4e-7: an odd polynomial up to 0.625, 1 - 2 / (e^2x + 1) beyond. */
+static inline float sn_tanh(float x)
+{
+    float a = sn_float(sn_bits(x) & 0x7fffffffu);
+    float u = x * x;
+    float far = 1.0f - 2.0f / (sn_exp(2.0f * a) + 1.0f);
+    float p;
+
+    p = -0.00570497848f;
+    p = p * u + 0.0206390787f;
+    p = p * u + -0.0537397116f;
+    p = p * u + 0.133314416f;
+    p = p * u + -0.333332807f;
+    p = p * u * x + x;
+    far = sn_float(sn_bits(far) | (sn_bits(x) & 0x80000000u));
+    return a < 0.625f ? p : far;
+}
+
+/* x/2 (1 + tanh(sqrt(2/pi) (x + 0.044715 x^3)))  =  x sigmoid(2 sqrt(2/pi) (x + 0.044715 x^3))         [1606.08415] */
+static inline float sn_gelu_tanh(float x)
+{
+    return x / (1.0f + sn_exp(-1.59576912f * (x + 0.044715f * x * x * x)));
+}
+
+/* 1 / sqrt(x) for a normal positive x, to about one unit of double: a first guess from the exponent, then Newton's steps,
+ * each of which doubles the number of right digits (1, 3, 6, 12, 24 of them).  Infinity gives 0, NaN stays. */
+static inline double sn_rsqrt(double x)
+{
+    double y, half = 0.5 * x;
+    uint64_t bits;
+
+    __builtin_memcpy(&bits, &x, sizeof bits);
+    bits = 0x5fe6eb50c7b537a9u - (bits >> 1);                   /* guess within 3.5 % [Lomont 2003; Robertson 2012] */
+    __builtin_memcpy(&y, &bits, sizeof y);
+    for (int i = 0; i < 5; i++)
+        y = y * (1.5 - half * y * y);
+    return x > 0x1.fffffffffffffp+1023 ? 0.0 : y;
+}
+
+/* sin x and cos x, correctly rounded to float but for rare ties, |x| <= 1e7.
+ *
+ * x = n pi/2 + r: pi/2 in pieces of 30, 30 and 53 bits, so that n (24 bits) times the first two is exact. */
+static inline void sn_sincos(double x, float *s, float *c)
+{
+    double t = x * 0.63661977236758134 + 6755399441055744.0;    /* 1.5 * 2^52 */
+    double n = t - 6755399441055744.0;
+    double r = x - n * 0x1.921fb54p+0;
+    double u, p, q, sine, cosine;
+    uint64_t k;
+
+    __builtin_memcpy(&k, &t, sizeof k);
+    r = r - n * 0x1.10b46118p-30;
+    r = r - n * 0x1.313198a2e037p-61;
+    u = r * r;
+    p = -2.4761646648906177e-08;
+    p = p * u + 2.755535769322255e-06;
+    p = p * u + -0.00019841263822767494;
+    p = p * u + 0.008333333325271704;
+    p = p * u + -0.166666666666316;
+    sine = r + r * u * p;
+    q = 2.064749201664438e-09;
+    q = q * u + -2.7555563330303266e-07;
+    q = q * u + 2.4801580950871037e-05;
+    q = q * u + -0.0013888888878227333;
+    q = q * u + 0.04166666666660187;
+    cosine = 1.0 - 0.5 * u + u * u * q;
+    p = k & 1u ? cosine : sine;
+    q = k & 1u ? sine : cosine;
+    *s = (float)(k & 2u ? -p : p);
+    *c = (float)((k + 1u) & 2u ? -q : q);
+}
