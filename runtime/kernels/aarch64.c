@@ -1,0 +1,3 @@
+/* The unit of 64-bit ARM, any CPU. */
+#include "portable.c"
+#include "aarch64/neon.c"

@@ -1,0 +1,4 @@
+/* The unit of 64-bit ARM with the dot product instructions. */
+#include "portable.c"
+#include "aarch64/neon.c"
+#include "aarch64/dotprod.c"

@@ -1,0 +1,3 @@
+/* The unit of x86-64 with AVX2, FMA and F16C. */
+#include "portable.c"
+#include "x86_64/avx2.c"
