@@ -1,0 +1,338 @@
+"""Train the sample model from nothing and write it as GGUF:   python train.py [--out DIR] [--steps N]
+
+    world.documents ──> byte-level BPE ──> rows of tokens ──> Llama, AdamW ──> master.safetensors (f32)
+                                              └──> interpolated bigram          └──> story.gguf (q8_0)
+
+The whole run is a function of the seeds below and of the arithmetic of the machine: one thread, f32,
+no randomness but two seeded generators. README.md records versions, losses and digests of the run
+whose story.gguf is committed here.
+
+The network is Llama (RMSNorm, RoPE, grouped-query attention, SwiGLU, tied head). RoPE turns the pairs
+(0,1) (2,3) ... of a head, as GGUF's llama stores them, so the GGUF takes the trained rows as they are;
+the master follows Hugging Face, which pairs i with i + head_dim/2, and gets its rows reordered.
+"""
+
+import argparse
+import hashlib
+import itertools
+import math
+import os
+import time
+
+os.environ["TOKENIZERS_PARALLELISM"] = "false"
+
+import gguf
+import numpy as np
+import torch
+import torch.nn.functional as F
+from safetensors.numpy import save_file
+from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
+
+import world
+
+N_VOCAB, N_CTX, N_EMBD, N_LAYER, N_HEAD, N_HEAD_KV, HEAD_DIM, N_FF = 1024, 512, 128, 4, 4, 2, 32, 384
+ROPE_BASE, NORM_EPS = 10000.0, 1e-5
+SEED_TRAIN, SEED_HELD, SEED_WEIGHTS = 1, 2, 3
+END, IM_START, IM_END = "<|endoftext|>", "<|im_start|>", "<|im_end|>"
+CHAT_TEMPLATE = ("{% for message in messages %}{{'<|im_start|>' + message['role'] + '\\n' + message['content']"
+                 " + '<|im_end|>' + '\\n'}}{% endfor %}"
+                 "{% if add_generation_prompt %}{{ '<|im_start|>assistant\\n' }}{% endif %}")
+HELD_ROWS = 200                    # rows of 512 tokens: half tunes the bigram's weights, half is scored
+
+
+# ---- text to rows of tokens -----------------------------------------------------------------------
+
+def as_text(doc):
+    """A document with its control tokens; every document ends with <|endoftext|>."""
+    if isinstance(doc, str):
+        return doc + END
+    return "".join(IM_START + role + "\n" + text + IM_END + "\n" for role, text in doc) + END
+
+
+def train_tokenizer(n_docs=6000):
+    tok = Tokenizer(models.BPE())
+    tok.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=True)
+    tok.decoder = decoders.ByteLevel()
+    texts = []
+    for doc in itertools.islice(world.documents(SEED_TRAIN), n_docs):
+        texts += [doc] if isinstance(doc, str) else [part for turn in doc for part in turn]
+    tok.train_from_iterator(texts, trainers.BpeTrainer(
+        vocab_size=N_VOCAB, special_tokens=[END, IM_START, IM_END], show_progress=False,
+        initial_alphabet=sorted(pre_tokenizers.ByteLevel.alphabet())))
+    assert tok.get_vocab_size() == N_VOCAB
+    return tok
+
+
+class Rows:
+    """Endless rows of tokens. A row begins where a document begins and is cut at the wanted length."""
+
+    def __init__(self, tok, seed, skip=frozenset()):
+        self.tok, self.docs, self.skip, self.seen = tok, world.documents(seed), skip, set()
+
+    def row(self, n):
+        ids = []
+        while len(ids) < n:
+            text = as_text(next(self.docs))
+            if text not in self.skip:
+                self.seen.add(text)
+                ids += self.tok.encode(text).ids
+        return ids[:n]
+
+    def batch(self, n_rows, n):
+        return np.array([self.row(n) for _ in range(n_rows)], dtype=np.int64)
+
+
+# ---- the baseline ---------------------------------------------------------------------------------
+
+def bigram_loss(train_rows, tune, score):
+    """Mean negative log-likelihood, in nats per token, of
+         p(b | a) = w2 count(a,b)/count(a) + w1 count(b)/n + w0/n_vocab
+    with one triple of weights for each magnitude of count(a), fitted on `tune` by expectation maximization."""
+    pair = np.zeros((N_VOCAB, N_VOCAB))
+    for rows in train_rows:
+        np.add.at(pair, (rows[:, :-1].ravel(), rows[:, 1:].ravel()), 1)
+    left, uni = pair.sum(1), pair.sum(0) / pair.sum()
+    bucket = np.minimum(np.log2(left + 1).astype(int), 20)
+
+    def terms(rows):
+        a, b = rows[:, :-1].ravel(), rows[:, 1:].ravel()
+        return bucket[a], np.stack([np.full(a.shape, 1 / N_VOCAB), uni[b], pair[a, b] / np.maximum(left[a], 1)])
+
+    k, t = terms(tune)
+    w = np.full((21, 3), 1 / 3)
+    for _ in range(50):
+        share = w[k].T * t
+        share /= share.sum(0)
+        for i in range(21):
+            if (k == i).any():
+                w[i] = share[:, k == i].mean(1)
+    k, t = terms(score)
+    return -np.log((w[k].T * t).sum(0)).mean()
+
+
+# ---- the network ----------------------------------------------------------------------------------
+
+def init_weights():
+    """Tensors by their GGUF names."""
+    g = torch.Generator().manual_seed(SEED_WEIGHTS)
+    small = 0.02 / math.sqrt(2 * N_LAYER)
+    w = {}
+
+    def matrix(name, n_out, n_in, std=0.02):
+        w[name + ".weight"] = (torch.randn(n_out, n_in, generator=g) * std).requires_grad_()
+
+    def norm(name):
+        w[name + ".weight"] = torch.ones(N_EMBD).requires_grad_()
+
+    matrix("token_embd", N_VOCAB, N_EMBD)
+    for i in range(N_LAYER):
+        b = "blk.%d." % i
+        norm(b + "attn_norm")
+        matrix(b + "attn_q", N_HEAD * HEAD_DIM, N_EMBD)
+        matrix(b + "attn_k", N_HEAD_KV * HEAD_DIM, N_EMBD)
+        matrix(b + "attn_v", N_HEAD_KV * HEAD_DIM, N_EMBD)
+        matrix(b + "attn_output", N_EMBD, N_HEAD * HEAD_DIM, small)
+        norm(b + "ffn_norm")
+        matrix(b + "ffn_gate", N_FF, N_EMBD)
+        matrix(b + "ffn_up", N_FF, N_EMBD)
+        matrix(b + "ffn_down", N_EMBD, N_FF, small)
+    norm("output_norm")
+    return w
+
+
+def rope_table(n):
+    angle = torch.arange(n)[:, None] * ROPE_BASE ** (-torch.arange(0, HEAD_DIM, 2) / HEAD_DIM)
+    return angle.cos(), angle.sin()
+
+
+def rope(x, cos, sin):
+    """x[..., t, 2i] and x[..., t, 2i+1] are turned by t * base^(-2i/head_dim)."""
+    a, b = x[..., 0::2], x[..., 1::2]
+    return torch.stack([a * cos - b * sin, a * sin + b * cos], -1).flatten(-2)
+
+
+def logits_of(w, ids, cos, sin):
+    n, t = ids.shape
+    x = F.embedding(ids, w["token_embd.weight"])
+
+    def norm(x, name):
+        return F.rms_norm(x, (N_EMBD,), w[name + ".weight"], NORM_EPS)
+
+    def heads(x, name, n_head):
+        return F.linear(x, w[name + ".weight"]).view(n, t, n_head, HEAD_DIM).transpose(1, 2)
+
+    for i in range(N_LAYER):
+        b = "blk.%d." % i
+        h = norm(x, b + "attn_norm")
+        q = rope(heads(h, b + "attn_q", N_HEAD), cos[:t], sin[:t])
+        k = rope(heads(h, b + "attn_k", N_HEAD_KV), cos[:t], sin[:t])
+        v = heads(h, b + "attn_v", N_HEAD_KV)
+        k, v = (z.repeat_interleave(N_HEAD // N_HEAD_KV, 1) for z in (k, v))
+        y = F.scaled_dot_product_attention(q, k, v, is_causal=True)
+        x = x + F.linear(y.transpose(1, 2).reshape(n, t, -1), w[b + "attn_output.weight"])
+        h = norm(x, b + "ffn_norm")
+        h = F.silu(F.linear(h, w[b + "ffn_gate.weight"])) * F.linear(h, w[b + "ffn_up.weight"])
+        x = x + F.linear(h, w[b + "ffn_down.weight"])
+    return F.linear(norm(x, "output_norm"), w["token_embd.weight"])
+
+
+def loss_of(w, rows, table):
+    ids = torch.from_numpy(rows)
+    logits = logits_of(w, ids[:, :-1], *table)
+    return F.cross_entropy(logits.reshape(-1, N_VOCAB), ids[:, 1:].reshape(-1))
+
+
+@torch.no_grad()
+def held_out_loss(w, rows, table):
+    return sum(loss_of(w, rows[i:i + 10], table).item() for i in range(0, len(rows), 10)) / (len(rows) // 10)
+
+
+# ---- training -------------------------------------------------------------------------------------
+
+def schedule(step, steps, peak, warmup=80):
+    if step < warmup:
+        return peak * (step + 1) / warmup
+    return peak * (0.01 + 0.99 * 0.5 * (1 + math.cos(math.pi * (step - warmup) / (steps - warmup))))
+
+
+def train(w, rows, steps, peak, table, report):
+    """Four fifths of the steps on rows of 256 tokens, the rest on rows of 512, 4096 tokens a step.
+    Returns the rows that were used."""
+    opt = torch.optim.AdamW([{"params": [p for k, p in w.items() if p.dim() == 2], "weight_decay": 0.1},
+                             {"params": [p for k, p in w.items() if p.dim() == 1], "weight_decay": 0.0}],
+                            lr=peak, betas=(0.9, 0.98), eps=1e-9)
+    used, mean, start = [], None, time.process_time()
+    for step in range(steps):
+        n = 256 if step < steps * 4 // 5 else N_CTX
+        batch = rows.batch(4096 // n, n + 1)
+        used.append(batch)
+        for group in opt.param_groups:
+            group["lr"] = schedule(step, steps, peak)
+        loss = loss_of(w, batch, table)
+        opt.zero_grad()
+        loss.backward()
+        torch.nn.utils.clip_grad_norm_(w.values(), 1.0)
+        opt.step()
+        mean = loss.item() if mean is None else 0.95 * mean + 0.05 * loss.item()
+        if step % 50 == 49 or step == steps - 1:
+            report("step %5d  loss %.4f  %.0f s of CPU" % (step + 1, mean, time.process_time() - start))
+    return used
+
+
+# ---- writing --------------------------------------------------------------------------------------
+
+def half_split(rows):
+    """Rows of q or k from pairs (2i, 2i+1) to pairs (i, i + head_dim/2), head by head."""
+    n = rows.shape[0] // HEAD_DIM
+    return np.ascontiguousarray(rows.reshape(n, HEAD_DIM // 2, 2, -1).transpose(0, 2, 1, 3).reshape(rows.shape))
+
+
+HF_NAMES = {"attn_norm": "input_layernorm", "attn_q": "self_attn.q_proj", "attn_k": "self_attn.k_proj",
+            "attn_v": "self_attn.v_proj", "attn_output": "self_attn.o_proj", "ffn_norm": "post_attention_layernorm",
+            "ffn_gate": "mlp.gate_proj", "ffn_up": "mlp.up_proj", "ffn_down": "mlp.down_proj"}
+
+
+def hf_tensors(w):
+    """The tensors under Hugging Face's names, q and k in its order."""
+    out = {}
+    for name, x in w.items():
+        part = name.split(".")
+        if part[0] == "blk":
+            x = half_split(x) if part[2] in ("attn_q", "attn_k") else x
+            out["model.layers.%s.%s.weight" % (part[1], HF_NAMES[part[2]])] = x
+        else:
+            out[{"token_embd": "model.embed_tokens.weight", "output_norm": "model.norm.weight"}[part[0]]] = x
+    return out
+
+
+def write_gguf(path, w, tok, quantize=True):
+    q8, f32 = gguf.GGMLQuantizationType.Q8_0, gguf.GGMLQuantizationType.F32
+    g = gguf.GGUFWriter(path, "llama")
+    g.add_name("Story")
+    g.add_author("the sinter authors")
+    g.add_license("MIT")
+    g.add_description("A very small model that tells stories about a little valley and answers simple questions.")
+    g.add_languages(["en"])
+    g.add_context_length(N_CTX)
+    g.add_embedding_length(N_EMBD)
+    g.add_block_count(N_LAYER)
+    g.add_feed_forward_length(N_FF)
+    g.add_head_count(N_HEAD)
+    g.add_head_count_kv(N_HEAD_KV)
+    g.add_key_length(HEAD_DIM)
+    g.add_value_length(HEAD_DIM)
+    g.add_layer_norm_rms_eps(NORM_EPS)
+    g.add_rope_dimension_count(HEAD_DIM)
+    g.add_rope_freq_base(ROPE_BASE)
+    g.add_vocab_size(N_VOCAB)
+    g.add_file_type(gguf.LlamaFileType.MOSTLY_Q8_0 if quantize else gguf.LlamaFileType.ALL_F32)
+    g.add_quantization_version(2)
+
+    import json
+    model = json.loads(tok.to_str())["model"]
+    tokens = [t for t, _ in sorted(model["vocab"].items(), key=lambda kv: kv[1])]
+    assert tokens[:3] == [END, IM_START, IM_END]
+    g.add_tokenizer_model("gpt2")
+    g.add_tokenizer_pre("gpt-2")
+    g.add_token_list(tokens)
+    g.add_token_types([gguf.TokenType.CONTROL] * 3 + [gguf.TokenType.NORMAL] * (N_VOCAB - 3))
+    g.add_token_merges([m if isinstance(m, str) else " ".join(m) for m in model["merges"]])
+    g.add_bos_token_id(0)
+    g.add_eos_token_id(2)
+    g.add_add_bos_token(False)
+    g.add_chat_template(CHAT_TEMPLATE)
+    for name, x in w.items():
+        if quantize and x.ndim == 2:
+            g.add_tensor(name, gguf.quants.quantize(x, q8), raw_dtype=q8)
+        else:
+            g.add_tensor(name, x, raw_dtype=f32)
+    g.write_header_to_file()
+    g.write_kv_data_to_file()
+    g.write_tensors_to_file()
+    g.close()
+
+
+def sha256(path):
+    return hashlib.sha256(open(path, "rb").read()).hexdigest()
+
+
+def main():
+    a = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    a.add_argument("--out", default="out", help="folder for story.gguf, story-f32.gguf, master.safetensors, "
+                   "tokenizer.json (default out)")
+    a.add_argument("--steps", type=int, default=1000, help="default 1000")
+    a.add_argument("--lr", type=float, default=4e-3, help="peak learning rate (default 4e-3)")
+    a = a.parse_args()
+    os.makedirs(a.out, exist_ok=True)
+    torch.set_num_threads(1)
+    torch.use_deterministic_algorithms(True)
+
+    def report(line):
+        print(line, flush=True)
+
+    tok = train_tokenizer()
+    tok.save(os.path.join(a.out, "tokenizer.json"))
+    table = rope_table(N_CTX)
+    w = init_weights()
+    rows = Rows(tok, SEED_TRAIN)
+    report("torch %s, %d parameters, %d steps" % (torch.__version__, sum(p.numel() for p in w.values()), a.steps))
+    used = train(w, rows, a.steps, a.lr, table, report)
+    held = Rows(tok, SEED_HELD, skip=rows.seen).batch(HELD_ROWS, N_CTX + 1)
+    tune, score = held[:HELD_ROWS // 2], held[HELD_ROWS // 2:]
+    report("trained on %d tokens, %d documents" % (sum(r.size for r in used), len(rows.seen)))
+    report("held out: %d tokens of documents that are not in the training text, nats per token" % (score[:, 1:].size))
+    report("  interpolated bigram  %.4f" % bigram_loss(used, tune, score))
+    report("  model, f32           %.4f" % held_out_loss(w, score, table))
+
+    final = {name: p.detach().numpy() for name, p in w.items()}
+    path = {n: os.path.join(a.out, n) for n in ("master.safetensors", "story.gguf", "story-f32.gguf", "held.npy")}
+    save_file(hf_tensors(final), path["master.safetensors"], metadata={"format": "pt"})
+    write_gguf(path["story-f32.gguf"], final, tok, quantize=False)
+    write_gguf(path["story.gguf"], final, tok)
+    np.save(path["held.npy"], score.astype(np.int16))
+    for p in path.values():
+        report("%s  %s  %d bytes" % (sha256(p), os.path.basename(p), os.path.getsize(p)))
+
+
+if __name__ == "__main__":
+    main()
