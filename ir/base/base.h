@@ -91,7 +91,8 @@ bool mul_ok(uint64_t a, uint64_t b, uint64_t *out);
 bool add_ok(uint64_t a, uint64_t b, uint64_t *out);
 static inline uint64_t align_up(uint64_t x, uint64_t to) { return (x + to - 1) / to * to; }
 
-/* Numbers as text, the same under every locale: the shortest decimal that reads back as the same float / double. */
+/* Numbers as text, the same under every locale: the shortest decimal that reads back as the same float / double, in the form of
+ * Python's repr: always with a point or an exponent ("1.0", "1e-05"), or inf, -inf, nan. */
 char *str_float(Arena *a, double x, bool is_f32);
 /* Reads what the function above writes (also inf, -inf, nan); false when s is not wholly a number. */
 bool str_to_double(Str s, double *out);
@@ -158,20 +159,22 @@ typedef struct { const char *path; const uint8_t *p; uint64_t n; } Mapped;
 bool file_map(FileSet *fs, Arena *a, Diag *d, const char *path, Mapped *out);
 
 /* Output is written to PATH.tmp-PID and renamed when complete; an abandoned one is removed by files_close. */
+/* A device or a pipe as PATH is written in place. */
 typedef struct OutFile OutFile;
 OutFile *out_open(FileSet *fs, Arena *a, Diag *d, const char *path);    /* NULL after a report */
 bool out_write(OutFile *o, const void *p, size_t n);        /* false: reported */
-bool out_commit(OutFile *o);                                /* flush, close, rename */
+bool out_commit(OutFile *o);                                /* flush, close, rename; o is gone, also after a failure */
 bool file_write(FileSet *fs, Arena *a, Diag *d, const char *path, Str text);       /* the three in one */
 
 /* A folder filled beside and renamed into place as a whole: an interrupted build leaves the old one.  An existing folder is
- * replaced only if it is empty or holds a manifest.json of ours; otherwise that is an error. */
+ * replaced only if it is empty or holds a manifest.json of ours (one with a key or string that begins with "sinter within its
+ * first 4 KiB); otherwise that is an error.  Missing parents are made. */
 typedef struct OutDir OutDir;
 OutDir *outdir_open(FileSet *fs, Arena *a, Diag *d, const char *path);
 const char *outdir_path(OutDir *o);                         /* where to write: a folder beside the final one */
 bool outdir_commit(OutDir *o);
 
-const char *path_base(const char *path);                    /* the last component */
+const char *path_base(const char *path);                    /* the last component, with trailing slashes if it has any */
 char *path_stem(Arena *a, const char *path);                /* the last component without its last extension */
 char *path_dir(Arena *a, const char *path);                 /* all but the last component, "." if none */
 char *path_join(Arena *a, const char *dir, const char *name);
@@ -189,8 +192,8 @@ char *path_join(Arena *a, const char *dir, const char *name);
  *                    x = (x ^ x>>27) * 0x94D049BB133111EB; return x ^ x>>31
  *
  * scale of a matrix [n_out, n_in]: the largest power of two <= 1.7 / sqrt(n_in) (unit variance in, about unit variance out);
- * of a vector: 2^-2 with base 1 for norms (name contains "norm"), 2^-3 with base 0 otherwise.  u is rounded to the top 12 bits
- * for vectors with base 1, so that the sum is exact. */
+ * of a vector: 2^-2 with base 1 for norms (name contains "norm"), 2^-3 with base 0 otherwise.  u is cut to its top 12 bits
+ * (u & ~4095, towards -infinity) for vectors with base 1, so that the sum is exact. */
 float fill_value(Str name, uint64_t index, uint64_t seed, float scale, float base);
 void fill_scale(Str name, int rank, const int64_t *dim, float *scale, float *base);
 
