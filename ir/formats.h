@@ -1,0 +1,63 @@
+/* Formats: how numbers lie in memory, in files and between stages.  One row each in formats.def, the bytes drawn in
+ * ir/formats/NAME.c.
+ *
+ * A row of a tensor is n / block blocks of `bytes` bytes, one after another, little-endian, without padding; n is always a
+ * multiple of `block`. */
+#ifndef SN_FORMATS_H
+#define SN_FORMATS_H
+
+#include "ir/base/base.h"
+
+typedef enum {
+#define FORMAT(name, ...) FMT_##name,
+#include "ir/formats.def"
+    N_FORMATS
+} FormatId;
+
+typedef enum { FORMAT_float, FORMAT_int, FORMAT_block } FormatKind;
+
+/* How a block format stores its weights as integers:  w = d * code  or  w = d * code + m,  lo <= code <= hi, d and m halves.
+ * What layouts transcode from, without ever going through floats. */
+typedef struct {
+    int lo, hi;
+    bool has_min;
+    void (*read)(const uint8_t *block, int *code, uint16_t *d, uint16_t *m);
+} FormatCodes;
+
+typedef struct Format Format;
+struct Format {
+    const char *name;
+    int gguf_type;                  /* -1: no GGUF file holds it */
+    int block;                      /* numbers per block */
+    int bytes;                      /* per block */
+    FormatKind kind;
+    /* n numbers, n a multiple of block.  Neither pointer needs to be aligned for src and dst. */
+    void (*decode)(float *y, const uint8_t *src, int64_t n);
+    void (*encode)(uint8_t *dst, const float *x, int64_t n);
+    const FormatCodes *codes;       /* NULL, or read NULL: not integer codes with half scales */
+    const char *help;
+};
+
+extern const Format format_table[N_FORMATS];
+
+static inline bool format_has_codes(const Format *f) { return f->codes && f->codes->read; }
+static inline FormatId format_id(const Format *f) { return (FormatId)(f - format_table); }
+const Format *format_find(Str name);                         /* NULL: no such format */
+const Format *format_of_gguf_type(uint32_t type);            /* NULL: no such format */
+/* Names of all formats, NULL-terminated: for str_nearest and help. */
+extern const char *const format_names[N_FORMATS + 1];
+
+/* Bytes of n numbers.  false: n is not a multiple of the block, negative, or the size does not fit. */
+bool format_bytes(const Format *f, int64_t n, uint64_t *out);
+
+/* The codes of one block, w = d * code (+ m); *m is 0 where the format has no minimum.  false: f has no such codes. */
+bool format_codes(const Format *f, const uint8_t *block, int *code, uint16_t *d, uint16_t *m);
+
+/* Bits of IEEE halves and bfloat16.  To float is exact (NaN keeps its payload); from float rounds to nearest, ties to even, large
+ * values become infinite, NaN stays NaN and becomes quiet. */
+float f16_to_f32(uint16_t h);
+uint16_t f32_to_f16(float x);
+float bf16_to_f32(uint16_t h);
+uint16_t f32_to_bf16(float x);
+
+#endif

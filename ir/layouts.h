@@ -1,0 +1,53 @@
+/* Layouts: how a kernel reads packed weights.  One row each in layouts.def, where their bytes are drawn.
+ *
+ * A packed weight [n_out, n_in] is ceil(n_out / rows) tiles, one after another; a tile is n_in / cols tile blocks of
+ * block_bytes.  Rows beyond n_out are zero bytes with code 0 (they decode to 0). */
+#ifndef SN_LAYOUTS_H
+#define SN_LAYOUTS_H
+
+#include "ir/formats.h"
+
+typedef enum { SCALE_none, SCALE_f16 } LayoutScale;
+typedef enum { OFFSET_none, OFFSET_center8, OFFSET_center128, OFFSET_minimum } LayoutOffset;
+
+typedef struct {
+    const char *name;
+    int bits;                       /* of a code */
+    int group;                      /* weights with one scale */
+    LayoutScale scale;
+    LayoutOffset offset;            /* what was added to a code to make it unsigned, or that there is a minimum */
+    int rows, cols;                 /* of a tile block */
+    int block_bytes;
+    const char *help;
+} Layout;
+
+typedef enum {
+#define LAYOUT(name, ...) LAYOUT_##name,
+#include "ir/layouts.def"
+    N_LAYOUTS
+} LayoutId;
+
+extern const Layout layout_table[N_LAYOUTS];
+
+const Layout *layout_find(Str name);                         /* NULL: no such layout */
+/* The layout that holds a weight of this format in the fewest bytes; NULL: none (integers, activations). */
+const Layout *layout_for_format(const Format *f);
+/* Can rows of f be packed into l so that layout_row gives back exactly what f decodes to? */
+bool layout_takes(const Layout *l, const Format *f);
+
+/* Bytes of a tile, and of a whole weight.  n_in is a multiple of l->cols. */
+uint64_t layout_tile_bytes(const Layout *l, int64_t n_in);
+uint64_t layout_bytes(const Layout *l, int64_t n_out, int64_t n_in);
+
+/* Transcodes n_rows rows (1 .. l->rows) of format f into one tile, losslessly; missing rows become zero.
+ *
+ *   tile         layout_tile_bytes(l, n_in) bytes, all written
+ *   rows         the first source row; row i begins row_stride_bytes * i later
+ *
+ * layout_takes(l, f) must hold. */
+void layout_pack_tile(const Layout *l, const Format *f, uint8_t *tile, const uint8_t *rows, uint64_t row_stride_bytes,
+                      int n_rows, int64_t n_in);
+/* Row r (0 .. l->rows - 1) of a tile as n_in floats: the inverse. */
+void layout_row(const Layout *l, float *y, const uint8_t *tile, int r, int64_t n_in);
+
+#endif
