@@ -55,6 +55,7 @@ typedef struct {
 /* ---- the model ---------------------------------------------------------------------------------------------------- */
 
 typedef struct {
+    Arena *a;                   /* everything but the mapping is in it */
     Mapped file;                /* path as the user wrote it */
     const char *name;           /* of the file, without folders */
     const char *container;      /* "GGUF version 3" */
@@ -94,9 +95,9 @@ bool model_array(const Model *m, Diag *d, const char *key, MetaType kind, const 
 /* One number per layer: an array of exactly n, or one number that holds for all.  Missing and not required: out as it was. */
 bool model_u32_layers(const Model *m, Diag *d, const char *key, uint32_t *out, uint32_t n, bool required);
 
-/* Where in the model something is: for fail(d, at_key(...), ...).  The text is in the arena. */
-Loc model_at_key(const Model *m, Diag *d, Str key);
-Loc model_at_tensor(const Model *m, Diag *d, Str name);
+/* Where in the model something is: for fail(d, model_at_key(m, key), ...).  The text is in the arena. */
+Loc model_at_key(const Model *m, Str key);
+Loc model_at_tensor(const Model *m, Str name);
 
 /* ---- gguf.c ------------------------------------------------------------------------------------------------------- */
 
