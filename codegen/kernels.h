@@ -40,7 +40,7 @@ typedef struct {
 
 typedef struct {
     const char *header;             /* e.g. stdint.h */
-    int file;                       /* the file that includes it */
+    int file;                       /* a file that includes it, itself or through another */
 } KernelInclude;
 
 typedef struct {

@@ -68,7 +68,8 @@ typedef struct {
     bool *needs;
 } Entity;
 
-typedef struct { char *header; int file; } Include;
+/* A system header seen from one of our files; or, with header NULL, one of our files (`to`) seen from another. */
+typedef struct { char *header; int to; int file; } Include;
 
 typedef struct {
     const struct UnitSource *source;
@@ -279,16 +280,38 @@ static void add_entity(Unit *u, CXCursor c, const char *kind)
     u->entities[u->n_entities++] = e;
 }
 
+static void see(Unit *u, int file, char *header, int to)
+{
+    for (int i = 0; i < u->n_includes; i++)
+        if (u->includes[i].file == file && u->includes[i].to == to)
+            return;
+    u->includes = grow(u->includes, u->n_includes, sizeof *u->includes);
+    u->includes[u->n_includes++] = (Include){ header, to, file };
+}
+
 static void add_include(Unit *u, CXCursor c)
 {
     unsigned offset;
     int from = place(u, clang_getCursorLocation(c), &offset);
-    CXFile to = clang_getIncludedFile(c);
+    CXFile handle = clang_getIncludedFile(c);
+    int to = handle ? file_index(u, handle) : -1;
 
-    if (!to || !ours(u, from) || ours(u, file_index(u, to)))
-        return;
-    u->includes = grow(u->includes, u->n_includes, sizeof *u->includes);
-    u->includes[u->n_includes++] = (Include){ .header = take(clang_getCursorSpelling(c)), .file = from };
+    if (to >= 0 && ours(u, from))
+        see(u, from, ours(u, to) ? NULL : take(clang_getCursorSpelling(c)), to);
+}
+
+/* A file also sees what the files that it includes see: row i sees j, j sees h. */
+static void spread_includes(Unit *u)
+{
+    for (int i = 0; i < u->n_includes; i++)                     /* n_includes grows meanwhile: new rows are looked at too */
+        for (int j = 0; j < u->n_includes; j++) {
+            Include a = u->includes[i], b = u->includes[j];
+
+            if (!a.header && a.to == b.file)
+                see(u, a.file, b.header, b.to);
+            if (!b.header && b.to == a.file)
+                see(u, b.file, a.header, a.to);
+        }
 }
 
 static enum CXChildVisitResult visit_top(CXCursor c, CXCursor parent, CXClientData data)
@@ -392,9 +415,14 @@ static void need(Unit *u, int entity, CXCursor target)
     unsigned offset;
     int file = place(u, clang_getCursorLocation(target), &offset);
     int i = ours(u, file) ? entity_at(u, file, offset) : -1;
+    char *name;
 
-    if (i >= 0 && i != entity)
+    if (i < 0 || i == entity)
+        return;
+    name = take(clang_getCursorSpelling(target));
+    if (strncmp(name, "__builtin_", 10))                        /* a builtin claims to be declared where it is first used */
         u->entities[entity].needs[i] = true;
+    free(name);
 }
 
 static enum CXChildVisitResult visit_inside(CXCursor c, CXCursor parent, CXClientData data)
@@ -525,6 +553,7 @@ static bool read_unit(Unit *u, CXIndex index, const char *dir)
         return false;
     clang_visitChildren(clang_getTranslationUnitCursor(u->tu), visit_top, u);
     clang_getInclusions(u->tu, visit_inclusion, u);
+    spread_includes(u);
     sort_entities(u);
     find_needs(u);
     refuse_conditions(u);
@@ -687,7 +716,7 @@ static int print_kernels(Unit *u, int nr)
     return n;
 }
 
-static void print_unit(Unit *u, int nr, int *n_kernels)
+static void print_unit(Unit *u, int nr, int *n_kernels, int *n_includes)
 {
     int *file_nr = calloc((size_t)u->n_files, sizeof *file_nr);
     int n = 0;
@@ -705,7 +734,10 @@ static void print_unit(Unit *u, int nr, int *n_kernels)
         printf("\"%s\", ", u->source->isas[i]);
     printf("NULL };\nstatic const KernelInclude includes_%d[] = {\n", nr);
     for (int i = 0; i < u->n_includes; i++)
-        printf("    { \"%s\", %d },\n", u->includes[i].header, file_nr[u->includes[i].file]);
+        if (u->includes[i].header) {
+            printf("    { \"%s\", %d },\n", u->includes[i].header, file_nr[u->includes[i].file]);
+            *n_includes += 1;
+        }
     fputs("};\n", stdout);
     free(file_nr);
 }
@@ -725,6 +757,7 @@ int main(int argc, char **argv)
     char *root = argc == 2 || list ? realpath(argv[1], NULL) : NULL;
     Unit u[N_UNITS] = { 0 };
     int n_kernels[N_UNITS] = { 0 };
+    int n_includes[N_UNITS] = { 0 };
     int n_errors = 0;
 
     if (!root) {
@@ -742,7 +775,7 @@ int main(int argc, char **argv)
         if (list)
             list_unit(&u[i]);
         else
-            print_unit(&u[i], i, &n_kernels[i]);
+            print_unit(&u[i], i, &n_kernels[i], &n_includes[i]);
         n_errors += u[i].n_errors;
         clang_disposeTranslationUnit(u[i].tu);
     }
@@ -750,7 +783,7 @@ int main(int argc, char **argv)
         fputs("\nconst KernelUnit kernel_units[] = {\n", stdout);
         for (int i = 0; i < N_UNITS; i++)
             printf("    { \"%s\", isas_%d, kernels_%d, %d, entities_%d, %d, includes_%d, %d },\n", units[i].isas[0], i, i,
-                   n_kernels[i], i, u[i].n_entities, i, u[i].n_includes);
+                   n_kernels[i], i, u[i].n_entities, i, n_includes[i]);
         fputs("    { NULL, NULL, NULL, 0, NULL, 0, NULL, 0 },\n};\n", stdout);
     }
     clang_disposeIndex(index);

@@ -1,0 +1,38 @@
+#!/bin/sh
+# Does what the kernel reader emits compile by itself?  emitted.sh DIR COMPILER...
+# Files are DIR/UNIT@KERNEL.c and DIR/UNIT@all.c.  clang also says which static inline functions of a .c file are unused.
+dir=$1
+shift
+passed=0 failed=0 skipped=0
+try() {
+    if "$@" -std=c11 -ffreestanding -O0 -Wall -Wextra -Wpedantic -Werror -fsyntax-only "$file"; then
+        passed=$((passed + 1))
+    else
+        echo "$file does not compile with $1"
+        failed=$((failed + 1))
+    fi
+}
+for file in "$dir"/*.c; do
+    base=${file##*/}
+    unit=${base%%@*}
+    for cc in "$@"; do
+        case $unit-$cc in
+        portable-*) try "$cc" ;;
+        avx2-*) try "$cc" -march=x86-64-v3 ;;
+        avx512vnni-*) try "$cc" -march=x86-64-v4 -mavx512vnni ;;
+        neon-clang) try clang --target=aarch64-linux-gnu ;;
+        dotprod-clang) try clang --target=aarch64-linux-gnu -march=armv8.2-a+dotprod ;;
+        neon-gcc | dotprod-gcc)
+            arch=armv8-a
+            [ "$unit" = neon ] || arch=armv8.2-a+dotprod
+            if command -v aarch64-linux-gnu-gcc > /dev/null; then
+                try aarch64-linux-gnu-gcc -march=$arch
+            else
+                skipped=$((skipped + 1))
+            fi ;;
+        *) echo "no flags for unit $unit"; failed=$((failed + 1)) ;;
+        esac
+    done
+done
+echo "emitted kernels: $passed passed, $failed failed, $skipped skipped"
+[ $failed = 0 ] && [ $passed -gt 0 ]

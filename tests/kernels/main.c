@@ -1,0 +1,43 @@
+/* Runs the tests of one unit of the kernel library, or says why this machine cannot.  Compiled for the baseline, so that it
+ * starts everywhere; the tests are in test_kernels.c, compiled with the unit's flags. */
+#include <stdio.h>
+#include <string.h>
+
+int kernel_tests(void);                         /* the number of kernels that failed; prints its own summary */
+extern const char kernel_test_unit[];
+
+#if defined __x86_64__
+static const char *lacking(void)
+{
+    __builtin_cpu_init();
+    if (!strcmp(kernel_test_unit, "avx2"))
+        return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma") ? NULL : "avx2 or fma";
+    if (!strcmp(kernel_test_unit, "avx512vnni"))
+        return __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
+               __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vl") &&
+               __builtin_cpu_supports("avx512vnni") ? NULL : "avx512vnni or a part of x86-64-v4";
+    return NULL;
+}
+#elif defined __aarch64__
+#include <sys/auxv.h>
+static const char *lacking(void)
+{
+    return strcmp(kernel_test_unit, "dotprod") || getauxval(AT_HWCAP) >> 20 & 1 ? NULL : "asimddp";
+}
+#else
+static const char *lacking(void)
+{
+    return NULL;
+}
+#endif
+
+int main(void)
+{
+    const char *what = lacking();
+
+    if (what) {
+        printf("kernels %s: skipped, this CPU lacks %s\n0 passed, 0 failed, 1 skipped\n", kernel_test_unit, what);
+        return 0;
+    }
+    return kernel_tests() != 0;
+}

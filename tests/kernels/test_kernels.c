@@ -1,0 +1,710 @@
+/* Every annotated kernel of one unit against what the layouts say, and against its twins.
+ *
+ * If this fails, an emitted program computes wrong numbers on that ISA, reads or writes beside its buffers, or gives other
+ * tokens in prefill than token by token.
+ *
+ * Compiled once per unit: SN_UNIT is the unit's file, SN_TABLE the rows that table.awk makes of `kernel_reader --list`, so a
+ * new kernel is tested by being annotated, and one whose op has no test here fails.  The truth is computed in double from
+ * numbers that this file packs itself; bounds are worst cases for the stated order of sums, relative to sum |w| |x|.
+ * Buffers are exactly as long as the contract says (AddressSanitizer sees reads beyond), outputs lie between guards. */
+#include SN_UNIT
+#include <math.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+int kernel_tests(void);
+extern const char kernel_test_unit[];
+const char kernel_test_unit[] = SN_UNIT_NAME;
+
+typedef void (*Fn)(void);
+typedef struct { const char *name, *op, *layout, *act, *isa; int tokens; Fn fn; } Row;
+static const Row rows[] = {
+#include SN_TABLE
+};
+enum { N_ROWS = sizeof rows / sizeof rows[0] };
+
+typedef void (*DotQ8)(float *, const uint8_t *, const SnQ8 *, int, const uint8_t *);
+typedef void (*DotF32)(float *, const uint8_t *, const float *, int, const uint8_t *);
+typedef void (*Dot4Q8)(float *, const uint8_t *, const SnQ8 *, int, int, const uint8_t *);
+typedef void (*Dot4F32)(float *, const uint8_t *, const float *, int, int, const uint8_t *);
+
+static int n_failures;                          /* of the kernel being tested */
+static const char *current;
+
+#define CHECK(ok, ...) do { if (!(ok) && n_failures++ < 3) { printf("  %s: ", current); printf(__VA_ARGS__); \
+                            putchar('\n'); } } while (0)
+
+/* ---- numbers ------------------------------------------------------------------------------------------------------ */
+
+static uint64_t seed = 1;
+
+static uint32_t random_u32(void)                /* splitmix64 */
+{
+    uint64_t z = seed += 0x9e3779b97f4a7c15u;
+
+    z = (z ^ z >> 30) * 0xbf58476d1ce4e5b9u;
+    z = (z ^ z >> 27) * 0x94d049bb133111ebu;
+    return (uint32_t)(z >> 32);
+}
+
+static float random_unit(void)                  /* [-1, 1) */
+{
+    return (float)(int32_t)random_u32() * 0x1p-31f;
+}
+
+static double half_value(uint16_t h)            /* the definition of a half */
+{
+    int e = h >> 10 & 31, m = h & 1023;
+    double v = e == 31 ? (m ? NAN : INFINITY) : e ? ldexp(1024 + m, e - 25) : ldexp(m, -24);
+
+    return h & 0x8000 ? -v : v;
+}
+
+static uint16_t nearest_half(double x)          /* to nearest even, by the definition */
+{
+    uint16_t sign = signbit(x) ? 0x8000 : 0;
+    int e;
+    double m;
+
+    x = fabs(x);
+    if (x >= 65520)
+        return sign | 0x7c00;
+    frexp(x, &e);
+    e = x < 0x1p-14 ? -14 : e - 1;
+    m = rint(ldexp(x, 10 - e));                 /* 1024 .. 2048, or below 1024 for a subnormal */
+    return sign | (uint16_t)((e + 14) * 1024 + (int)m);
+}
+
+enum { FILL_RANDOM, FILL_ZERO, FILL_EXTREME, FILL_INTEGER, N_FILLS };
+
+/* ---- a packed tile and what it stands for -------------------------------------------------------------------------- */
+
+typedef struct {
+    uint8_t *alloc, *w;                         /* w is odd within alloc: kernels may not ask for alignment */
+    size_t bytes;
+    double *value;                              /* [32][n_in] */
+    double *size;                               /* the same shape: |d code| + |m|, what rounding errors are measured by */
+    float *x;                                   /* [4][x_stride]: the activations as floats */
+    SnQ8 *q;                                    /* the same, in blocks; x = d * q exactly as doubles only */
+    double *xq;                                 /* the values of q */
+    int n_in, x_stride, q_stride;
+} Case;
+
+static void *alloc(size_t n)
+{
+    void *p = malloc(n ? n : 1);
+
+    if (!p)
+        abort();
+    return p;
+}
+
+static uint16_t random_scale(int fill)
+{
+    if (fill == FILL_ZERO)
+        return 0;
+    if (fill == FILL_INTEGER)
+        return 0x3c00;                          /* 1 */
+    if (fill == FILL_EXTREME)                   /* largest, smallest subnormal, negative */
+        return (uint16_t[]){ 0x7bff, 0x0001, 0xfbff, 0x8001 }[random_u32() % 4];
+    return nearest_half(random_unit() * 0.05f);
+}
+
+static int random_code(int fill, int top)
+{
+    if (fill == FILL_EXTREME)
+        return random_u32() % 2 ? top : 0;
+    return fill == FILL_ZERO ? 0 : (int)(random_u32() % (unsigned)(top + 1));
+}
+
+/* One block of 32 x 32 weights of the layouts with codes, by the drawing in ir/layouts.def. */
+static void pack_group(Case *c, const char *layout, uint8_t *w, int col, int fill)
+{
+    bool eight = !strcmp(layout, "i8g32_r32k4"), minimum = !strcmp(layout, "i4g32m_r32k4");
+    uint8_t *scales = w + (eight ? 1024 : 512);
+
+    memset(w, 0, eight ? 1024 : 512);
+    for (int r = 0; r < 32; r++) {
+        uint16_t d = random_scale(fill), m = minimum ? random_scale(fill) : 0;
+
+        memcpy(scales + 2 * r, &d, 2);
+        if (minimum)
+            memcpy(scales + 64 + 2 * r, &m, 2);
+        for (int k = 0; k < 32; k++) {
+            int code = random_code(fill, eight ? 255 : 15);
+            int i = k % 16 / 4, half = r / 16, lane = r % 16;
+
+            if (eight)
+                w[512 * half + 64 * (k / 4) + 4 * lane + k % 4] = (uint8_t)code;
+            else
+                w[256 * half + 64 * i + 4 * lane + k % 4] |= (uint8_t)(code << (k < 16 ? 0 : 4));
+            code -= minimum ? 0 : eight ? 128 : 8;
+            c->value[(size_t)r * c->n_in + col + k] = half_value(d) * code + half_value(m);
+            c->size[(size_t)r * c->n_in + col + k] = fabs(half_value(d) * code) + fabs(half_value(m));
+        }
+    }
+}
+
+static void pack_column(Case *c, const char *layout, uint8_t *w, int col, int fill)
+{
+    for (int r = 0; r < 32; r++) {
+        float v = fill == FILL_ZERO ? 0 : fill == FILL_INTEGER ? (float)(int)(random_u32() % 16) : random_unit();
+        double *value = &c->value[(size_t)r * c->n_in + col];
+
+        if (fill == FILL_EXTREME)
+            v = (float[]){ 65504.0f, -65504.0f, 0x1p-14f, 0x1p-24f }[random_u32() % 4];
+        if (!strcmp(layout, "f16_r32k1")) {
+            uint16_t h = nearest_half(v);
+            memcpy(w + 2 * r, &h, 2);
+            *value = half_value(h);
+        } else if (!strcmp(layout, "bf16_r32k1")) {
+            uint32_t bits;
+            uint16_t h;
+            memcpy(&bits, &v, 4);
+            h = (uint16_t)(bits >> 16);
+            bits &= 0xffff0000u;
+            memcpy(&v, &bits, 4);
+            memcpy(w + 2 * r, &h, 2);
+            *value = v;
+        } else {
+            memcpy(w + 4 * r, &v, 4);
+            *value = v;
+        }
+        c->size[(size_t)r * c->n_in + col] = fabs(*value);
+    }
+}
+
+static void make_activations(Case *c, int fill)
+{
+    int groups = c->n_in / 32;
+
+    c->x_stride = c->n_in + 5;
+    c->q_stride = groups + 1;
+    c->x = alloc(sizeof(float) * (size_t)(3 * c->x_stride + c->n_in));
+    c->q = alloc(sizeof(SnQ8) * (size_t)(3 * c->q_stride + groups));
+    c->xq = alloc(sizeof(double) * (size_t)(4 * groups * 32));
+    for (int t = 0; t < 4; t++) {
+        for (int i = 0; i < c->n_in; i++)
+            c->x[t * c->x_stride + i] = fill == FILL_ZERO ? 0 : fill == FILL_INTEGER ? (float)(int)(random_u32() % 16)
+                                        : fill == FILL_EXTREME && random_u32() % 2 ? -127.0f : random_unit();
+        for (int b = 0; b < groups; b++) {
+            SnQ8 *q = &c->q[t * c->q_stride + b];
+
+            *q = (SnQ8){ .d = fill == FILL_INTEGER ? 1 : fill == FILL_ZERO ? 0 : (float)(fabsf(random_unit()) + 0.01f) };
+            for (int i = 0; i < 32; i++) {
+                int v = (int)(random_u32() % 255) - 127;
+
+                if (fill == FILL_EXTREME)
+                    v = (int[]){ 127, 127, 127, -127 }[random_u32() % 4];
+                q->q[i] = (int8_t)(fill == FILL_ZERO ? 0 : v);
+                q->sum += q->q[i];
+                c->xq[(t * groups + b) * 32 + i] = (double)q->d * q->q[i];
+            }
+            q->ds = q->d * (float)q->sum;
+        }
+    }
+}
+
+static Case make_case(const char *layout, int n_in, int fill)
+{
+    bool plain = strstr(layout, "_r32k1") != NULL;
+    size_t unit = !strcmp(layout, "i8g32_r32k4") ? 1088 : !strcmp(layout, "i4g32_r32k4") ? 576
+                : !strcmp(layout, "i4g32m_r32k4") ? 640 : !strcmp(layout, "f32_r32k1") ? 128 : 64;
+    int step = plain ? 1 : 32;
+    Case c = { .n_in = n_in, .bytes = unit * (size_t)(n_in / step) };
+
+    c.alloc = alloc(c.bytes + 1);
+    c.w = c.alloc + 1;
+    c.value = alloc(sizeof(double) * 32 * (size_t)n_in);
+    c.size = alloc(sizeof(double) * 32 * (size_t)n_in);
+    for (int k = 0; k < n_in; k += step)
+        if (plain)
+            pack_column(&c, layout, c.w + unit * (size_t)k, k, fill);
+        else
+            pack_group(&c, layout, c.w + unit * (size_t)(k / 32), k, fill);
+    make_activations(&c, fill);
+    return c;
+}
+
+static void free_case(Case *c)
+{
+    free(c->alloc);
+    free(c->value);
+    free(c->size);
+    free(c->x);
+    free(c->q);
+    free(c->xq);
+}
+
+/* ---- dot ------------------------------------------------------------------------------------------------------------ */
+
+enum { GUARD = 16 };                            /* floats on either side of an output */
+
+static void set_guards(float *p, int n)
+{
+    for (int i = 0; i < n + 2 * GUARD; i++)
+        p[i] = 12345.0f;
+}
+
+static bool guards_intact(const float *p, int n)
+{
+    for (int i = 0; i < GUARD; i++)
+        if (p[i] != 12345.0f || p[GUARD + n + i] != 12345.0f)
+            return false;
+    return true;
+}
+
+static void call_dot(const Row *k, float *acc, const Case *c, const uint8_t *next)
+{
+    bool q8 = !strcmp(k->act, "q8");
+
+    if (k->tokens == 4 && q8)
+        ((Dot4Q8)k->fn)(acc, c->w, c->q, c->q_stride, c->n_in, next);
+    else if (k->tokens == 4)
+        ((Dot4F32)k->fn)(acc, c->w, c->x, c->x_stride, c->n_in, next);
+    else if (q8)
+        ((DotQ8)k->fn)(acc, c->w, c->q, c->n_in, next);
+    else
+        ((DotF32)k->fn)(acc, c->w, c->x, c->n_in, next);
+}
+
+static void check_dot(const Row *k, const Case *c, const float *acc, int fill)
+{
+    bool q8 = !strcmp(k->act, "q8");
+    /* Each addition, each product and each scale may round once: worst case over one group, then over groups. */
+    double ulps = (q8 ? 6 : 36) + c->n_in / 32.0;
+
+    for (int t = 0; t < k->tokens; t++)
+        for (int r = 0; r < 32; r++) {
+            double want = 0, mass = 0;
+            float have = acc[32 * t + r];
+
+            for (int i = 0; i < c->n_in; i++) {
+                double x = q8 ? c->xq[t * c->n_in + i] : c->x[t * c->x_stride + i];
+                want += c->value[(size_t)r * c->n_in + i] * x;
+                mass += c->size[(size_t)r * c->n_in + i] * fabs(x);
+            }
+            CHECK(fabs(have - want) <= ulps * 0x1p-24 * mass + 1e-30,
+                  "n_in=%d fill=%d t=%d r=%d: %.9g, should be %.9g", c->n_in, fill, t, r, (double)have, want);
+            if (fill == FILL_INTEGER && mass < 0x1p24)
+                CHECK((double)have == want, "n_in=%d t=%d r=%d: %.9g, should be exactly %.9g", c->n_in, t, r,
+                      (double)have, want);
+        }
+}
+
+static const Row *one_token(const Row *k)
+{
+    for (int i = 0; i < N_ROWS; i++)
+        if (!strcmp(rows[i].op, k->op) && !strcmp(rows[i].layout, k->layout) && !strcmp(rows[i].act, k->act) &&
+            !strcmp(rows[i].isa, k->isa) && rows[i].tokens == 1)
+            return &rows[i];
+    return NULL;
+}
+
+static void test_dot(const Row *k)
+{
+    static const int sizes[] = { 0, 32, 64, 96, 576, 1536, 1, 3, 7, 31, 33, 100 };
+    bool plain = strstr(k->layout, "_r32k1") != NULL;
+    const Row *one = one_token(k);
+
+    CHECK(k->tokens == 1 || k->tokens == 4, "tile has %d tokens", k->tokens);
+    CHECK(one, "has no kernel for one token beside it");
+    for (size_t s = 0; s < sizeof sizes / sizeof sizes[0] && one; s++)
+        for (int fill = 0; fill < N_FILLS; fill++) {
+            float out[128 + 2 * GUARD], again[128 + 2 * GUARD], *acc = out + GUARD;
+            Case c;
+
+            if (!plain && sizes[s] % 32)
+                continue;
+            c = make_case(k->layout, sizes[s], fill);
+            set_guards(out, 32 * k->tokens);
+            call_dot(k, acc, &c, NULL);
+            CHECK(guards_intact(out, 32 * k->tokens), "n_in=%d: writes outside acc", c.n_in);
+            check_dot(k, &c, acc, fill);
+            memcpy(again, out, sizeof out);
+            call_dot(k, again + GUARD, &c, c.w);
+            CHECK(!memcmp(again + GUARD, acc, sizeof(float) * 32 * (size_t)k->tokens), "n_in=%d: prefetching changes it",
+                  c.n_in);
+            for (int t = 0; t < k->tokens; t++) {
+                Case shifted = c;
+                float alone[32];
+
+                shifted.x = c.x + t * c.x_stride;
+                shifted.q = c.q + t * c.q_stride;
+                call_dot(one, alone, &shifted, NULL);
+                CHECK(!memcmp(alone, acc + 32 * t, sizeof alone), "n_in=%d fill=%d: token %d differs from %s", c.n_in,
+                      fill, t, one->name);
+            }
+            free_case(&c);
+        }
+}
+
+/* ---- row, rmsnorm, quant, store_f16 ---------------------------------------------------------------------------------- */
+
+static void test_row(const Row *k)
+{
+    for (int n_in = 0; n_in <= 96; n_in += 32)
+        for (int fill = 0; fill < N_FILLS; fill++) {
+            Case c = make_case(k->layout, n_in, fill);
+            float out[96 + 2 * GUARD];
+
+            for (int r = 0; r < 32; r++) {
+                set_guards(out, n_in);
+                ((void (*)(float *, const uint8_t *, int, int))k->fn)(out + GUARD, c.w, r, n_in);
+                CHECK(guards_intact(out, n_in), "n_in=%d: writes outside y", n_in);
+                for (int i = 0; i < n_in; i++)
+                    CHECK(out[GUARD + i] == (float)c.value[(size_t)r * n_in + i], "r=%d column %d: %.9g, should be %.9g", r,
+                          i, (double)out[GUARD + i], c.value[(size_t)r * n_in + i]);
+            }
+            free_case(&c);
+        }
+}
+
+static void test_rmsnorm(const Row *k)
+{
+    static const int sizes[] = { 1, 2, 15, 16, 17, 20, 48, 576, 1000, 8192 };
+
+    for (size_t s = 0; s < sizeof sizes / sizeof sizes[0]; s++)
+        for (int fill = 0; fill < 2; fill++) {
+            int n = sizes[s];
+            float *x = alloc(sizeof(float) * (size_t)n), *w = alloc(sizeof(float) * (size_t)n);
+            float *out = alloc(sizeof(float) * (size_t)(n + 2 * GUARD));
+            double sum = 0, r;
+
+            for (int i = 0; i < n; i++) {
+                x[i] = fill == FILL_ZERO ? 0 : random_unit() * (i % 100 ? 1 : 1000);
+                w[i] = 1 + random_unit() / 2;
+                sum += (double)x[i] * x[i];
+            }
+            r = 1 / sqrt(sum / n + (double)1e-5f);
+            set_guards(out, n);
+            ((void (*)(float *, const float *, const float *, int, float))k->fn)(out + GUARD, x, w, n, 1e-5f);
+            CHECK(guards_intact(out, n), "n=%d: writes outside y", n);
+            for (int i = 0; i < n; i++)
+                CHECK(fabs(out[GUARD + i] - x[i] * r * w[i]) <= 2e-7 * fabs(x[i] * r * w[i]), "n=%d: y[%d] is %.9g, should "
+                      "be %.9g", n, i, (double)out[GUARD + i], x[i] * r * w[i]);
+            free(x);
+            free(w);
+            free(out);
+        }
+}
+
+static void test_quant(const Row *k)
+{
+    void (*quant)(SnQ8 *, const float *) = (void (*)(SnQ8 *, const float *))k->fn;
+    SnQ8 y;
+    float x[32];
+
+    for (int round = 0; round < 2000; round++) {
+        float max = 0, scale = ldexpf(1, (int)(random_u32() % 160) - 80);
+        int sum = 0;
+
+        for (int i = 0; i < 32; i++) {
+            x[i] = random_unit() * scale;
+            if (round % 3 == 0)                                 /* halfway between integers */
+                x[i] = (float)((int)(random_u32() % 255) - 127) / 2 * scale;
+            max = fmaxf(max, fabsf(x[i]));
+        }
+        quant(&y, x);
+        for (int i = 0; i < 32; i++) {
+            float inverse = 127.0f / max, v = x[i] * inverse;
+
+            CHECK(y.q[i] == (int)rintf(v), "%.9g of max %.9g becomes %d", (double)x[i], (double)max, y.q[i]);
+            sum += y.q[i];
+        }
+        CHECK(y.d == max / 127.0f && y.sum == sum && y.ds == y.d * (float)sum, "d, sum or ds is wrong");
+    }
+    memset(x, 0, sizeof x);
+    quant(&y, x);
+    CHECK(y.d == 0 && y.ds == 0 && y.sum == 0 && y.q[0] == 0 && y.q[31] == 0, "zeros do not become zeros");
+    x[3] = 1e-40f;
+    quant(&y, x);
+    CHECK(y.sum == 0 && y.q[3] == 0 && y.q[0] == 0, "a subnormal block does not become zeros");
+    x[3] = INFINITY;
+    quant(&y, x);
+    CHECK(isinf(y.d), "infinity is lost");
+    x[3] = NAN;
+    quant(&y, x);
+    CHECK(isnan(y.d), "NaN is lost");
+}
+
+static void test_store_f16(const Row *k)
+{
+    void (*store)(uint16_t *, const float *, int) = (void (*)(uint16_t *, const float *, int))k->fn;
+    static const int sizes[] = { 0, 1, 7, 8, 9, 16, 20, 48, 64, 100 };
+    uint16_t y[128];
+    float x[100];
+
+    for (uint32_t h = 0; h < 0x10000; h++) {                    /* each half, and the floats around the middle to the next */
+        double v = half_value((uint16_t)h), up = half_value((uint16_t)(h + 1));
+
+        if (isnan(v)) {
+            x[0] = NAN;
+            store(y, x, 1);
+            CHECK((y[0] & 0x7c00) == 0x7c00 && (y[0] & 0x3ff), "NaN becomes %04x", y[0]);
+            continue;
+        }
+        x[0] = (float)v;
+        x[1] = isfinite(v) && isfinite(up) ? (float)((v + up) / 2) : x[0];
+        x[2] = nextafterf(x[1], INFINITY);
+        x[3] = nextafterf(x[1], -INFINITY);
+        for (int i = 4; i < 9; i++)
+            x[i] = x[i % 4];
+        store(y, x, 9);
+        for (int i = 0; i < 9; i++)
+            CHECK(y[i] == nearest_half(x[i]), "%.9g becomes %04x", (double)x[i], y[i]);
+    }
+    for (size_t s = 0; s < sizeof sizes / sizeof sizes[0]; s++) {
+        for (int i = 0; i < 100; i++)
+            x[i] = random_unit() * ldexpf(1, (int)(random_u32() % 60) - 40);
+        for (int i = 0; i < 128; i++)
+            y[i] = 0xabcd;
+        store(y + 8, x, sizes[s]);
+        for (int i = 0; i < 120; i++)
+            CHECK(y[i] == (i >= 8 && i < 8 + sizes[s] ? nearest_half(x[i - 8]) : 0xabcd), "n=%d: y[%d] is %04x", sizes[s],
+                  i - 8, y[i]);
+    }
+}
+
+/* ---- attention ------------------------------------------------------------------------------------------------------ */
+
+static const int head_dims[] = { 16, 20, 48, 64, 80, 128, 1, 7, 63, 200 };
+static const int lengths[] = { 0, 1, 2, 3, 4, 7, 8, 9, 64, 100 };
+enum { N_HEAD_DIMS = sizeof head_dims / sizeof head_dims[0], N_LENGTHS = sizeof lengths / sizeof lengths[0], MAX_LENGTH = 100 };
+
+typedef struct { void *kv; double *value; int stride; } Cache;
+
+static Cache make_cache(bool f16, int n, int head_dim)
+{
+    int stride = head_dim + 3;
+    size_t count = n ? (size_t)(n - 1) * (size_t)stride + (size_t)head_dim : 0;
+    Cache c = { alloc(count * (f16 ? 2 : 4)), alloc(sizeof(double) * count), stride };
+
+    for (size_t i = 0; i < count; i++) {
+        float v = random_unit();
+        uint16_t h = nearest_half(v);
+
+        if (f16)
+            ((uint16_t *)c.kv)[i] = h;
+        else
+            ((float *)c.kv)[i] = v;
+        c.value[i] = f16 ? half_value(h) : v;
+    }
+    return c;
+}
+
+static void call_score(const Row *k, float *s, const float *q, const Cache *c, int n, int head_dim)
+{
+    if (!strcmp(k->act, "f16"))
+        ((void (*)(float *, const float *, const uint16_t *, int, int, int, float))k->fn)(s, q, c->kv, c->stride, n, head_dim,
+                                                                                          0.125f);
+    else
+        ((void (*)(float *, const float *, const float *, int, int, int, float))k->fn)(s, q, c->kv, c->stride, n, head_dim,
+                                                                                       0.125f);
+}
+
+static void test_score(const Row *k)
+{
+    for (int a = 0; a < N_HEAD_DIMS; a++)
+        for (int b = 0; b < N_LENGTHS; b++) {
+            int hd = head_dims[a], n = lengths[b];
+            Cache c = make_cache(!strcmp(k->act, "f16"), n, hd);
+            float *q = alloc(sizeof(float) * (size_t)hd), out[MAX_LENGTH + 2 * GUARD], part[MAX_LENGTH];
+
+            for (int d = 0; d < hd; d++)
+                q[d] = random_unit();
+            set_guards(out, n);
+            call_score(k, out + GUARD, q, &c, n, hd);
+            CHECK(guards_intact(out, n), "head_dim=%d n=%d: writes outside s", hd, n);
+            for (int i = 0; i < n; i++) {
+                double want = 0, mass = 0;
+
+                for (int d = 0; d < hd; d++) {
+                    want += q[d] * c.value[(size_t)i * (size_t)c.stride + (size_t)d] / 8;
+                    mass += fabs(q[d] * c.value[(size_t)i * (size_t)c.stride + (size_t)d]) / 8;
+                }
+                CHECK(fabs(out[GUARD + i] - want) <= (hd / 16.0 + 8) * 0x1p-24 * mass, "head_dim=%d n=%d: s[%d] is %.9g, "
+                      "should be %.9g", hd, n, i, (double)out[GUARD + i], want);
+            }
+            for (int m = 0; m < n && m < 10; m++) {             /* a shorter span gives the same scores */
+                call_score(k, part, q, &c, m, hd);
+                CHECK(!memcmp(part, out + GUARD, sizeof(float) * (size_t)m), "head_dim=%d: %d of %d positions differ", hd,
+                      m, n);
+            }
+            free(q);
+            free(c.kv);
+            free(c.value);
+        }
+}
+
+static void call_mix(const Row *k, float *y, const float *p, const Cache *c, int from, int n, int head_dim)
+{
+    size_t skip = (size_t)from * (size_t)c->stride;
+
+    if (!strcmp(k->act, "f16"))
+        ((void (*)(float *, const float *, const uint16_t *, int, int, int))k->fn)(y, p + from, (uint16_t *)c->kv + skip,
+                                                                                   c->stride, n, head_dim);
+    else
+        ((void (*)(float *, const float *, const float *, int, int, int))k->fn)(y, p + from, (float *)c->kv + skip, c->stride,
+                                                                                n, head_dim);
+}
+
+static void test_mix(const Row *k)
+{
+    for (int a = 0; a < N_HEAD_DIMS; a++)
+        for (int b = 0; b < N_LENGTHS; b++) {
+            int hd = head_dims[a], n = lengths[b];
+            Cache c = make_cache(!strcmp(k->act, "f16"), n, hd);
+            float *out = alloc(sizeof(float) * (size_t)(hd + 2 * GUARD)), *again = alloc(sizeof(float) * (size_t)hd);
+            float p[MAX_LENGTH + 1], *y = out + GUARD;
+
+            for (int i = 0; i < n; i++)
+                p[i] = fabsf(random_unit());
+            set_guards(out, hd);
+            for (int d = 0; d < hd; d++)
+                y[d] = again[d] = (float)d;
+            call_mix(k, y, p, &c, 0, n, hd);
+            CHECK(guards_intact(out, hd), "head_dim=%d n=%d: writes outside y", hd, n);
+            for (int d = 0; d < hd; d++) {
+                double want = d, mass = d;
+
+                for (int i = 0; i < n; i++) {
+                    want += p[i] * c.value[(size_t)i * (size_t)c.stride + (size_t)d];
+                    mass += fabs(p[i] * c.value[(size_t)i * (size_t)c.stride + (size_t)d]);
+                }
+                CHECK(fabs(y[d] - want) <= (n + 2) * 0x1p-24 * mass, "head_dim=%d n=%d: y[%d] is %.9g, should be %.9g", hd,
+                      n, d, (double)y[d], want);
+            }
+            if (n > 1) {                                        /* span by span gives the same sums */
+                call_mix(k, again, p, &c, 0, n / 2, hd);
+                call_mix(k, again, p, &c, n / 2, n - n / 2, hd);
+                CHECK(!memcmp(again, y, sizeof(float) * (size_t)hd), "head_dim=%d n=%d: two spans differ from one", hd, n);
+            }
+            free(out);
+            free(again);
+            free(c.kv);
+            free(c.value);
+        }
+}
+
+static void test_max(const Row *k)
+{
+    float (*max)(const float *, int) = (float (*)(const float *, int))k->fn;
+
+    CHECK(max(NULL, 0) == -INFINITY, "of nothing it is not -infinity");
+    for (int n = 1; n <= 100; n++) {
+        float *s = alloc(sizeof(float) * (size_t)n), want = -INFINITY;
+
+        for (int i = 0; i < n; i++) {
+            s[i] = random_unit() - 2;
+            want = fmaxf(want, s[i]);
+        }
+        CHECK(max(s, n) == want, "n=%d: %.9g, should be %.9g", n, (double)max(s, n), (double)want);
+        free(s);
+    }
+}
+
+static void test_exp_sum(const Row *k)
+{
+    for (int n = 0; n <= 100; n++) {
+        float out[100 + 2 * GUARD], *s = out + GUARD;
+        double want[100], sum = 0;
+        float have;
+
+        set_guards(out, n);
+        for (int i = 0; i < n; i++) {
+            s[i] = 10 - fabsf(random_unit()) * (i % 7 ? 10 : 120);
+            s[i] = i == 5 ? -INFINITY : s[i];
+            want[i] = exp((double)(s[i] - 10.0f));
+            sum += want[i];
+        }
+        have = ((float (*)(float *, int, float))k->fn)(s, n, 10.0f);
+        CHECK(guards_intact(out, n), "n=%d: writes outside s", n);
+        CHECK(fabs(have - sum) <= 1e-6 * sum, "n=%d: sum %.9g, should be %.9g", n, (double)have, sum);
+        for (int i = 0; i < n; i++)
+            CHECK(fabs(s[i] - want[i]) <= 2e-7 * want[i] + 2e-45, "s[%d] is %.9g, should be %.9g", i, (double)s[i], want[i]);
+    }
+}
+
+/* ---- scalar mathematics: no contract, used by emitted epilogues ------------------------------------------------------ */
+
+static bool near(double have, double want, double bound)
+{
+    return fabs(have - want) <= bound * fabs(want) + 1e-38;
+}
+
+static void test_scalars(void)
+{
+    for (float x = -87; x < 88; x += 0.0137f)
+        CHECK(near(sn_exp(x), exp(x), 2e-7), "sn_exp(%.9g) is %.9g", (double)x, (double)sn_exp(x));
+    CHECK(sn_exp(-INFINITY) == 0 && sn_exp(-1000) == 0, "sn_exp of much below zero is not 0");
+    CHECK(isinf(sn_exp(INFINITY)) && isinf(sn_exp(89)), "sn_exp of 89 is not infinite");
+    CHECK(isnan(sn_exp(NAN)) && isnan(sn_tanh(NAN)) && isnan(sn_silu(NAN)) && isnan(sn_gelu_tanh(NAN)), "NaN is lost");
+    CHECK(sn_exp(0) == 1 && sn_tanh(0) == 0 && sn_sigmoid(0) == 0.5f && sn_silu(0) == 0, "wrong at 0");
+    CHECK(sn_tanh(100) == 1 && sn_tanh(-100) == -1, "sn_tanh does not end at 1");
+    for (float x = -20; x < 20; x += 0.00317f) {
+        double gelu = x * 0.5 * erfc(-x / sqrt(2.0)), u = sqrt(2 / acos(-1)) * (x + 0.044715 * (double)x * x * x);
+
+        CHECK(near(sn_tanh(x), tanh(x), 4e-7), "sn_tanh(%.9g) is %.9g", (double)x, (double)sn_tanh(x));
+        CHECK(near(sn_sigmoid(x), 1 / (1 + exp(-(double)x)), 1e-6), "sn_sigmoid(%.9g) is %.9g", (double)x,
+              (double)sn_sigmoid(x));
+        CHECK(near(sn_silu(x), x / (1 + exp(-(double)x)), 1e-6), "sn_silu(%.9g) is %.9g", (double)x, (double)sn_silu(x));
+        CHECK(fabs(sn_gelu_tanh(x) - x / (1 + exp(-2 * u))) <= 1e-6 * fmax(1e-3, fabs(x / (1 + exp(-2 * u)))),
+              "sn_gelu_tanh(%.9g) is %.9g", (double)x, (double)sn_gelu_tanh(x));
+        CHECK(fabs(sn_gelu_tanh(x) - gelu) < 1e-3, "sn_gelu_tanh(%.9g) is %.9g, gelu is %.9g", (double)x,
+              (double)sn_gelu_tanh(x), gelu);
+    }
+    for (int i = 0; i < 200000; i++) {
+        double x = random_unit() * (i % 3 ? 1e7 : i % 2 ? 1e3 : 4), want_s, want_c;
+        float s, c;
+
+        x = i % 5 ? x : floor(x);
+        want_s = sin(x);
+        want_c = cos(x);
+        sn_sincos(x, &s, &c);
+        CHECK(fabs(s - want_s) <= 3.1e-8 && fabs(c - want_c) <= 3.1e-8, "sn_sincos(%.17g) is %.9g, %.9g", x, (double)s,
+              (double)c);
+    }
+    for (uint32_t h = 0; h < 0x10000; h++) {
+        double v = half_value((uint16_t)h);
+        float f = sn_f16_to_f32((uint16_t)h);
+
+        CHECK(isnan(v) ? isnan(f) : f == v && !signbit(f) == !signbit(v), "sn_f16_to_f32(%04x) is %.9g", h, (double)f);
+        CHECK(isnan(v) || sn_f32_to_f16(f) == h, "%04x does not come back: %04x", h, sn_f32_to_f16(f));
+    }
+    for (double x = 1e-30; x < 1e30; x *= 1.37)
+        CHECK(fabs(sn_rsqrt(x) * sqrt(x) - 1) < 1e-15, "sn_rsqrt(%.9g)", x);
+    CHECK(sn_rsqrt((double)INFINITY) == 0 && isnan(sn_rsqrt((double)NAN)), "sn_rsqrt of infinity or NaN");
+}
+
+static const struct { const char *op; void (*test)(const Row *); } tests[] = {
+    { "dot", test_dot }, { "row", test_row }, { "rmsnorm", test_rmsnorm }, { "quant", test_quant }, { "score", test_score },
+    { "mix", test_mix }, { "max", test_max }, { "exp_sum", test_exp_sum }, { "store_f16", test_store_f16 },
+};
+
+int kernel_tests(void)
+{
+    int failed = 0;
+
+    current = "scalar mathematics";
+    n_failures = 0;
+    test_scalars();
+    failed += n_failures > 0;
+    for (int i = 0; i < N_ROWS; i++) {
+        bool known = false;
+
+        current = rows[i].name;
+        n_failures = 0;
+        for (size_t t = 0; t < sizeof tests / sizeof tests[0]; t++)
+            if (!strcmp(tests[t].op, rows[i].op)) {
+                known = true;
+                tests[t].test(&rows[i]);
+            }
+        CHECK(known, "there is no test for op '%s'", rows[i].op);
+        failed += n_failures > 0;
+    }
+    printf("kernels %s: %d passed, %d failed, 0 skipped\n", kernel_test_unit, N_ROWS + 1 - failed, failed);
+    return failed;
+}

@@ -1,0 +1,73 @@
+# Tests of the kernel library and of its reader.  check-kernels runs what this machine's CPU can run; check-kernels-qemu
+# cross-compiles and runs the other ISAs in an emulator.
+kt = $(obj)/tests/kernels
+kt_cc = -std=gnu11 -g -O3 -ffp-contract=off -Wall -Wextra -Wpedantic -Wno-unused-function -I.
+kt_san = -O1 -fsanitize=address,undefined -fno-sanitize-recover=all
+
+kt_file_portable = portable.c
+kt_file_avx2 = x86_64_v3.c
+kt_file_avx512vnni = x86_64_v4.c
+kt_file_neon = aarch64.c
+kt_file_dotprod = aarch64_dotprod.c
+kt_flags_avx2 = -march=x86-64-v3
+kt_flags_avx512vnni = -march=x86-64-v4 -mavx512vnni
+kt_flags_dotprod = -march=armv8.2-a+dotprod
+
+kt_x86 = portable avx2 avx512vnni
+kt_host = $(if $(filter x86_64,$(shell uname -m)),$(kt_x86),portable)
+kt_aarch64 = portable neon dotprod
+AARCH64_CC ?= aarch64-linux-gnu-gcc
+RISCV64_CC ?= riscv64-linux-gnu-gcc
+QEMU_AARCH64 ?= qemu-aarch64
+QEMU_RISCV64 ?= qemu-riscv64
+KERNEL_CCS ?= $(foreach c,gcc clang,$(if $(shell command -v $(c)),$(c)))
+
+# What the test of a unit is compiled with: $(call kt_def,UNIT)
+kt_def = -DSN_UNIT='"runtime/kernels/$(kt_file_$(1))"' -DSN_UNIT_NAME='"$(1)"' -DSN_TABLE='"$(kt)/$(1).inc"' $(kt_flags_$(1))
+
+$(kt)/list: $(obj)/tools/kernel_reader $(kernel_src)
+	@mkdir -p $(@D)
+	$(V)$(obj)/tools/kernel_reader runtime/kernels --list > $@.tmp && mv $@.tmp $@
+$(kt)/%.inc: $(kt)/list tests/kernels/table.awk
+	$(V)awk -v unit=$* -f tests/kernels/table.awk $< > $@.tmp && test -s $@.tmp && mv $@.tmp $@
+
+$(kt)/main.o: tests/kernels/main.c
+	@mkdir -p $(@D)
+	$(V)$(CC) -std=c11 -O1 -Wall -Wextra -Wpedantic -c $< -o $@
+$(kt)/test-%.o: $(kt)/%.inc tests/kernels/test_kernels.c $(kernel_src)
+	$(V)$(CC) $(kt_cc) $(call kt_def,$*) -c tests/kernels/test_kernels.c -o $@
+$(kt)/san-%.o: $(kt)/%.inc tests/kernels/test_kernels.c $(kernel_src)
+	$(V)$(CC) $(kt_cc) $(kt_san) $(call kt_def,$*) -c tests/kernels/test_kernels.c -o $@
+$(kt)/test-%: $(kt)/test-%.o $(kt)/main.o
+	$(V)$(CC) $^ -lm -o $@
+$(kt)/san-%: $(kt)/san-%.o $(kt)/main.o
+	$(V)$(CC) $(kt_san) $^ -lm -o $@
+$(kt)/aarch64-%: $(kt)/%.inc tests/kernels/test_kernels.c tests/kernels/main.c $(kernel_src)
+	$(V)$(AARCH64_CC) $(kt_cc) $(call kt_def,$*) -c tests/kernels/test_kernels.c -o $@.o
+	$(V)$(AARCH64_CC) -static $@.o tests/kernels/main.c -lm -o $@
+$(kt)/riscv64-%: $(kt)/%.inc tests/kernels/test_kernels.c tests/kernels/main.c $(kernel_src)
+	$(V)$(RISCV64_CC) $(kt_cc) $(call kt_def,$*) -static tests/kernels/test_kernels.c tests/kernels/main.c -lm -o $@
+
+# The reader's tables: closure, search, and that what is emitted compiles by itself, nothing in it unused.
+$(kt)/test-reader: tests/kernels/test_reader.c $(obj)/gen/kernels_db.o $(obj)/codegen/kernels.o \
+                   $(patsubst %.c,$(obj)/%.o,$(wildcard ir/base/*.c))
+	@mkdir -p $(@D)
+	$(V)$(CC) $(cflags) $(LDFLAGS) $^ $(libs) -lcmocka -o $@
+$(kt)/emitted.ok: $(kt)/test-reader tests/kernels/emitted.sh
+	$(V)rm -rf $(kt)/emitted && mkdir -p $(kt)/emitted && $< --write $(kt)/emitted
+	$(V)sh tests/kernels/emitted.sh $(kt)/emitted $(KERNEL_CCS) && touch $@
+
+check-kernels: $(kt_host:%=$(kt)/test-%) $(kt_host:%=$(kt)/san-%) $(kt)/test-reader $(kt)/emitted.ok   ## kernels of this machine's ISAs, against their twins
+	$(V)$(kt)/test-reader
+	$(V)sh tests/kernels/broken.sh $(obj)/tools/kernel_reader $(kt)/broken
+	$(V)for u in $(kt_host); do $(kt)/test-$$u && $(kt)/san-$$u || exit 1; done
+	$(V)sh tests/kernels/spills.sh $(filter-out $(kt)/test-portable.o,$(kt_host:%=$(kt)/test-%.o))
+
+check-kernels-qemu: $(kt_aarch64:%=$(kt)/aarch64-%) $(kt)/riscv64-portable   ## kernels of the other ISAs, under QEMU
+	$(V)for u in $(kt_aarch64); do $(QEMU_AARCH64) -cpu max $(kt)/aarch64-$$u || exit 1; done
+	$(V)$(QEMU_AARCH64) -cpu cortex-a53 $(kt)/aarch64-neon
+	$(V)$(QEMU_AARCH64) -cpu cortex-a53 $(kt)/aarch64-dotprod | grep 'skipped, this CPU lacks asimddp'
+	$(V)$(QEMU_RISCV64) $(kt)/riscv64-portable
+
+.PHONY: check-kernels check-kernels-qemu
+.PRECIOUS: $(kt)/%.inc $(kt)/test-%.o $(kt)/san-%.o
