@@ -31,6 +31,8 @@ typedef struct {
     int64_t mac8_per_ns;        /* 8-bit multiply-adds per ns and core, times 100; 0: unknown */
     const char *tested;         /* "run here", "run under QEMU", "linked only", "untested on hardware" */
     bool portable_only;         /* no ISA kernels: isa is just "portable" */
+    const char *base;           /* of `native`: the known target that it is ("x86_64-v4"); otherwise NULL */
+    const char *file;           /* the YAML file it was read from; NULL: one of sinter's own */
 } Target;
 
 /* NULL after a report (an unknown name is answered with the nearest known one). */
@@ -38,6 +40,14 @@ const Target *target_load(FileSet *fs, Arena *a, Diag *d, const char *name_or_fi
 /* The set "a,b,c": all of one family.  Returns the number, 0 after a report. */
 int target_load_set(FileSet *fs, Arena *a, Diag *d, const char *names, const Target **out, int cap);
 const char *const *target_names(Arena *a);                   /* of the embedded ones, sorted, NULL-terminated */
+/* The target that `text` (a YAML file's) describes: what target_load does once it has the text.  Also for tests and fuzzing. */
+const Target *target_parse(Arena *a, Diag *d, const char *file, Str text);
+/* The best known target of this machine, with this machine's cache sizes; its name is "native". */
+const Target *target_native(Arena *a, Diag *d);
+/* Is `feature` (as in Target.features) there on the machine that runs sinter?  Unknown names: false. */
+bool target_host_has(const char *feature);
+const char *target_host_family(void);                        /* "x86_64", "aarch64", "riscv64", "portable" */
+void target_print(Buf *out, const Target *t);                /* as YAML that target_parse reads back */
 
 /* ---- options ------------------------------------------------------------------------------------------------------- */
 
@@ -57,8 +67,41 @@ typedef struct {
     const char *fuse;           /* NULL: default; "none": every op its own stage */
     bool dry_run;
     uint64_t max_ram, max_flash;/* 0: no budget */
+    const char *depends;        /* another file that the build read: sinter.yaml; NULL none */
+    const char *digest;         /* what the model file's digest must be, 32 hex digits; NULL: anything */
+    bool verbose;               /* a line per step even where standard error is no terminal */
 } BuildOptions;
 BuildOptions build_options_default(void);
+
+/* What setting an option came to.  `bad` and `later` leave a line in *why: what is allowed, or what is not there yet. */
+typedef enum { SET_ok, SET_bad, SET_later } SetResult;
+
+/* A row of a table of options.  The command line, sinter.yaml and --help read the same rows. */
+typedef struct {
+    const char *name;           /* "--act" */
+    char letter;                /* 't' for -t, 0: none */
+    const char *arg;            /* what it takes, as help shows it; NULL: nothing, it is a flag */
+    const char *def;            /* its default in words; NULL: not worth saying */
+    const char *help;           /* one line */
+    /* Sets it in *b; value is "" for a flag.  NULL: the command reads it itself (cmd.h: arg_value). */
+    SetResult (*set)(BuildOptions *b, Arena *a, const char *value, const char **why);
+    bool later;                 /* belongs to a later version: known, shown so, refused */
+} Option;
+extern const Option build_option_table[];                    /* of `build`, ended by name NULL */
+extern const Option run_option_table[];                      /* those of them that `run` takes: where nothing names the output */
+
+/* The C identifier and the folder of a build: as given, or made from the folder's name, or from the model's.  A name that the emitted
+ * folder needs for itself (main, runtime, text, ...) gets "_model" behind it. */
+const char *build_name(Arena *a, const BuildOptions *o);
+const char *build_out(Arena *a, const BuildOptions *o);
+/* NULL if `name` may name a program, or why it may not. */
+const char *bad_build_name(const char *name);
+
+/* ---- config.c ------------------------------------------------------------------------------------------------------ */
+
+/* The builds that a sinter.yaml asks for (docs/commands.md): `base` (the command line) overridden nowhere, completed by the file.
+ * *digest is the model's digest as the file states it ("" when it does not).  Returns their number, 0 after a report. */
+int config_load(FileSet *fs, Arena *a, Diag *d, const char *file, const BuildOptions *base, BuildOptions **out, const char **digest);
 
 /* What passes may see: read-only. */
 typedef struct {
@@ -87,6 +130,11 @@ bool passes_run(Module *m, const Env *env, Diag *d, const char *only);
 
 /* From a model file or a .sir to a folder (or text for --emit ir).  Prints one line per step to stderr when it is a terminal or `verbose`. */
 bool pipeline_build(FileSet *fs, Arena *a, Diag *d, const BuildOptions *o);
+/* The same, and says why not: 0 done, 1 failed, 3 over the budget of --max-ram or --max-flash (reported, naming what grew). */
+int pipeline_run(FileSet *fs, Arena *a, Diag *d, const BuildOptions *o);
+/* A signal handler: the build stops at its next step, and main cleans up as after any failure. */
+void pipeline_interrupt(int sig);
+bool pipeline_interrupted(void);
 /* The Module of a file before any target's choices: importer and arch for a model, parser for a .sir. */
 Module *pipeline_module(FileSet *fs, Arena *a, Diag *d, const BuildOptions *o, const char *path);
 
