@@ -50,6 +50,8 @@ struct Arena {
     size_t next_size;
     uint64_t n_allocs;
     uint64_t fail_in;               /* this many allocations from now one fails; 0: none */
+    Arena *parent;                  /* of a child: counts for it too; NULL: none */
+    Arena *child, *sibling;         /* freed with this one */
 };
 
 static uint8_t *block_data(Block *b)
@@ -76,6 +78,20 @@ Arena *arena_new(jmp_buf *on_oom)
     return a;
 }
 
+Arena *arena_child(Arena *a)
+{
+    Arena *c = calloc(1, sizeof *c);
+
+    if (!c)
+        out_of_memory(a, sizeof *c);
+    c->on_oom = a->on_oom;
+    c->next_size = FIRST_BLOCK;
+    c->parent = a->parent ? a->parent : a;
+    c->sibling = c->parent->child;
+    c->parent->child = c;
+    return c;
+}
+
 static void free_top(Arena *a)
 {
     Block *b = a->top;
@@ -89,6 +105,10 @@ void arena_free(Arena *a)
 {
     if (!a)
         return;
+    for (Arena *c = a->child, *next; c; c = next) {
+        next = c->sibling;
+        arena_free(c);
+    }
     while (a->top)
         free_top(a);
     free(a);
@@ -118,11 +138,12 @@ static Block *add_block(Arena *a, size_t bytes)
 void *arena_alloc(Arena *a, size_t n, size_t size)
 {
     uint64_t bytes, room;
+    Arena *counter = a->parent ? a->parent : a;
     Block *b = a->top;
     uint8_t *p;
 
-    a->n_allocs++;
-    if (a->fail_in && --a->fail_in == 0)
+    counter->n_allocs++;
+    if (counter->fail_in && --counter->fail_in == 0)
         out_of_memory(a, n * size);
     if (!mul_ok(n, size, &bytes) || bytes > SIZE_MAX - GAP - ALIGN)
         out_of_memory(a, SIZE_MAX);

@@ -37,6 +37,9 @@ typedef struct { void *block; size_t used; } ArenaMark;
  * in main); NULL: print and abort (tests). */
 Arena *arena_new(jmp_buf *on_oom);
 void arena_free(Arena *a);
+/* A second arena of the same compilation, for what is rewound on its own: it jumps where `a` jumps, its allocations count as a's for
+ * arena_fail_after, and arena_free(a) frees it too (it must not be freed by itself).  Never NULL. */
+Arena *arena_child(Arena *a);
 
 /* n * size zeroed bytes, aligned to 16.  Never NULL: an overflow or a lack of memory jumps to on_oom.
  * Under AddressSanitizer objects are separated by poisoned gaps. */
