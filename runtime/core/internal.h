@@ -8,6 +8,9 @@
  *   NAME.c                (generated) NAME_desc, the schedule: one function per entry that calls stages in order
  *   NAME_ISA.c            (generated) the stages
  *
+ * The writer makes runtime.c of these files: weights.c first (it asks for the GNU interfaces), then xxh64.c, cpu.c, threads.c or
+ * threads_one.c, session.c; no two of them use one static name, and lines that include "runtime/..." are left out.
+ *
  * How a stage is shared among threads.  A stage is n chunks of work, each of which owns its outputs.  Thread t owns the chunks
  * n*t/N .. n*(t+1)/N-1; it takes them from the front, then from the back of the others' ranges:
  *

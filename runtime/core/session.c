@@ -1,0 +1,349 @@
+/* Sessions: where everything lies in the caller's block, and how tokens go through the entries.
+ *
+ *     block, aligned up to 128
+ *     | NAME_Session | workers | addresses of states | pool | range lines | done lines |
+ *     | scratch of thread 0 | ... | arena | state 0: [C][row_bytes] | state 1 | ... |
+ *
+ * Only the first line of the picture is written when a session is opened; pages of states that no token has reached
+ * are never touched.  A state's rows beyond n_past hold leftovers, which nobody reads. */
+#include "runtime/core/internal.h"
+
+#include <string.h>
+
+struct NAME_Session {
+    const NAME_Model *model;
+    NAME_Options opt;
+    int n_ctx, n_past;
+    NAME_Crew crew;
+    NAME_Pool *pool;                    /* NULL: one thread, or the host's pool */
+    NAME_Worker *worker;                /* [n_threads] */
+    uint8_t **state;                    /* [n_state] */
+    uint8_t *arena;
+};
+
+/* Offsets in the aligned block. */
+typedef struct { uint64_t worker, state_table, pool, range, done, scratch, scratch_each, arena, state, end; } Layout;
+
+enum { BLOCK_ALIGN = 128 };             /* two cache lines: what one thread writes is on lines of its own */
+
+static uint64_t align_up(uint64_t x)
+{
+    return (x + BLOCK_ALIGN - 1) / BLOCK_ALIGN * BLOCK_ALIGN;
+}
+
+static uint64_t state_bytes(int i, int n_ctx)
+{
+    return align_up((uint64_t)NAME_desc.state[i].row_bytes * (uint64_t)n_ctx);
+}
+
+static Layout layout_of(int n_ctx, int n_threads)
+{
+    uint64_t n = (uint64_t)n_threads;
+    Layout l;
+
+    l.worker = align_up(sizeof(NAME_Session));
+    l.state_table = align_up(l.worker + n * align_up(sizeof(NAME_Worker)));
+    l.pool = align_up(l.state_table + (uint64_t)NAME_desc.n_state * sizeof(uint8_t *));
+    l.range = align_up(l.pool + NAME_pool_bytes(n_threads));
+    l.done = l.range + n * sizeof(NAME_Line);
+    l.scratch = l.done + n * sizeof(NAME_Line);
+    l.scratch_each = align_up(NAME_desc.scratch_bytes);
+    l.arena = l.scratch + n * l.scratch_each;
+    l.state = l.arena + align_up(NAME_desc.arena_bytes);
+    l.end = l.state;
+    for (int i = 0; i < NAME_desc.n_state; i++)
+        l.end += state_bytes(i, n_ctx);
+    return l;
+}
+
+/* Puts defaults in the place of zeros; 0: out of range. */
+static int complete(int *n_ctx, int *n_threads)
+{
+    *n_ctx = *n_ctx ? *n_ctx : NAME_desc.n_ctx;
+    *n_threads = *n_threads ? *n_threads : 1;
+    return *n_ctx >= 1 && *n_ctx <= NAME_desc.n_ctx && *n_threads >= 1 && *n_threads <= NAME_MAX_THREADS;
+}
+
+size_t NAME_session_bytes(int n_ctx, int n_threads)
+{
+    uint64_t bytes;
+
+    if (!complete(&n_ctx, &n_threads))
+        return 0;
+    bytes = layout_of(n_ctx, n_threads).end + BLOCK_ALIGN - 1;
+    return bytes <= SIZE_MAX ? (size_t)bytes : 0;
+}
+
+NAME_Status NAME_session_open(NAME_Session **out, const NAME_Model *m, void *block, size_t bytes,
+                              const NAME_Options *options)
+{
+    static const NAME_Options all_zero;
+    NAME_Options opt = options ? *options : all_zero;
+    NAME_Session *s;
+    Layout l;
+    uint8_t *b, *at;
+
+    *out = NULL;
+    if (!m || !m->w || !block || !complete(&opt.n_ctx, &opt.n_threads) || (opt.flags & ~NAME_ONE_BY_ONE))
+        return NAME_E_ARG;
+    if (!NAME_THREADS && opt.n_threads > 1)
+        return NAME_E_THREADS;
+    if (NAME_session_bytes(opt.n_ctx, opt.n_threads) == 0 ||
+        bytes < NAME_session_bytes(opt.n_ctx, opt.n_threads))
+        return NAME_E_MEMORY;
+    l = layout_of(opt.n_ctx, opt.n_threads);
+    b = (uint8_t *)block + (BLOCK_ALIGN - (uintptr_t)block % BLOCK_ALIGN) % BLOCK_ALIGN;
+    memset(b, 0, (size_t)l.scratch);
+    s = (NAME_Session *)(void *)b;
+    s->model = m;
+    s->opt = opt;
+    s->n_ctx = opt.n_ctx;
+    s->crew.n_threads = opt.n_threads;
+    s->crew.range = (NAME_Line *)(void *)(b + l.range);
+    s->crew.done = (NAME_Line *)(void *)(b + l.done);
+    s->arena = b + l.arena;
+    s->worker = (NAME_Worker *)(void *)(b + l.worker);
+    for (int t = 0; t < opt.n_threads; t++) {
+        s->worker[t].id = t;
+        s->worker[t].scratch = b + l.scratch + (uint64_t)t * l.scratch_each;
+    }
+    s->state = (uint8_t **)(void *)(b + l.state_table);
+    at = b + l.state;
+    for (int i = 0; i < NAME_desc.n_state; i++) {
+        s->state[i] = at;
+        at += state_bytes(i, opt.n_ctx);
+    }
+    if (opt.n_threads > 1 && !opt.run) {
+        NAME_Status status = NAME_pool_start(&s->pool, b + l.pool, s->worker, opt.n_threads);
+
+        if (status)
+            return status;
+    }
+    *out = s;
+    return NAME_OK;
+}
+
+void NAME_close(NAME_Session *s)
+{
+    if (s && s->pool)
+        NAME_pool_stop(s->pool);
+}
+
+int NAME_n_past(const NAME_Session *s)
+{
+    return s->n_past;
+}
+
+int NAME_n_ctx(const NAME_Session *s)
+{
+    return s->n_ctx;
+}
+
+int NAME_n_threads(const NAME_Session *s)
+{
+    return s->crew.n_threads;
+}
+
+/* ---- eval ------------------------------------------------------------------------------------------------- */
+
+/* A job for the host's pool. */
+typedef struct { NAME_EntryFn *entry; const NAME_Run *run; NAME_Worker *worker; } HostJob;
+
+static void host_job(void *arg, int i)
+{
+    const HostJob *j = arg;
+
+    j->entry(j->run, &j->worker[i]);
+}
+
+static void run_entry(NAME_Session *s, NAME_EntryFn *entry, const NAME_Run *r)
+{
+    if (s->crew.n_threads == 1)
+        entry(r, &s->worker[0]);
+    else if (s->pool)
+        NAME_pool_run(s->pool, entry, r);
+    else {
+        HostJob j;
+
+        j.entry = entry;
+        j.run = r;
+        j.worker = s->worker;
+        for (int t = 1; t < s->crew.n_threads; t++) {
+            s->worker[t].epoch = s->worker[0].epoch;
+            s->worker[t].due = s->worker[0].due;
+        }
+        s->opt.run(s->opt.pool, host_job, &j, s->crew.n_threads);
+    }
+}
+
+static int take_cancel(NAME_Session *s)
+{
+    if (!NAME_FLAG_GET(&s->crew.cancel))
+        return 0;
+    NAME_FLAG_SET(&s->crew.cancel, 0);
+    return 1;
+}
+
+NAME_Status NAME_eval(NAME_Session *s, const int32_t *ids, int n, float *logits, int n_logits)
+{
+    int per_call = s->opt.flags & NAME_ONE_BY_ONE ? 1 : NAME_desc.max_tokens;
+
+    if (n < 0 || n_logits < 0 || n_logits > n || (n > 0 && !ids) || (n_logits > 0 && !logits))
+        return NAME_E_ARG;
+    if (n > s->n_ctx - s->n_past)
+        return NAME_E_CONTEXT;
+    for (int i = 0; i < n; i++)
+        if (ids[i] < 0 || ids[i] >= NAME_desc.n_vocab)
+            return NAME_E_ARG;
+    for (int at = 0, wanted_from = n - n_logits; at < n;) {
+        NAME_Run r;
+        int end;
+
+        if (take_cancel(s))
+            return NAME_E_CANCELLED;
+        memset(&r, 0, sizeof r);
+        r.w = s->model->w;
+        r.arena = s->arena;
+        r.state = s->state;
+        r.ids = ids + at;
+        r.T = n - at < per_call ? n - at : per_call;
+        r.P = s->n_past;
+        r.C = s->n_ctx;
+        r.crew = &s->crew;
+        r.stages = NAME_desc.isa[s->model->isa].stages;
+        end = at + r.T;
+        r.O = end <= wanted_from ? 0 : at >= wanted_from ? r.T : end - wanted_from;
+        if (r.O > 0)
+            r.logits = logits + (size_t)(end - r.O - wanted_from) * (size_t)NAME_desc.n_vocab;
+        run_entry(s, r.T == 1 ? NAME_desc.decode : NAME_desc.prefill, &r);
+        if (take_cancel(s))
+            return NAME_E_CANCELLED;
+        s->n_past += r.T;
+        at = end;
+    }
+    return n == 0 && take_cancel(s) ? NAME_E_CANCELLED : NAME_OK;
+}
+
+NAME_Status NAME_rewind(NAME_Session *s, int n_past)
+{
+    if (n_past < 0 || n_past > s->n_past)
+        return NAME_E_ARG;
+    s->n_past = n_past;
+    return NAME_OK;
+}
+
+void NAME_cancel(NAME_Session *s)
+{
+    NAME_FLAG_SET(&s->crew.cancel, 1);
+}
+
+void NAME_uncancel(NAME_Session *s)
+{
+    NAME_FLAG_SET(&s->crew.cancel, 0);
+}
+
+/* ---- save and load ---------------------------------------------------------------------------------------- */
+
+/* Before the rows of each state, 0 .. n_past-1, one state after the other. */
+typedef struct {
+    char magic[8];
+    uint64_t model[2];                  /* digest of the weights */
+    uint64_t states;                    /* hash of what the states look like: f16 and f32 caches differ */
+    uint64_t rows;                      /* hash of the rows, seeded with n_past */
+    uint64_t n_past;
+} SavedHead;
+static const char saved_magic[8] = { 'S', 'I', 'N', 'T', 'E', 'R', 'S', '1' };
+
+static uint64_t hash_of_states(void)
+{
+    uint64_t h = (uint64_t)NAME_desc.n_state;
+
+    for (int i = 0; i < NAME_desc.n_state; i++) {
+        uint32_t v[2];
+
+        v[0] = NAME_desc.state[i].row_bytes;
+        v[1] = (uint32_t)NAME_desc.state[i].kind;
+        h = NAME_xxh64(v, sizeof v, h);
+    }
+    return h;
+}
+
+static uint64_t saved_bytes(int n_past)
+{
+    uint64_t bytes = sizeof(SavedHead);
+
+    for (int i = 0; i < NAME_desc.n_state; i++)
+        bytes += (uint64_t)NAME_desc.state[i].row_bytes * (uint64_t)n_past;
+    return bytes;
+}
+
+size_t NAME_save_bytes(const NAME_Session *s)
+{
+    return (size_t)saved_bytes(s->n_past);
+}
+
+NAME_Status NAME_save(const NAME_Session *s, void *out, size_t cap)
+{
+    uint8_t *at = (uint8_t *)out + sizeof(SavedHead);
+    SavedHead h;
+
+    if (cap < NAME_save_bytes(s))
+        return NAME_E_MEMORY;
+    memcpy(h.magic, saved_magic, sizeof h.magic);
+    memcpy(h.model, NAME_desc.digest, sizeof h.model);
+    h.states = hash_of_states();
+    h.n_past = (uint64_t)s->n_past;
+    for (int i = 0; i < NAME_desc.n_state; i++) {
+        size_t n = (size_t)NAME_desc.state[i].row_bytes * (size_t)s->n_past;
+
+        memcpy(at, s->state[i], n);
+        at += n;
+    }
+    h.rows = NAME_xxh64((uint8_t *)out + sizeof h, NAME_save_bytes(s) - sizeof h, h.n_past);
+    memcpy(out, &h, sizeof h);
+    return NAME_OK;
+}
+
+NAME_Status NAME_load(NAME_Session *s, const void *saved, size_t bytes)
+{
+    const uint8_t *at = (const uint8_t *)saved + sizeof(SavedHead);
+    SavedHead h;
+
+    if (bytes < sizeof h)
+        return NAME_E_WEIGHTS;
+    memcpy(&h, saved, sizeof h);
+    if (memcmp(h.magic, saved_magic, sizeof h.magic) != 0 ||
+        memcmp(h.model, NAME_desc.digest, sizeof h.model) != 0 || h.states != hash_of_states() ||
+        h.n_past > (uint64_t)NAME_desc.n_ctx || bytes != saved_bytes((int)h.n_past) ||
+        h.rows != NAME_xxh64(at, bytes - sizeof h, h.n_past))
+        return NAME_E_WEIGHTS;
+    if (h.n_past > (uint64_t)s->n_ctx)
+        return NAME_E_CONTEXT;
+    for (int i = 0; i < NAME_desc.n_state; i++) {
+        size_t n = (size_t)NAME_desc.state[i].row_bytes * (size_t)h.n_past;
+
+        memcpy(s->state[i], at, n);
+        at += n;
+    }
+    s->n_past = (int)h.n_past;
+    return NAME_OK;
+}
+
+/* ---- trace ------------------------------------------------------------------------------------------------ */
+
+#ifdef NAME_TRACE
+static NAME_TraceFn *trace_fn;
+static void *trace_ctx;
+
+void NAME_trace_to(NAME_TraceFn *fn, void *ctx)
+{
+    trace_fn = fn;
+    trace_ctx = ctx;
+}
+
+void NAME_trace(int layer, const char *name, const float *value, size_t n)
+{
+    if (trace_fn)
+        trace_fn(trace_ctx, layer, name, value, n);
+}
+#endif

@@ -1,0 +1,255 @@
+/* The threads of a session (POSIX).
+ *
+ * Between calls they sleep on a condition variable; the caller is thread 0, begins at once and never waits for the
+ * others to wake: whoever comes takes the chunks that are left (internal.h).  Each thread copies the job before it
+ * begins, so one that comes or goes late works on a copy of a finished job, finds nothing to do and sleeps again,
+ * while the caller may be several jobs ahead. */
+#ifndef _GNU_SOURCE
+#define _GNU_SOURCE
+#endif
+#include "runtime/core/internal.h"
+
+#include <fcntl.h>
+#include <pthread.h>
+#include <sched.h>
+#include <signal.h>
+#include <string.h>
+#include <unistd.h>
+
+enum { SPINS = 2000 };                  /* pauses, about 50 us, before a waiting thread gives its core away */
+
+typedef struct {
+    NAME_Pool *pool;
+    NAME_Worker *worker;
+    pthread_t id;
+} PoolThread;
+
+struct NAME_Pool {
+    pthread_mutex_t lock;               /* of all below */
+    pthread_cond_t wake;
+    uint64_t job;                       /* running number; threads wait for it to change */
+    int quit;
+    NAME_EntryFn *entry;
+    NAME_Run run;
+    uint32_t epoch;                     /* where the job begins */
+    uint64_t due;
+    int n_threads;                      /* with the caller */
+    NAME_Worker *worker;
+    PoolThread *thread;                 /* [n_threads - 1] */
+};
+
+static size_t pool_head_bytes(void)
+{
+    return (sizeof(NAME_Pool) + 63) / 64 * 64;
+}
+
+size_t NAME_pool_bytes(int n_threads)
+{
+    return pool_head_bytes() + (size_t)n_threads * sizeof(PoolThread);
+}
+
+static void *pool_thread(void *arg)
+{
+    PoolThread *t = arg;
+    NAME_Pool *p = t->pool;
+    NAME_Worker *me = t->worker;
+    uint64_t seen = 0;
+
+    for (;;) {
+        NAME_EntryFn *entry;
+        NAME_Run run;
+
+        pthread_mutex_lock(&p->lock);
+        while (p->job == seen && !p->quit)
+            pthread_cond_wait(&p->wake, &p->lock);
+        if (p->quit) {
+            pthread_mutex_unlock(&p->lock);
+            return NULL;
+        }
+        seen = p->job;
+        entry = p->entry;
+        run = p->run;
+        me->epoch = p->epoch;
+        me->due = p->due;
+        pthread_mutex_unlock(&p->lock);
+        entry(&run, me);
+    }
+}
+
+static void pool_join(NAME_Pool *p, int n_started)
+{
+    pthread_mutex_lock(&p->lock);
+    p->quit = 1;
+    pthread_cond_broadcast(&p->wake);
+    pthread_mutex_unlock(&p->lock);
+    for (int i = 0; i < n_started; i++)
+        pthread_join(p->thread[i].id, NULL);
+    pthread_cond_destroy(&p->wake);
+    pthread_mutex_destroy(&p->lock);
+}
+
+NAME_Status NAME_pool_start(NAME_Pool **out, void *block, NAME_Worker *worker, int n_threads)
+{
+    NAME_Pool *p = block;
+    sigset_t all, before;
+    int n_started = 0;
+
+    *out = NULL;
+    memset(p, 0, NAME_pool_bytes(n_threads));
+    p->n_threads = n_threads;
+    p->worker = worker;
+    p->thread = (PoolThread *)(void *)((uint8_t *)block + pool_head_bytes());
+    if (pthread_mutex_init(&p->lock, NULL))
+        return NAME_E_THREADS;
+    if (pthread_cond_init(&p->wake, NULL)) {
+        pthread_mutex_destroy(&p->lock);
+        return NAME_E_THREADS;
+    }
+    sigfillset(&all);                   /* signals are the host's: its own threads handle them */
+    pthread_sigmask(SIG_SETMASK, &all, &before);
+    for (; n_started < n_threads - 1; n_started++) {
+        PoolThread *t = &p->thread[n_started];
+
+        t->pool = p;
+        t->worker = &worker[n_started + 1];
+        if (pthread_create(&t->id, NULL, pool_thread, t))
+            break;
+    }
+    pthread_sigmask(SIG_SETMASK, &before, NULL);
+    if (n_started < n_threads - 1) {
+        pool_join(p, n_started);
+        return NAME_E_THREADS;
+    }
+    *out = p;
+    return NAME_OK;
+}
+
+void NAME_pool_run(NAME_Pool *p, NAME_EntryFn *entry, const NAME_Run *r)
+{
+    pthread_mutex_lock(&p->lock);
+    p->entry = entry;
+    p->run = *r;
+    p->epoch = p->worker[0].epoch;
+    p->due = p->worker[0].due;
+    p->job++;
+    pthread_cond_broadcast(&p->wake);
+    pthread_mutex_unlock(&p->lock);
+    entry(r, &p->worker[0]);
+}
+
+void NAME_pool_stop(NAME_Pool *p)
+{
+    pool_join(p, p->n_threads - 1);
+}
+
+/* ---- waiting ---------------------------------------------------------------------------------------------- */
+
+static inline void pause_cpu(void)
+{
+#if defined(__x86_64__) || defined(__i386__)
+    __builtin_ia32_pause();
+#elif defined(__aarch64__)
+    __asm__ volatile("yield");
+#endif
+}
+
+void NAME_wait_for(const NAME_Crew *crew, uint64_t due)
+{
+    for (int spins = 0;; spins++) {
+        uint64_t sum = 0;
+
+        for (int t = 0; t < crew->n_threads; t++)
+            sum += atomic_load_explicit(&crew->done[t].v, memory_order_acquire);
+        if (sum >= due)
+            return;
+        if (spins < SPINS)
+            pause_cpu();
+        else {
+            sched_yield();
+            spins = 0;
+        }
+    }
+}
+
+/* ---- how many --------------------------------------------------------------------------------------------- */
+
+#ifdef __linux__
+/* Reads a small file; its length, 0: not there.  Always terminated. */
+static size_t read_file(const char *path, char *out, size_t cap)
+{
+    int fd = open(path, O_RDONLY | O_CLOEXEC);
+    ssize_t n = fd < 0 ? 0 : read(fd, out, cap - 1);
+
+    if (fd >= 0)
+        close(fd);
+    out[n > 0 ? n : 0] = 0;
+    return n > 0 ? (size_t)n : 0;
+}
+
+static uint64_t read_number(const char **p)
+{
+    uint64_t v = 0;
+
+    while (**p == ' ')
+        (*p)++;
+    for (; **p >= '0' && **p <= '9' && v < UINT64_MAX / 16; (*p)++)
+        v = 10 * v + (uint64_t)(**p - '0');
+    return v;
+}
+
+/* The quota of this process's cgroup (version 2) and of those around it, in cores rounded up; 0: none.
+ * /proc/self/cgroup says "0::/a/b"; /sys/fs/cgroup/a/b/cpu.max says "200000 100000" (microseconds per period) or
+ * "max 100000" [Linux, Documentation/admin-guide/cgroup-v2.rst]. */
+static int cgroup_cores(void)
+{
+    static const char root[] = "/sys/fs/cgroup", file[] = "/cpu.max";
+    char line[1024], path[1024], text[64];
+    const char *own;
+    size_t len;
+    int cores = 0;
+
+    if (!read_file("/proc/self/cgroup", line, sizeof line))
+        return 0;
+    own = strncmp(line, "0::", 3) == 0 ? line + 3 : strstr(line, "\n0::");
+    if (!own)
+        return 0;
+    own += *own == '\n' ? 4 : 0;
+    len = strcspn(own, "\n");
+    if (sizeof root + len + sizeof file > sizeof path)
+        return 0;
+    for (;;) {
+        const char *p = text;
+
+        memcpy(path, root, sizeof root - 1);
+        memcpy(path + sizeof root - 1, own, len);
+        memcpy(path + sizeof root - 1 + len, file, sizeof file);
+        if (read_file(path, text, sizeof text) && *p != 'm') {
+            uint64_t quota = read_number(&p), period = read_number(&p);
+            uint64_t n = period ? (quota + period - 1) / period : 0;
+
+            if (n > 0 && n < NAME_MAX_THREADS && (cores == 0 || (int)n < cores))
+                cores = (int)n;
+        }
+        if (len == 0)
+            return cores;
+        while (len > 0 && own[--len] != '/')
+            ;
+    }
+}
+#endif
+
+int NAME_default_threads(void)
+{
+    long n = sysconf(_SC_NPROCESSORS_ONLN);
+
+#ifdef __linux__
+    cpu_set_t set;
+    int quota = cgroup_cores();
+
+    if (sched_getaffinity(0, sizeof set, &set) == 0)
+        n = CPU_COUNT(&set);
+    if (quota > 0 && quota < n)
+        n = quota;
+#endif
+    return n < 1 ? 1 : n > NAME_MAX_THREADS ? NAME_MAX_THREADS : (int)n;
+}
