@@ -12,6 +12,14 @@
 
 #include "compiler/compiler.h"
 
+/* Where a stage's operand or result lies: a byte offset in the arena, or one of these (pass memory writes them, the C writer reads them). */
+enum {
+    PLACE_none = -1,                /* a weight or a state: found through its parameter */
+    PLACE_later = -2,               /* inside pass memory only: the caller decides */
+    PLACE_input = -100,             /* PLACE_input - i: the entry's i-th input, in the caller's memory */
+    PLACE_output = -200             /* PLACE_output - i: the entry's i-th result, in the caller's memory */
+};
+
 /* Writes the whole folder into `dir` (which exists). */
 bool codegen_folder(const Module *m, const Env *env, const char *dir, Diag *d);
 

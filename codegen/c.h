@@ -1,0 +1,39 @@
+/* What the parts of the C writer share: codegen/c.c (schedule, tables, API) and codegen/stage.c (stage functions). */
+#ifndef SN_CODEGEN_C_H
+#define SN_CODEGEN_C_H
+
+#include "codegen/codegen.h"
+#include "codegen/emit.h"
+#include "codegen/kernels.h"
+
+enum { MAX_TARGETS = 8 };
+
+/* A struct of the emitted code that holds what differs between calls of one function: offsets of weights, numbers of states. */
+typedef struct { const Func *func; const char *type; const char *fields; } ArgsType;
+
+/* One writing of one Module. */
+typedef struct {
+    const Module *m;
+    Arena *a;
+    Diag *d;
+    const char *name;               /* NAME */
+    int n_target;
+    const char *target[MAX_TARGETS];/* their names as C identifiers: x86_64_v4 */
+    const char **isa[MAX_TARGETS];  /* NULL-terminated lists */
+    ArgsType *args; int n_args;     /* one per function that is called */
+    bool ok;                        /* false once something could not be written (reported) */
+} Writer;
+
+/* Name of the stage function of `fused` in function f, without prefix: decode_attn_q_k_v. */
+const char *stage_c_name(const Writer *w, const Func *f, const Op *fused);
+/* The C type of the arguments of f, NULL for an entry function (which has none). */
+const ArgsType *args_of(const Writer *w, const Func *f);
+/* The field that parameter i of a called function is in. */
+const char *arg_field(const Writer *w, const Func *f, int i);
+/* How many rows a stage has: "1", "r->T", "r->O"; sets *is_one when it is at most one. */
+const char *rows_c(const Writer *w, Dim d, bool *is_one);
+
+/* Writes NAME_ISA.c and kernels_ISA.h for target i. */
+void write_stages(Writer *w, int i_target, Buf *c, Buf *kernels);
+
+#endif

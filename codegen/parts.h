@@ -1,0 +1,16 @@
+/* Which sources of runtime/ become which file of an emitted folder, and the functions of codegen that only project.c calls. */
+#ifndef SN_PARTS_H
+#define SN_PARTS_H
+
+#include "codegen/c.h"
+#include "codegen/weights.h"
+
+extern const char *const runtime_parts[], *const runtime_parts_one_thread[], *const text_parts[], *const main_parts[];
+
+/* The text of an embedded source with NAME replaced, its #includes of our own headers left out. */
+void put_source(Buf *out, const char *path, const char *name);
+
+/* NAME.h, NAME_internal.h, NAME.c and the files of each target. */
+bool write_model(Writer *w, const Env *env, const char *dir, WeightsDigest digest);
+
+#endif

@@ -1,0 +1,335 @@
+/* The folder: everything that is not the C of the model itself.
+ *
+ *   runtime.c, text.c, main.c, NAME_internal.h   sources of runtime/ copied, NAME_ made the model's name
+ *   Makefile, CMakeLists.txt, NAME.pc            how to build and link it
+ *   manifest.json                                what went in, what came out
+ *   NAME.sir                                     the scheduled Module: what verify, explain and inspect read
+ *
+ * Every byte follows from the Module: no date, no path, no host name. */
+#include "codegen/c.h"
+#include "codegen/parts.h"
+#include "codegen/report.h"
+#include "codegen/weights.h"
+#include "compiler/version.h"
+
+#include <stdlib.h>
+
+/* ---- copying runtime sources ---------------------------------------------------------------------------------------------------- */
+
+static bool is_ident_char(char c)
+{
+    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '_';
+}
+
+/* The text with every identifier NAME and prefix NAME_ replaced. */
+static void put_renamed(Buf *out, const char *text, size_t n, const char *name)
+{
+    for (size_t i = 0; i < n; i++) {
+        bool begins = i == 0 || !is_ident_char(text[i - 1]);
+
+        if (begins && n - i >= 4 && !memcmp(text + i, "NAME", 4) &&
+            (i + 4 == n || text[i + 4] == '_' || !is_ident_char(text[i + 4]))) {
+            buf_puts(out, name);
+            i += 3;
+        } else
+            buf_putc(out, text[i]);
+    }
+}
+
+/* One source of the runtime behind another in one file: its includes of our own headers are left out (they are at the top of the file). */
+void put_source(Buf *out, const char *path, const char *name)
+{
+    const Embedded *f = embedded_find(path);
+    const char *p, *end;
+
+    if (!f)
+        bug("'%s' is not inside this sinter", path);
+    for (p = f->text, end = f->text + f->n; p < end;) {
+        const char *nl = memchr(p, '\n', (size_t)(end - p));
+        size_t n = nl ? (size_t)(nl - p) + 1 : (size_t)(end - p);
+
+        if (strncmp(p, "#include \"", 10))
+            put_renamed(out, p, n, name);
+        p += n;
+    }
+}
+
+static void put_sources(Buf *out, const char *const *paths, const char *name)
+{
+    for (; *paths; paths++) {
+        if (out->n)
+            buf_putc(out, '\n');
+        put_source(out, *paths, name);
+    }
+}
+
+/* ---- how to build it --------------------------------------------------------------------------------------------------------------- */
+
+static const char *meta_of(const Writer *w, int i, const char *what)
+{
+    return module_meta_str(w->m, str_printf(w->a, "target.%d.%s", i, what), "");
+}
+
+static void write_makefile(Writer *w, Buf *b, bool text, bool link_weights)
+{
+    const char *n = w->name;
+
+    buf_printf(b, "# %s: `make` builds lib%s.a and the program %s.  CC, AR, CFLAGS and LDFLAGS as everyone expects.\n", n, n, n);
+    buf_printf(b, "ifeq ($(origin CC),default)\nCC = %s\nendif\n", emit_make(w->a, str_of(meta_of(w, 0, "cc"))));
+    buf_printf(b, "CFLAGS ?= -O2\nbase = -std=c11 -D_GNU_SOURCE -Wall -Wextra -ffp-contract=off\n\n");
+    buf_printf(b, "obj = %s.o runtime.o", n);
+    if (text)
+        buf_puts(b, " text.o");
+    if (link_weights)
+        buf_puts(b, " weights.o");
+    for (int i = 0; i < w->n_target && w->m->n_entry; i++)
+        buf_printf(b, " %s_%s.o", n, w->target[i]);
+    buf_printf(b, "\n\nall: lib%s.a %s\n\nlib%s.a: $(obj)\n\trm -f $@\n\t$(AR) rcs $@ $(obj)\n\n", n, n, n);
+    buf_printf(b, "%s: main.o lib%s.a\n\t$(CC) $(CFLAGS) $(LDFLAGS) main.o lib%s.a -o $@ -lpthread\n\n", n, n, n);
+    buf_printf(b, "%%.o: %%.c %s.h %s_internal.h\n\t$(CC) $(base) $(CFLAGS) -c $< -o $@\n\n", n, n);
+    buf_puts(b, "# Only these files get flags of an instruction set: everything else runs on any CPU of the family.\n");
+    for (int i = 0; i < w->n_target && w->m->n_entry; i++)
+        buf_printf(b, "%s_%s.o: %s_%s.c kernels_%s.h %s.h %s_internal.h\n\t$(CC) -std=gnu11 -Wall -Wextra $(CFLAGS) -O3 -ffp-contract=off %s -c $< -o $@\n",
+                   n, w->target[i], n, w->target[i], w->target[i], n, n, meta_of(w, i, "cflags"));
+    if (link_weights)
+        buf_printf(b, "weights.o: weights.c %s.weights\n\t$(CC) $(CFLAGS) -c $< -o $@\n", n);
+    buf_printf(b, "\nclean:\n\trm -f *.o lib%s.a %s\n\n.PHONY: all clean\n", n, n);
+}
+
+static void write_cmake(Writer *w, Buf *b, bool text, bool link_weights)
+{
+    const char *n = w->name;
+
+    buf_printf(b, "# %s: add_subdirectory() this folder and link the target `%s`.\ncmake_minimum_required(VERSION 3.13)\nproject(%s C)\n\n", n, n, n);
+    buf_puts(b, "set(CMAKE_C_STANDARD 11)\nif(NOT CMAKE_BUILD_TYPE)\n  set(CMAKE_BUILD_TYPE Release)\nendif()\nfind_package(Threads REQUIRED)\n\n");
+    buf_printf(b, "add_library(%s STATIC %s.c runtime.c%s%s", n, n, text ? " text.c" : "", link_weights ? " weights.c" : "");
+    for (int i = 0; i < w->n_target && w->m->n_entry; i++)
+        buf_printf(b, " %s_%s.c", n, w->target[i]);
+    buf_printf(b, ")\ntarget_compile_definitions(%s PRIVATE _GNU_SOURCE)\ntarget_compile_options(%s PRIVATE -ffp-contract=off)\n", n, n);
+    buf_printf(b, "target_include_directories(%s PUBLIC ${CMAKE_CURRENT_SOURCE_DIR})\ntarget_link_libraries(%s PUBLIC Threads::Threads)\n", n, n);
+    for (int i = 0; i < w->n_target && w->m->n_entry; i++)
+        buf_printf(b, "set_source_files_properties(%s_%s.c PROPERTIES COMPILE_FLAGS \"-std=gnu11 -O3 %s\")\n", n, w->target[i],
+                   meta_of(w, i, "cflags"));
+    buf_printf(b, "\nif(CMAKE_CURRENT_SOURCE_DIR STREQUAL CMAKE_SOURCE_DIR)\n  add_executable(%s_main main.c)\n"
+                  "  set_target_properties(%s_main PROPERTIES OUTPUT_NAME %s)\n  target_compile_definitions(%s_main PRIVATE _GNU_SOURCE)\n"
+                  "  target_link_libraries(%s_main PRIVATE %s)\nendif()\n", n, n, n, n, n, n);
+}
+
+static void write_pkgconfig(Writer *w, Buf *b)
+{
+    buf_printf(b, "prefix=${pcfiledir}\n\nName: %s\nDescription: a model compiled to C by sinter\nVersion: %s\n", w->name, SINTER_VERSION);
+    buf_printf(b, "Cflags: -I${prefix}\nLibs: -L${prefix} -l%s -lpthread\n", w->name);
+}
+
+/* One object that is the weights file: .incbin takes the path relative to where the compiler is run, which is this folder. */
+static void write_linked_weights(Writer *w, Buf *b)
+{
+    buf_printf(b, "/* The weights file as part of the program (--link-weights). */\n__asm__(\".section .rodata\\n\"\n        \".balign 16384\\n\"\n"
+                  "        \".global %s_linked_weights\\n\"\n        \"%s_linked_weights:\\n\"\n        \".incbin \\\"%s.weights\\\"\\n\"\n"
+                  "        \".global %s_linked_weights_end\\n\"\n        \"%s_linked_weights_end:\\n\"\n        \".previous\\n\");\n",
+               w->name, w->name, w->name, w->name, w->name);
+}
+
+/* ---- manifest.json ------------------------------------------------------------------------------------------------------------------- */
+
+static void json_pair(Writer *w, Buf *b, const char *indent, const char *key, const char *value, bool last)
+{
+    buf_printf(b, "%s%s: %s%s\n", indent, emit_json(w->a, str_of(key)), emit_json(w->a, str_of(value)), last ? "" : ",");
+}
+
+/* Bytes of weights that decoding one token reads: everything but rows of tables. */
+static uint64_t bytes_per_token(const Module *m)
+{
+    uint64_t n = 0;
+
+    for (int i = 0; i < m->n_weight; i++) {
+        const Weight *x = m->weight[i];
+        bool only_rows = true;
+
+        for (const Func *f = m->first_func; f; f = f->next)
+            for (Op *o = f->body->first; o; o = op_walk(o, f->body))
+                for (int k = 0; k < o->n_in; k++)
+                    if (o->in[k] == x->value) {
+                        const Region *r = o->n_region ? o->region[0] : NULL;
+
+                        if (o->kind == OP_call)
+                            only_rows = false;
+                        for (const Op *p = r ? r->first : NULL; p; p = p->next)
+                            for (int q = 0; q < p->n_in; q++)
+                                if (p->in[q] == r->param[k] && p->kind != OP_rows)
+                                    only_rows = false;
+                    }
+        if (!only_rows)
+            n += x->bytes;
+    }
+    return n;
+}
+
+static void write_manifest(Writer *w, Buf *b, uint64_t state_bytes)
+{
+    const Module *m = w->m;
+
+    buf_puts(b, "{\n  \"schema\": 1,\n");
+    json_pair(w, b, "  ", "sinter", SINTER_VERSION, false);
+    json_pair(w, b, "  ", "name", w->name, false);
+    json_pair(w, b, "  ", "command", module_meta_str(m, "build.command", ""), false);
+    json_pair(w, b, "  ", "model_name", module_meta_str(m, "general.name", ""), false);
+    json_pair(w, b, "  ", "architecture", module_meta_str(m, "general.architecture", ""), false);
+    json_pair(w, b, "  ", "licence", module_meta_str(m, "general.license", ""), false);
+    buf_puts(b, "  \"inputs\": [");
+    for (int i = 0; i < m->n_file; i++)
+        buf_printf(b, "%s\n    { \"file\": %s, \"bytes\": %" PRIu64 ", \"xxh3_128\": \"%s\" }", i ? "," : "",
+                   emit_json(w->a, str_of(m->file[i].name)), m->file[i].bytes, digest_hex(w->a, m->file[i].digest));
+    buf_puts(b, "\n  ],\n  \"targets\": [");
+    for (int i = 0; i < w->n_target; i++)
+        buf_printf(b, "%s\n    { \"name\": %s, \"family\": %s, \"features\": %s, \"cflags\": %s }", i ? "," : "",
+                   emit_json(w->a, str_of(meta_of(w, i, "name"))), emit_json(w->a, str_of(meta_of(w, i, "family"))),
+                   emit_json(w->a, str_of(meta_of(w, i, "features"))), emit_json(w->a, str_of(meta_of(w, i, "cflags"))));
+    buf_puts(b, "\n  ],\n");
+    buf_printf(b, "  \"weights_bytes\": %" PRIu64 ",\n  \"bytes_per_token\": %" PRIu64 ",\n", m->weights_bytes, bytes_per_token(m));
+    buf_printf(b, "  \"arena_bytes\": %" PRId64 ",\n  \"scratch_bytes_per_thread\": %" PRId64 ",\n", module_meta_int(m, "arena_bytes", 0),
+               module_meta_int(m, "scratch_bytes", 0));
+    buf_printf(b, "  \"state_bytes_per_position\": %" PRIu64 ",\n  \"weights\": [", state_bytes);
+    for (int i = 0, n = 0; i < m->n_weight; i++) {
+        const Weight *x = m->weight[i];
+
+        if (x->layout)
+            buf_printf(b, "%s\n    { \"name\": %s, \"type\": \"%s\", \"layout\": \"%s\", \"offset\": %" PRIu64 ", \"tile_stride\": %" PRIu64
+                          ", \"bytes\": %" PRIu64 " }", n++ ? "," : "", emit_json(w->a, str_of(x->name)), type_text(w->a, x->type),
+                       x->layout->name, x->off, x->tile_stride, x->bytes);
+    }
+    buf_puts(b, "\n  ]\n}\n");
+}
+
+/* ---- NAME.sir --------------------------------------------------------------------------------------------------------------------------- */
+
+/* The Module as text that refers to NAME.weights only: weights become sections of it. */
+static void write_sir(const Module *m, Buf *b)
+{
+    Module copy = *m;
+    Weight *w;
+
+    copy.weight = ARENA_ARRAY(m->a, Weight *, m->n_weight + 1);
+    for (int i = 0; i < m->n_weight; i++) {
+        w = ARENA_NEW(m->a, Weight);
+        *w = *m->weight[i];
+        if (w->layout) {
+            w->expr = wexpr_new(&copy, W_packed, w->type);
+            w->expr->off = w->off;
+        }
+        copy.weight[i] = w;
+    }
+    module_print(&copy, b);
+}
+
+/* ---- the folder --------------------------------------------------------------------------------------------------------------------------- */
+
+static bool put(Writer *w, const Env *env, const char *dir, const char *file, Buf *b)
+{
+    return file_write(env->fs, w->a, w->d, path_join(w->a, dir, file), buf_str(b));
+}
+
+static const char **split(Arena *a, const char *list)
+{
+    const char **out = ARENA_ARRAY(a, const char *, strlen(list) / 2 + 2);
+    int n = 0;
+
+    while (*list) {
+        size_t k = strcspn(list, " ");
+
+        if (k)
+            out[n++] = str_z(a, (Str){ list, k });
+        list += k + (list[k] == ' ');
+    }
+    return out;
+}
+
+static bool begin(Writer *w)
+{
+    w->name = module_meta_str(w->m, "build.name", "model");
+    w->n_target = (int)module_meta_int(w->m, "build.n_target", 0);
+    if (!is_c_ident(str_of(w->name)))
+        return fail(w->d, NOWHERE, "'%s' cannot be the name of a C library (give one with --name: a C identifier)", w->name);
+    if (w->n_target < 1 || w->n_target > MAX_TARGETS)
+        return fail(w->d, NOWHERE, "a build has 1 to %d targets, not %d", MAX_TARGETS, w->n_target);
+    for (int i = 0; i < w->n_target; i++) {
+        w->target[i] = emit_ident(w->a, str_of(meta_of(w, i, "name")));
+        w->isa[i] = split(w->a, meta_of(w, i, "isa"));
+        if (!w->isa[i][0])
+            return fail(w->d, NOWHERE, "target %d has no kernels (is this Module scheduled?)", i);
+    }
+    return true;
+}
+
+bool codegen_folder(const Module *m, const Env *env, const char *dir, Diag *d)
+{
+    Writer w = { .m = m, .a = m->a, .d = d, .ok = true };
+    bool text = module_find_blob(m, "tok") != NULL, link = module_meta_int(m, "build.link_weights", 0) != 0;
+    bool one_thread = module_meta_int(m, "build.one_thread", 0) != 0;
+    WeightsDigest digest;
+    uint64_t state_bytes = 0;
+    Buf b;
+    const char *n;
+
+    if (!begin(&w))
+        return false;
+    n = w.name;
+    for (int i = 0; i < m->n_state; i++) {
+        Type t = m->state[i]->type;
+        uint64_t bytes;
+
+        t.dim[0] = dim_const((Module *)m, 1);
+        if (type_bytes(t, &bytes))
+            state_bytes += bytes;
+    }
+    if (!weights_write(m, d, path_join(w.a, dir, str_printf(w.a, "%s.weights", n)), &digest))
+        return false;
+    if (!write_model(&w, env, dir, digest))
+        return false;
+    b = buf_in(w.a);
+    buf_printf(&b, "/* The part of the runtime that this model uses. */\n#include \"%s_internal.h\"\n\n", n);
+    put_sources(&b, one_thread ? runtime_parts_one_thread : runtime_parts, n);
+    if (!put(&w, env, dir, "runtime.c", &b))
+        return false;
+    if (text) {
+        b = buf_in(w.a);
+        buf_printf(&b, "/* Text: tokenizer, chat template, sampling. */\n#include \"%s_internal.h\"\n\n", n);
+        put_sources(&b, text_parts, n);
+        if (!put(&w, env, dir, "text.c", &b))
+            return false;
+    }
+    b = buf_in(w.a);
+    buf_printf(&b, "/* The command-line program. */\n#include \"%s_internal.h\"\n\n", n);
+    put_sources(&b, main_parts, n);
+    if (!put(&w, env, dir, "main.c", &b))
+        return false;
+    if (link) {
+        b = buf_in(w.a);
+        write_linked_weights(&w, &b);
+        if (!put(&w, env, dir, "weights.c", &b))
+            return false;
+    }
+    b = buf_in(w.a);
+    write_makefile(&w, &b, text, link);
+    if (!put(&w, env, dir, "Makefile", &b))
+        return false;
+    b = buf_in(w.a);
+    write_cmake(&w, &b, text, link);
+    if (!put(&w, env, dir, "CMakeLists.txt", &b))
+        return false;
+    b = buf_in(w.a);
+    write_pkgconfig(&w, &b);
+    if (!put(&w, env, dir, str_printf(w.a, "%s.pc", n), &b))
+        return false;
+    b = buf_in(w.a);
+    write_sir(m, &b);
+    if (!put(&w, env, dir, str_printf(w.a, "%s.sir", n), &b))
+        return false;
+    b = buf_in(w.a);
+    report_write(m, n, &b);
+    if (!put(&w, env, dir, "report.html", &b))
+        return false;
+    b = buf_in(w.a);
+    write_manifest(&w, &b, state_bytes);
+    return put(&w, env, dir, "manifest.json", &b);
+}

@@ -1,0 +1,378 @@
+/* memory: an address in the arena for every buffer between stages, and in each thread's scratch for what stays within one.
+ *
+ * 1. Values that must or may share a place become one buffer: an argument and the parameter it is bound to, a call's result and what the
+ *    callee returns, and the result of a stage that overwrites an operand in place (residual adds).
+ * 2. Each function's own buffers get places, greedy by size, first fit over live ranges [Pisarchyk & Lee 2020, arXiv:2001.03288].  The
+ *    buffers of a callee are one block in its caller, alive from the first call to the last.
+ * 3. Entries do not run at the same time: they share the arena, which is as large as the largest of them.
+ *
+ * Requires: schedule.  Leaves on each stage `in` and `out`: one place per operand and result (bytes from the arena's beginning, or one of
+ * PLACE_*); on ops inside a stage `scratch`: bytes from the beginning of the thread's scratch; the Module's meta `arena_bytes` and
+ * `scratch_bytes`. */
+#include "codegen/codegen.h"
+#include "compiler/passes/passes.h"
+
+enum { ALIGN = 64 };                                    /* one cache line, one vector */
+
+typedef struct { int begin, end; uint64_t bytes; int64_t at; bool external; int64_t place; } Buffer;
+
+/* Values of a function and its callees, each with the buffer it lies in. */
+typedef struct { const Value *v; int root; } Slot;
+typedef struct { Slot *slot; int n, cap; Arena *a; } Slots;
+
+static int slot_of(Slots *s, const Value *v)
+{
+    for (int i = 0; i < s->n; i++)
+        if (s->slot[i].v == v)
+            return i;
+    if (s->n == s->cap)
+        bug("more values than were counted");
+    s->slot[s->n] = (Slot){ v, s->n };
+    return s->n++;
+}
+
+static int find(Slots *s, int i)
+{
+    while (s->slot[i].root != i)
+        i = s->slot[i].root = s->slot[s->slot[i].root].root;
+    return i;
+}
+
+static void join(Slots *s, const Value *a, const Value *b)
+{
+    int i = find(s, slot_of(s, a)), k = find(s, slot_of(s, b));
+
+    s->slot[i > k ? i : k].root = i < k ? i : k;
+}
+
+static bool is_tensor(const Value *v)
+{
+    return v->kind == VAL_result || (v->kind == VAL_param && v->stands_for == VAL_result);
+}
+
+static bool used_after(const Op *o, const Value *v)
+{
+    for (o = o->next; o; o = o->next)
+        for (int i = 0; i < o->n_in; i++)
+            if (o->in[i] == v)
+                return true;
+    return false;
+}
+
+/* Is it safe that result i_out of stage o lies on operand i_in?  The operand must be dead afterwards, under every name it has. */
+static bool may_overwrite(Slots *s, const Func *f, const Op *o, int i_in, int i_out)
+{
+    int root = find(s, slot_of(s, o->in[i_in]));
+
+    if (!stage_in_place(o, i_in, i_out) || !is_tensor(o->in[i_in]) || used_after(o, o->in[i_in]))
+        return false;
+    for (const Op *p = o->next; p; p = p->next)
+        for (int i = 0; i < p->n_in; i++)
+            if (is_tensor(p->in[i]) && find(s, slot_of(s, p->in[i])) == root)
+                return false;
+    for (int i = 0; i < o->n_in; i++)                   /* nor may another operand be the same buffer */
+        if (i != i_in && is_tensor(o->in[i]) && find(s, slot_of(s, o->in[i])) == root)
+            return false;
+    (void)f;
+    return true;
+}
+
+static void join_in_place(Slots *s, const Func *f)
+{
+    for (const Op *o = f->body->first; o; o = o->next) {
+        bool taken[64] = { false };
+
+        if (o->kind != OP_fused)
+            continue;
+        for (int i = 0; i < o->n_out; i++)
+            for (int k = 0; k < o->n_in && k < 64; k++)
+                if (!taken[k] && may_overwrite(s, f, o, k, i)) {
+                    join(s, o->out[i], o->in[k]);
+                    taken[k] = true;
+                    break;
+                }
+    }
+}
+
+static int count_values(const Func *f)
+{
+    int n = f->body->n_param + 1;
+
+    for (const Op *o = f->body->first; o; o = o->next)
+        n += o->n_in + o->n_out + (o->kind == OP_call ? count_values(o->callee) : 0);
+    return n;
+}
+
+static bool value_bytes(const Value *v, uint64_t *out, Diag *d)
+{
+    if (!type_bytes(v->type, out))
+        return fail(d, NOWHERE, "buffer '%s' does not fit 64-bit sizes", v->name);
+    return true;
+}
+
+/* Places for buffers [0, n) so that those alive together do not overlap.  Returns the bytes needed. */
+static uint64_t place(Buffer *b, int n, Arena *a)
+{
+    int *order = ARENA_ARRAY(a, int, n + 1);
+    uint64_t total = 0;
+
+    for (int i = 0; i < n; i++)
+        order[i] = i;
+    for (int i = 1; i < n; i++)                         /* larger first; equal ones in order */
+        for (int k = i; k > 0 && b[order[k]].bytes > b[order[k - 1]].bytes; k--) {
+            int t = order[k];
+
+            order[k] = order[k - 1];
+            order[k - 1] = t;
+        }
+    for (int i = 0; i < n; i++) {
+        Buffer *x = &b[order[i]];
+        uint64_t at = 0;
+        bool moved = true;
+
+        if (x->external)
+            continue;
+        while (moved) {
+            moved = false;
+            for (int k = 0; k < i; k++) {
+                const Buffer *y = &b[order[k]];
+
+                if (!y->external && y->begin <= x->end && x->begin <= y->end && at < (uint64_t)y->at + y->bytes &&
+                    (uint64_t)y->at < at + x->bytes) {
+                    at = align_up((uint64_t)y->at + y->bytes, ALIGN);
+                    moved = true;
+                }
+            }
+        }
+        x->at = (int64_t)at;
+        if (at + x->bytes > total)
+            total = at + x->bytes;
+    }
+    return align_up(total, ALIGN);
+}
+
+/* ---- one function -------------------------------------------------------------------------------------------------------------- */
+
+typedef struct {
+    Slots slots;
+    const Env *env;
+    Diag *d;
+    int64_t *place_of;                                  /* of each slot's root: a place, or PLACE_none when not yet known */
+} Plan;
+
+static void touch(Buffer *b, int at)
+{
+    if (b->begin < 0)
+        b->begin = at;
+    b->end = at > b->end ? at : b->end;
+}
+
+/* Gives places to the buffers of f that do not have one yet (parameters of callees lie where the caller put their arguments).
+ * base: where f's block begins, known only after its caller has been planned; so a first round measures, a second one writes. */
+static bool plan_func(Plan *p, Func *f, bool is_entry, uint64_t base, bool write, uint64_t *bytes_out)
+{
+    Arena *a = p->env->scratch;
+    Slots *s = &p->slots;
+    int n_op = 0, n_buf = 0, i_op = 0, n_callee = 0;
+    int *buf_of_root = ARENA_ARRAY(a, int, s->n + 1), *root_of_buf;
+    Func **callee;
+    Buffer *buf;
+    uint64_t total;
+
+    for (const Op *o = f->body->first; o; o = o->next)
+        n_op++;
+    buf = ARENA_ARRAY(a, Buffer, s->n + n_op + 1);
+    root_of_buf = ARENA_ARRAY(a, int, s->n + n_op + 1);
+    callee = ARENA_ARRAY(a, Func *, s->n + n_op + 1);
+    for (int i = 0; i <= s->n; i++)
+        buf_of_root[i] = -1;
+    for (const Op *o = f->body->first; o; o = o->next, i_op++) {
+        for (int k = 0; k < o->n_in + o->n_out; k++) {
+            const Value *v = k < o->n_in ? o->in[k] : o->out[k - o->n_in];
+            int root;
+            uint64_t bytes;
+
+            if (!is_tensor(v))
+                continue;
+            root = find(s, slot_of(s, v));
+            if (buf_of_root[root] < 0) {
+                buf_of_root[root] = n_buf;
+                root_of_buf[n_buf] = root;
+                buf[n_buf++] = (Buffer){ .begin = -1, .end = -1, .external = p->place_of[root] != PLACE_none };
+            }
+            if (!value_bytes(v, &bytes, p->d))
+                return false;
+            if (bytes > buf[buf_of_root[root]].bytes)
+                buf[buf_of_root[root]].bytes = bytes;
+            touch(&buf[buf_of_root[root]], i_op);
+        }
+        if (o->kind == OP_call) {
+            int c = 0;
+
+            while (c < n_callee && callee[c] != o->callee)
+                c++;
+            if (c == n_callee) {
+                uint64_t bytes;
+
+                /* parameters of the callee have no place of their own: mark them external while measuring */
+                for (int k = 0; k < o->callee->body->n_param; k++)
+                    if (is_tensor(o->callee->body->param[k])) {
+                        int root = find(s, slot_of(s, o->callee->body->param[k]));
+
+                        if (p->place_of[root] == PLACE_none)
+                            p->place_of[root] = PLACE_later;
+                    }
+                if (!plan_func(p, o->callee, false, 0, false, &bytes))
+                    return false;
+                callee[n_callee++] = o->callee;
+                root_of_buf[n_buf] = -n_callee;         /* the block of callee n_callee - 1 */
+                buf[n_buf++] = (Buffer){ .begin = i_op, .end = i_op, .bytes = bytes };
+            } else
+                for (int k = 0; k < n_buf; k++)
+                    if (root_of_buf[k] == -(c + 1))
+                        touch(&buf[k], i_op);
+        }
+    }
+    for (int i = 0; i < n_buf; i++)                     /* those marked while measuring callees are this function's to place */
+        if (root_of_buf[i] >= 0 && p->place_of[root_of_buf[i]] == PLACE_later && is_entry)
+            buf[i].external = false;
+    total = place(buf, n_buf, a);
+    if (bytes_out)
+        *bytes_out = total;
+    if (!write)
+        return true;
+    for (int i = 0; i < n_buf; i++)
+        if (root_of_buf[i] >= 0 && !buf[i].external)
+            p->place_of[root_of_buf[i]] = (int64_t)base + buf[i].at;
+    for (int i = 0; i < n_buf; i++)
+        if (root_of_buf[i] < 0 && !plan_func(p, callee[-root_of_buf[i] - 1], false, base + (uint64_t)buf[i].at, true, NULL))
+            return false;
+    return true;
+}
+
+/* ---- writing it down ------------------------------------------------------------------------------------------------------------ */
+
+static int64_t place_of(Plan *p, const Value *v)
+{
+    if (!is_tensor(v))
+        return PLACE_none;
+    return p->place_of[find(&p->slots, slot_of(&p->slots, v))];
+}
+
+static void write_places(Plan *p, Func *f)
+{
+    Module *m = f->m;
+
+    for (Op *o = f->body->first; o; o = o->next) {
+        int64_t *in, *out;
+
+        if (o->kind == OP_call)
+            write_places(p, o->callee);
+        if (o->kind != OP_fused)
+            continue;
+        in = ARENA_ARRAY(m->a, int64_t, o->n_in + 1);
+        out = ARENA_ARRAY(m->a, int64_t, o->n_out + 1);
+        for (int i = 0; i < o->n_in; i++)
+            in[i] = place_of(p, o->in[i]);
+        for (int i = 0; i < o->n_out; i++)
+            out[i] = place_of(p, o->out[i]);
+        op_set_attr(o, attr_ints("in", in, o->n_in));
+        op_set_attr(o, attr_ints("out", out, o->n_out));
+    }
+}
+
+static bool yielded(const Region *r, const Value *v)
+{
+    for (int i = 0; i < r->last->n_in; i++)
+        if (r->last->in[i] == v)
+            return true;
+    return false;
+}
+
+/* Scratch of a thread for one stage: rows that a prologue or a row stage makes and does not hand on. */
+static bool place_scratch(Func *f, Diag *d, uint64_t *max)
+{
+    for (Op *o = f->body->first; o; o = o->next) {
+        uint64_t at = 0;
+
+        if (o->kind != OP_fused)
+            continue;
+        for (Op *p = o->region[0]->first; p; p = p->next) {
+            uint64_t bytes;
+            Type row;
+
+            if (p->n_out != 1 || yielded(o->region[0], p->out[0]) || p->kind == OP_last_rows)
+                continue;
+            if (stage_anchor(o) && !stage_is_prologue(o, p))
+                continue;
+            row = p->out[0]->type;
+            if (row.rank == 2)
+                row.dim[0] = dim_const(f->m, 1);
+            if (!type_bytes(row, &bytes))
+                return fail(d, NOWHERE, "buffer '%s' does not fit 64-bit sizes", p->out[0]->name);
+            op_set_attr(p, attr_int("scratch", (int64_t)at));
+            at = align_up(at + bytes, ALIGN);
+        }
+        *max = at > *max ? at : *max;
+    }
+    return true;
+}
+
+static bool plan_entry(Module *m, const Env *env, Diag *d, const Entry *e, uint64_t *arena_max)
+{
+    Plan p = { .env = env, .d = d };
+    Func *f = e->func;
+    int n = count_values(f);
+    uint64_t bytes = 0;
+
+    p.slots = (Slots){ ARENA_ARRAY(env->scratch, Slot, n), 0, n, env->scratch };
+    p.place_of = ARENA_ARRAY(env->scratch, int64_t, n);
+    for (int i = 0; i < n; i++)
+        p.place_of[i] = PLACE_none;
+    for (int i = 0; i < f->body->n_param; i++)
+        slot_of(&p.slots, f->body->param[i]);
+    for (const Op *o = f->body->first; o; o = o->next)
+        if (o->kind == OP_call) {
+            const Region *r = o->callee->body;
+
+            for (int i = 0; i < o->n_in; i++)
+                if (is_tensor(r->param[i]))
+                    join(&p.slots, o->in[i], r->param[i]);
+            for (int i = 0; i < o->n_out; i++)
+                join(&p.slots, o->out[i], r->last->in[i]);
+        }
+    for (Func *g = m->first_func; g; g = g->next)
+        for (const Op *o = f->body->first; o; o = o->next)
+            if (o->kind == OP_call && o->callee == g) {
+                join_in_place(&p.slots, g);
+                break;
+            }
+    join_in_place(&p.slots, f);
+    for (int i = 0; i < f->body->n_param; i++)
+        if (is_tensor(f->body->param[i]))
+            p.place_of[find(&p.slots, slot_of(&p.slots, f->body->param[i]))] = PLACE_input - i;
+    for (int i = 0; i < f->body->last->n_in; i++)
+        if (is_tensor(f->body->last->in[i]))
+            p.place_of[find(&p.slots, slot_of(&p.slots, f->body->last->in[i]))] = PLACE_output - i;
+    if (!plan_func(&p, f, true, 0, true, &bytes))
+        return false;
+    write_places(&p, f);
+    *arena_max = bytes > *arena_max ? bytes : *arena_max;
+    return true;
+}
+
+bool pass_memory(Module *m, const Env *env, Diag *d)
+{
+    uint64_t arena = 0, scratch = 0;
+
+    for (int i = 0; i < m->n_entry; i++)
+        if (!plan_entry(m, env, d, &m->entry[i], &arena))
+            return false;
+    for (Func *f = m->first_func; f; f = f->next)
+        if (!place_scratch(f, d, &scratch))
+            return false;
+    module_set_meta(m, "arena_bytes", attr_int("", (int64_t)arena));
+    module_set_meta(m, "scratch_bytes", attr_int("", (int64_t)scratch));
+    module_set_meta(m, "scheduled", attr_int("", 1));
+    return true;
+}

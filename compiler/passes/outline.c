@@ -1,0 +1,282 @@
+/* outline: identical layers become one function called with different weights and states.
+ *
+ * Two layers are identical when their stages print alike once names are numbers: the same ops, attributes and types, wired alike.  What
+ * differs (which weights, which states, where x comes from) becomes parameters.  A layer qualifies if it hands on one tensor that can lie
+ * where its input lay (stage by stage, stage_in_place): then every call works on the same buffer, and its address is a constant.
+ *
+ * Requires: fuse.  Leaves: functions of `fused`, `call` and the return; one readable function per kind of layer. */
+#include "compiler/passes/passes.h"
+
+/* The stages of one layer: consecutive ops of a function. */
+typedef struct {
+    Op *first, *last;
+    int layer;
+    Value **ext; int n_ext;                             /* values from outside, in order of first use */
+    Value **out; int n_out;                             /* results used outside */
+    Str signature;
+    int kind;                                           /* layers of one kind share a function */
+} Run;
+
+static bool op_in_run(const Run *r, const Op *o)
+{
+    for (const Op *p = r->first; p; p = p->next) {
+        if (p == o)
+            return true;
+        if (p == r->last)
+            break;
+    }
+    return false;
+}
+
+static bool inside(const Run *r, const Value *v)
+{
+    return v->kind == VAL_result && op_in_run(r, v->op);
+}
+
+static int ext_index(Run *r, Value *v)
+{
+    for (int i = 0; i < r->n_ext; i++)
+        if (r->ext[i] == v)
+            return i;
+    r->ext[r->n_ext++] = v;
+    return r->n_ext - 1;
+}
+
+static void print_attrs(Buf *b, const Op *o)
+{
+    for (int i = 0; i < o->n_attr; i++) {
+        const Attr *t = &o->attr[i];
+
+        buf_printf(b, " %s=%" PRId64 "/%a/%.*s", t->name, t->i, t->f, STR_ARG(t->s));
+        for (int k = 0; k < t->n_ints; k++)
+            buf_printf(b, ",%" PRId64, t->ints[k]);
+    }
+}
+
+/* The number of a value inside a region: parameters first, then results in order. */
+static int number_in(const Region *r, const Value *v)
+{
+    int n = 0;
+
+    for (int i = 0; i < r->n_param; i++, n++)
+        if (r->param[i] == v)
+            return n;
+    for (const Op *o = r->first; o; o = o->next)
+        for (int i = 0; i < o->n_out; i++, n++)
+            if (o->out[i] == v)
+                return n;
+    return -1;
+}
+
+static void print_region(Buf *b, Arena *a, const Region *r)
+{
+    for (int i = 0; i < r->n_param; i++)
+        buf_printf(b, "(%d %s)", r->param[i]->stands_for, type_text(a, r->param[i]->type));
+    for (const Op *o = r->first; o; o = o->next) {
+        buf_printf(b, "%s", op_info[o->kind].name);
+        print_attrs(b, o);
+        for (int i = 0; i < o->n_in; i++)
+            buf_printf(b, " %d", number_in(r, o->in[i]));
+        for (int i = 0; i < o->n_out; i++)
+            buf_printf(b, ":%s", type_text(a, o->out[i]->type));
+        for (int i = 0; i < o->n_region; i++)
+            print_region(b, a, o->region[i]);
+        buf_putc(b, '\n');
+    }
+}
+
+/* The run as text in which only what may differ between identical layers is missing. */
+static void sign(Run *r, const Func *f, Arena *a)
+{
+    Buf b = buf_in(a);
+    int n = 0;
+
+    for (Op *o = r->first;; o = o->next) {
+        n += o->n_in + o->n_out;
+        if (o == r->last)
+            break;
+    }
+    r->ext = ARENA_ARRAY(a, Value *, n + 1);
+    r->out = ARENA_ARRAY(a, Value *, n + 1);
+    for (Op *o = r->first;; o = o->next) {
+        buf_puts(&b, op_info[o->kind].name);
+        print_attrs(&b, o);
+        for (int i = 0; i < o->n_in; i++) {
+            Value *v = o->in[i];
+
+            if (inside(r, v)) {
+                int d = 0;
+
+                for (const Op *p = r->first; p != v->op; p = p->next)
+                    d++;
+                buf_printf(&b, " r%d.%d", d, v->index);
+            } else
+                buf_printf(&b, " e%d:%d:%s", ext_index(r, v), v->kind, type_text(a, v->type));
+        }
+        for (int i = 0; i < o->n_out; i++) {
+            bool used = false;
+
+            for (const Op *p = f->body->first; p; p = p->next)
+                if (!op_in_run(r, p))
+                    for (int k = 0; k < p->n_in; k++)
+                        used = used || p->in[k] == o->out[i];
+            if (used)
+                r->out[r->n_out++] = o->out[i];
+            buf_printf(&b, "%c", used ? '!' : '.');
+        }
+        for (int i = 0; i < o->n_region; i++)
+            print_region(&b, a, o->region[i]);
+        if (o == r->last)
+            break;
+    }
+    r->signature = buf_str(&b);
+}
+
+static bool used_after(const Op *o, const Value *v)
+{
+    for (o = o->next; o; o = o->next)
+        for (int i = 0; i < o->n_in; i++)
+            if (o->in[i] == v)
+                return true;
+    return false;
+}
+
+/* The value from outside the run in whose place `v` can be computed, or NULL. */
+static Value *lies_on(const Run *r, Value *v)
+{
+    Op *o;
+
+    if (!inside(r, v))
+        return v->kind == VAL_result ? v : NULL;
+    o = v->op;
+    if (o->kind != OP_fused)
+        return NULL;
+    for (int i = 0; i < o->n_in; i++)
+        if (stage_in_place(o, i, v->index) && !used_after(o, o->in[i]))
+            return lies_on(r, o->in[i]);
+    return NULL;
+}
+
+/* "blk.7.attn_q.weight" in layer 7 is "attn_q" to the function of its kind. */
+static const char *name_in_layer(Arena *a, const char *name, int layer)
+{
+    char *number = str_printf(a, ".%d.", layer);
+    const char *at = strstr(name, number);
+    Str s = str_of(at ? at + strlen(number) : name);
+
+    if (str_ends(s, ".weight"))
+        s.n -= strlen(".weight");
+    return s.n ? str_z(a, s) : name;
+}
+
+static Func *make_func(Module *m, Func *caller, const Run *r, int n_kinds, int kind)
+{
+    Func *f = module_add_func(m, n_kinds > 1 ? str_printf(m->a, "%s_layer_%d", caller->name, kind)
+                                             : str_printf(m->a, "%s_layer", caller->name));
+    Op *ret;
+
+    for (int i = 0; i < r->n_ext; i++) {
+        Value *v = r->ext[i];
+        ValueKind as = v->kind == VAL_param ? v->stands_for : v->kind == VAL_result ? VAL_result : v->kind;
+        const char *name = v->kind == VAL_weight || v->kind == VAL_state ? name_in_layer(m->a, v->name, r->layer) : v->name;
+
+        func_add_param(f, func_fresh_name(f, name), v->type, as);
+    }
+    for (Op *o = r->first, *next; ; o = next) {
+        next = o->next;
+        for (int i = 0; i < o->n_in; i++)
+            for (int k = 0; k < r->n_ext; k++)
+                if (o->in[i] == r->ext[k])
+                    o->in[i] = f->body->param[k];
+        op_move(o, f->body, NULL);
+        o->layer = -1;
+        for (int i = 0; i < o->n_region; i++)
+            for (Op *p = o->region[i]->first; p; p = p->next)
+                p->layer = -1;
+        if (o == r->last)
+            break;
+    }
+    ret = op_new_raw(f->body, NULL, OP_return, r->n_out, 0);
+    for (int i = 0; i < r->n_out; i++)
+        ret->in[i] = r->out[i];
+    return f;
+}
+
+static void outline_func(Module *m, Func *f, const Env *env)
+{
+    Arena *a = env->scratch;
+    int n_run = 0, n_kind = 0, n_op = 0;
+    Run *run;
+    Func **func;
+
+    for (Op *o = f->body->first; o; o = o->next)
+        n_op++;
+    run = ARENA_ARRAY(a, Run, n_op + 1);
+    func = ARENA_ARRAY(a, Func *, n_op + 1);
+    for (Op *o = f->body->first; o; o = o->next) {
+        if (o->kind != OP_fused || o->layer < 0)
+            continue;
+        if (n_run && run[n_run - 1].layer == o->layer && run[n_run - 1].last == o->prev)
+            run[n_run - 1].last = o;
+        else
+            run[n_run++] = (Run){ .first = o, .last = o, .layer = o->layer };
+    }
+    for (int i = 0; i < n_run; i++) {
+        Run *r = &run[i];
+        Value *on;
+
+        sign(r, f, a);
+        r->kind = -1;
+        on = r->n_out == 1 ? lies_on(r, r->out[0]) : NULL;
+        if (!on || used_after(r->last, on))
+            continue;
+        for (int k = 0; k < i && r->kind < 0; k++)
+            if (run[k].kind >= 0 && str_eq(run[k].signature, r->signature))
+                r->kind = run[k].kind;
+        if (r->kind < 0)
+            r->kind = n_kind++;
+    }
+    for (int i = 0; i < n_run; i++) {
+        Run *r = &run[i];
+        Op *call, *before;
+
+        if (r->kind < 0)
+            continue;
+        before = r->last->next;
+        call = op_new_raw(f->body, before, OP_call, r->n_ext, 0);
+        for (int k = 0; k < r->n_ext; k++)
+            call->in[k] = r->ext[k];
+        call->layer = r->layer;
+        call->by = "outline";
+        for (int k = 0; k < r->n_out; k++) {
+            Value *v = op_add_result(call, r->out[k]->name, r->out[k]->type);
+
+            for (Op *o = call->next; o; o = o->next)
+                for (int q = 0; q < o->n_in; q++)
+                    if (o->in[q] == r->out[k])
+                        o->in[q] = v;
+            for (int w = i + 1; w < n_run; w++)         /* runs still to come have noted the old value */
+                for (int q = 0; q < run[w].n_ext; q++)
+                    if (run[w].ext[q] == r->out[k])
+                        run[w].ext[q] = v;
+        }
+        if (!func[r->kind])
+            func[r->kind] = make_func(m, f, r, n_kind, r->kind);
+        else
+            for (Op *o = r->first, *next;; o = next) {
+                next = o->next;
+                op_remove(o);
+                if (o == r->last)
+                    break;
+            }
+        call->callee = func[r->kind];
+    }
+}
+
+bool pass_outline(Module *m, const Env *env, Diag *d)
+{
+    (void)d;
+    for (int i = 0; i < m->n_entry; i++)
+        outline_func(m, m->entry[i].func, env);
+    return true;
+}

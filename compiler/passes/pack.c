@@ -1,0 +1,233 @@
+/* pack: a layout and a place in the weights file for every weight.
+ *
+ * The layout follows from how the weight is stored and how it is used, over all entries: contractions and table lookups read tiles of 32
+ * rows in the layout of the stored format (nothing is rounded), everything else (norms, biases, tables) reads plain floats.  Each weight
+ * is packed once.
+ *
+ * The file holds the weights in the order in which decoding one token reads them, so that one stream with far prefetch serves it.
+ * Contractions that are computed tile by tile together (gate and up) are interleaved tile by tile.
+ *
+ *     | header and tables | weight 0 | weight 1 ...   each at a multiple of 64 bytes, of 16 KiB when it has more than 256 KiB
+ *
+ * Requires: fuse and outline.  Leaves: Weight.layout, off, tile_stride, bytes; layout and stride on the parameters that stand for
+ * weights; blobs placed behind the weights; Module.weights_bytes. */
+#include "codegen/weights.h"
+#include "compiler/passes/passes.h"
+
+typedef struct {
+    Module *m;
+    Diag *d;
+    Weight **order; int n_order;                        /* in order of first use */
+    int *n_together;                                    /* of order[i]: how many from i on are interleaved; 0: inside such a group */
+    const Layout **want;                                /* of each weight (by index): what its uses ask for; NULL: not used */
+} Pack;
+
+/* The weight behind a value of a stage's region: through the stage's operands and the call's arguments. */
+static Weight *weight_of(const Op *fused, const Op *call, const Value *v)
+{
+    if (v->kind == VAL_param && v->stands_for == VAL_weight) {
+        const Region *r = fused->region[0];
+
+        for (int i = 0; i < r->n_param; i++)
+            if (r->param[i] == v)
+                v = fused->in[i];
+    }
+    if (v->kind == VAL_param && v->stands_for == VAL_weight && call) {
+        const Region *r = call->callee->body;
+
+        for (int i = 0; i < r->n_param; i++)
+            if (r->param[i] == v)
+                v = call->in[i];
+    }
+    return v->kind == VAL_weight ? v->weight : NULL;
+}
+
+static bool want_layout(Pack *p, Weight *w, bool tiled, const Op *user)
+{
+    const Layout *l = tiled ? layout_for_format(w->type.fmt) : layout_find(STR("rowmajor_f32"));
+
+    if (!l || (!tiled && w->type.fmt != format_find(STR("f32"))))
+        return fail(p->d, AT_WHAT(NULL, str_printf(p->m->a, "weight '%s'", w->name)),
+                    "format %s has no layout that '%s' can read", w->type.fmt->name, op_info[user->kind].name);
+    if (!p->want[w->index])
+        p->want[w->index] = l;
+    else if (p->want[w->index] != l)
+        return fail(p->d, AT_WHAT(NULL, str_printf(p->m->a, "weight '%s'", w->name)),
+                    "is used both in tiles and as plain floats, which no layout serves");
+    return true;
+}
+
+static bool seen(const Pack *p, const Weight *w)
+{
+    for (int i = 0; i < p->n_order; i++)
+        if (p->order[i] == w)
+            return true;
+    return false;
+}
+
+/* The contractions of one group of a stage go side by side if they are new and alike. */
+static void place_group(Pack *p, const Op *fused, const Op *call, int group)
+{
+    Weight *w[64];
+    int n = 0;
+    bool alike = true;
+
+    for (const Op *o = fused->region[0]->first; o; o = o->next)
+        if (o->kind == OP_matmul && n < 64 && stage_group(fused, o) == group)
+            w[n++] = weight_of(fused, call, o->in[1]);
+    for (int i = 0; i < n; i++) {
+        alike = alike && w[i] && !seen(p, w[i]) && type_eq(w[i]->type, w[0]->type);
+        for (int k = 0; k < i; k++)
+            alike = alike && w[i] != w[k];
+    }
+    for (int i = 0; i < n; i++)
+        if (w[i] && !seen(p, w[i])) {
+            p->n_together[p->n_order] = !alike ? 1 : i == 0 ? n : 0;
+            p->order[p->n_order++] = w[i];
+        }
+}
+
+static bool place_stage(Pack *p, const Op *fused, const Op *call)
+{
+    bool ok = true;
+
+    for (const Op *o = fused->region[0]->first; o; o = o->next) {
+        for (int i = 0; i < o->n_in; i++) {
+            Weight *w = weight_of(fused, call, o->in[i]);
+
+            if (w)
+                ok = want_layout(p, w, (o->kind == OP_matmul && i == 1) || (o->kind == OP_rows && i == 0), o) && ok;
+        }
+        if (o->kind == OP_matmul)
+            place_group(p, fused, call, stage_group(fused, o));
+        for (int i = 0; i < o->n_in; i++) {
+            Weight *w = weight_of(fused, call, o->in[i]);
+
+            if (w && o->kind != OP_rows && !seen(p, w)) {       /* a table is read by the row: it comes last, unless it is the head */
+                p->n_together[p->n_order] = 1;
+                p->order[p->n_order++] = w;
+            }
+        }
+    }
+    return ok;
+}
+
+static bool walk(Pack *p, const Func *f)
+{
+    bool ok = true;
+
+    for (const Op *o = f->body->first; o; o = o->next) {
+        if (o->kind == OP_fused)
+            ok = place_stage(p, o, NULL) && ok;
+        if (o->kind == OP_call)
+            for (const Op *s = o->callee->body->first; s; s = s->next)
+                if (s->kind == OP_fused)
+                    ok = place_stage(p, s, o) && ok;
+    }
+    return ok;
+}
+
+/* Whatever only `rows` reads. */
+static void place_rest(Pack *p)
+{
+    for (int i = 0; i < p->m->n_weight; i++)
+        if (p->want[i] && !seen(p, p->m->weight[i])) {
+            p->n_together[p->n_order] = 1;
+            p->order[p->n_order++] = p->m->weight[i];
+        }
+}
+
+/* What is known of a weight, told to the parameters that stand for it. */
+static void tell(Value *param, const Layout *l, uint64_t stride)
+{
+    if (param->layout && (param->layout != l || param->tile_stride != stride))
+        bug("parameter '%s' stands for weights of two layouts", param->name);
+    param->layout = l;
+    param->tile_stride = stride;
+}
+
+static void tell_params(const Func *f)
+{
+    for (const Op *o = f->body->first; o; o = o->next) {
+        Region *r = o->kind == OP_call ? o->callee->body : o->kind == OP_fused ? o->region[0] : NULL;
+
+        for (int i = 0; r && i < r->n_param; i++) {
+            const Value *v = o->in[i];
+
+            if (v->kind == VAL_weight)
+                tell(r->param[i], v->weight->layout, v->weight->tile_stride);
+            else if (v->kind == VAL_param && v->stands_for == VAL_weight)
+                tell(r->param[i], v->layout, v->tile_stride);
+        }
+        if (o->kind == OP_call)
+            tell_params(o->callee);
+    }
+}
+
+/* Bytes of the section that begins with weight i of the order, and of one tile of one of its weights. */
+static uint64_t section_bytes(Pack *p, int i, uint64_t *tile)
+{
+    uint64_t bytes = 0;
+
+    for (int k = i; k < i + p->n_together[i]; k++) {
+        Weight *w = p->order[k];
+        int64_t n_in = 1, n_out = type_n_rows(w->type);
+
+        w->layout = p->want[w->index];
+        dim_is_const(type_last(w->type), &n_in);
+        if (w->layout->rows == 1) {                     /* not tiled: one run of floats */
+            n_in *= n_out;
+            n_out = 1;
+        }
+        w->bytes = layout_bytes(w->layout, n_out, n_in);
+        *tile = layout_tile_bytes(w->layout, n_in);
+        bytes += w->bytes;
+    }
+    return bytes;
+}
+
+static void assign(Pack *p)
+{
+    Module *m = p->m;
+    uint64_t n_section = 0, n_chunk = 0, at, tile = 0;
+
+    for (int i = 0; i < p->n_order; i += p->n_together[i], n_section++)
+        n_chunk += weights_chunks(section_bytes(p, i, &tile));
+    for (int i = 0; i < m->n_blob; i++, n_section++)
+        n_chunk += weights_chunks(m->blob[i].n);
+    at = weights_header_bytes(n_section, n_chunk);
+    for (int i = 0; i < p->n_order; i += p->n_together[i]) {
+        uint64_t bytes = section_bytes(p, i, &tile);
+
+        at = weights_align(at, bytes);
+        for (int k = i; k < i + p->n_together[i]; k++) {
+            p->order[k]->off = at + (uint64_t)(k - i) * tile;
+            p->order[k]->tile_stride = (uint64_t)p->n_together[i] * tile;
+        }
+        at += bytes;
+    }
+    for (int i = 0; i < m->n_blob; i++) {
+        m->blob[i].off = weights_align(at, m->blob[i].n);
+        at = m->blob[i].off + m->blob[i].n;
+    }
+    m->weights_bytes = align_up(at, WEIGHTS_SMALL_ALIGN);
+}
+
+bool pass_pack(Module *m, const Env *env, Diag *d)
+{
+    Pack p = { .m = m, .d = d };
+    bool ok = true;
+
+    p.order = ARENA_ARRAY(env->scratch, Weight *, m->n_weight + 1);
+    p.n_together = ARENA_ARRAY(env->scratch, int, m->n_weight + 1);
+    p.want = ARENA_ARRAY(env->scratch, const Layout *, m->n_weight + 1);
+    for (int i = 0; i < m->n_entry; i++)
+        ok = walk(&p, m->entry[i].func) && ok;
+    if (!ok)
+        return false;
+    place_rest(&p);
+    assign(&p);
+    for (int i = 0; i < m->n_entry; i++)
+        tell_params(m->entry[i].func);
+    return true;
+}

@@ -1,0 +1,244 @@
+/* schedule: kernels, chunks and names of stages.
+ *
+ * A stage is cut into chunks that threads claim; a chunk owns its outputs, so results do not depend on who computes what.
+ *
+ *   contract    a chunk is a run of tiles of one group of contractions, for all tokens of the call: the tile's weights are read once and
+ *               stay in the first-level cache while tokens pass.  CHUNK_BYTES of weights or one tile, whichever is more: between 11 and 60 KB
+ *               the size was found not to matter, smaller ones leave more to steal.
+ *   attention   a chunk is one head and a few tokens.
+ *   row         a chunk is a few tokens.
+ *
+ * Kernels are looked up in the library by contract (op, layout, activations), best instruction set of the target first.
+ *
+ * Requires: pack.  Leaves on each stage: stage (its name), tiles and chunks (per group), tokens; on ops inside: the kernels' names per
+ * target: dot.0 and panel.0 for the first target of the set, and so on.  The Module's meta says what the targets are. */
+#include "codegen/kernels.h"
+#include "compiler/passes/passes.h"
+
+enum { CHUNK_BYTES = 16 * 1024, ROW_TOKENS = 8, ATTENTION_TOKENS = 8, MAX_CHUNKS = 65535 };
+
+typedef struct {
+    Module *m;
+    const Env *env;
+    Diag *d;
+} Sched;
+
+/* Notes on op `o` which kernel computes `role` for each target. */
+static bool choose(Sched *s, Op *o, const char *role, const char *op, const char *layout, const char *act, int tokens)
+{
+    for (int i = 0; i < s->env->n_target; i++) {
+        const Target *t = s->env->target[i];
+        const KernelUnit *u = kernel_unit(t->isa[0]);
+        const KernelInfo *k = u ? kernel_find(u, t->isa, op, layout, act, tokens) : NULL;
+
+        if (!k)
+            return fail(s->d, NOWHERE, "there is no kernel '%s' for layout %s, activations %s on %s", op,
+                        layout ? layout : "any", act ? act : "any", t->name);
+        op_set_attr(o, attr_str(str_printf(s->m->a, "%s.%d", role, i), k->name));
+    }
+    return true;
+}
+
+static bool choose_for(Sched *s, Op *o)
+{
+    switch (o->kind) {
+    case OP_matmul: {
+        const char *act = o->in[0]->type.fmt->name, *layout = o->in[1]->layout ? o->in[1]->layout->name : NULL;
+
+        if (!choose(s, o, "dot", "dot", layout, act, 1))
+            return false;
+        return o->in[0]->type.rank < 2 || dim_is_one(o->in[0]->type.dim[0]) || choose(s, o, "panel", "dot", layout, act, 4);
+    }
+    case OP_rows:
+        return choose(s, o, "row", "row", o->in[0]->layout ? o->in[0]->layout->name : NULL, NULL, 0);
+    case OP_rmsnorm:
+        return choose(s, o, "rmsnorm", "rmsnorm", NULL, NULL, 0);
+    case OP_quant:
+        return choose(s, o, "quant", "quant", NULL, NULL, 0);
+    case OP_softmax:
+        return choose(s, o, "max", "max", NULL, NULL, 0) && choose(s, o, "exp_sum", "exp_sum", NULL, NULL, 0);
+    case OP_attention: {
+        const char *k = o->in[1]->type.fmt->name, *v = o->in[2]->type.fmt->name;
+
+        return choose(s, o, "score", "score", NULL, k, 0) && choose(s, o, "mix", "mix", NULL, v, 0) &&
+               choose(s, o, "max", "max", NULL, NULL, 0) && choose(s, o, "exp_sum", "exp_sum", NULL, NULL, 0);
+    }
+    case OP_append:
+        if (strcmp(o->in[0]->type.fmt->name, "f16"))
+            return true;
+        return choose(s, o, "store", "store_f16", NULL, NULL, 0);
+    default:
+        return true;
+    }
+}
+
+/* ---- names ---------------------------------------------------------------------------------------------------------------- */
+
+/* "attn_q", "attn_k", "attn_v" -> "attn_q_k_v": the common beginning up to a `_` is said once. */
+static const char *stage_name(Sched *s, const Op *fused)
+{
+    const Region *r = fused->region[0];
+    const char *first = NULL;
+    Buf b = buf_in(s->m->a);
+    const Op *anchor = stage_anchor(fused);
+
+    if (anchor && anchor->kind == OP_attention)
+        return "attention";
+    for (const Op *o = r->first; o; o = o->next) {
+        size_t same = 0;
+
+        if (!o->from || (anchor && o->kind != OP_matmul))
+            continue;
+        if (!first) {
+            first = o->from;
+            buf_puts(&b, first);
+            continue;
+        }
+        if (!anchor)                                    /* a row stage is named after what it ends with */
+            continue;
+        for (size_t i = 0; first[i] && first[i] == o->from[i]; i++)
+            if (first[i] == '_')
+                same = i + 1;
+        buf_printf(&b, "_%s", o->from + same);
+    }
+    return b.n ? buf_z(&b) : op_info[r->first->kind].name;
+}
+
+static const char *fresh_stage_name(Sched *s, const Func *f, const Op *fused)
+{
+    const char *base = stage_name(s, fused), *name = base;
+
+    for (int n = 1;; n++) {
+        bool taken = false;
+
+        for (const Op *o = f->body->first; o && o != fused; o = o->next)
+            taken = taken || (o->kind == OP_fused && !strcmp(op_str(o, "stage", ""), name));
+        if (!taken)
+            return name;
+        name = str_printf(s->m->a, "%s_%d", base, n);
+    }
+}
+
+/* ---- chunks --------------------------------------------------------------------------------------------------------------- */
+
+static bool cut_contract(Sched *s, Op *fused)
+{
+    int n_group = stage_n_groups(fused);
+    int64_t *tiles = ARENA_ARRAY(s->m->a, int64_t, n_group), *chunks = ARENA_ARRAY(s->m->a, int64_t, n_group);
+    int64_t total = 0;
+
+    for (const Op *o = fused->region[0]->first; o; o = o->next) {
+        const Value *w;
+        int64_t n_tile, per_chunk, g;
+        uint64_t tile_bytes;
+
+        if (o->kind != OP_matmul)
+            continue;
+        w = o->in[1];
+        g = stage_group(fused, o);
+        n_tile = (type_n_rows(w->type) + 31) / 32;
+        tile_bytes = w->tile_stride ? w->tile_stride : 1;
+        per_chunk = tile_bytes >= CHUNK_BYTES ? 1 : CHUNK_BYTES / (int64_t)tile_bytes;
+        while ((n_tile + per_chunk - 1) / per_chunk > MAX_CHUNKS / n_group)
+            per_chunk *= 2;
+        tiles[g] = per_chunk;
+        chunks[g] = (n_tile + per_chunk - 1) / per_chunk;
+    }
+    for (int g = 0; g < n_group; g++)
+        total += chunks[g];
+    op_set_attr(fused, attr_ints("tiles", tiles, n_group));
+    op_set_attr(fused, attr_ints("chunks", chunks, n_group));
+    return total <= MAX_CHUNKS;
+}
+
+static bool schedule_stage(Sched *s, Func *f, Op *fused)
+{
+    const Op *anchor = stage_anchor(fused);
+    const Value *rows = fused->n_out ? fused->out[0] : fused->in[0];
+
+    op_set_attr(fused, attr_str("stage", fresh_stage_name(s, f, fused)));
+    for (Op *o = fused->region[0]->first; o; o = o->next)
+        if (!choose_for(s, o))
+            return false;
+    if (anchor && anchor->kind == OP_matmul)
+        return cut_contract(s, fused);
+    if (rows->type.rank && dim_is_one(rows->type.dim[0]))
+        op_set_attr(fused, attr_int("tokens", 1));
+    else
+        op_set_attr(fused, attr_int("tokens", anchor ? ATTENTION_TOKENS : ROW_TOKENS));
+    return true;
+}
+
+static const char *join(Arena *a, const char *const *list)
+{
+    Buf b = buf_in(a);
+
+    for (int i = 0; list && list[i]; i++)
+        buf_printf(&b, "%s%s", i ? " " : "", list[i]);
+    return buf_z(&b);
+}
+
+static const char *act_name(Act a)
+{
+    return a == ACT_q8 ? "q8" : "f32";
+}
+
+/* The command that makes this folder again, without paths: the options that matter, in one order. */
+static const char *command_line(Sched *s)
+{
+    const BuildOptions *o = s->env->opt;
+    Buf b = buf_in(s->m->a);
+
+    buf_printf(&b, "sinter build %s -t ", s->m->n_file ? s->m->file[0].name : "MODULE.sir");
+    for (int i = 0; i < s->env->n_target; i++)
+        buf_printf(&b, "%s%s", i ? "," : "", s->env->target[i]->name);
+    if (o->name)
+        buf_printf(&b, " --name %s", o->name);
+    if (o->act_decode == o->act_prefill)
+        buf_printf(&b, " --act %s", act_name(o->act_decode));
+    else
+        buf_printf(&b, " --act prefill=%s,decode=%s", act_name(o->act_prefill), act_name(o->act_decode));
+    if (o->kv)
+        buf_printf(&b, " --kv %s", o->kv->name);
+    if (o->ctx)
+        buf_printf(&b, " --ctx %" PRId64, o->ctx);
+    if (o->fuse)
+        buf_printf(&b, " --fuse %s", o->fuse);
+    if (o->link_weights)
+        buf_puts(&b, " --link-weights");
+    return buf_z(&b);
+}
+
+/* What codegen must know of the targets and of the build, so that the Module alone says it. */
+static void note_build(Sched *s)
+{
+    Module *m = s->m;
+
+    if (s->env->opt->name)
+        module_set_meta(m, "build.name", attr_str("", s->env->opt->name));
+    module_set_meta(m, "build.link_weights", attr_int("", s->env->opt->link_weights));
+    module_set_meta(m, "build.command", attr_str("", command_line(s)));
+    module_set_meta(m, "build.n_target", attr_int("", s->env->n_target));
+    for (int i = 0; i < s->env->n_target; i++) {
+        const Target *t = s->env->target[i];
+
+        module_set_meta(m, str_printf(m->a, "target.%d.name", i), attr_str("", t->name));
+        module_set_meta(m, str_printf(m->a, "target.%d.family", i), attr_str("", t->family));
+        module_set_meta(m, str_printf(m->a, "target.%d.isa", i), attr_str("", join(m->a, t->isa)));
+        module_set_meta(m, str_printf(m->a, "target.%d.features", i), attr_str("", join(m->a, t->features)));
+        module_set_meta(m, str_printf(m->a, "target.%d.cc", i), attr_str("", t->cc));
+        module_set_meta(m, str_printf(m->a, "target.%d.cflags", i), attr_str("", t->cflags));
+    }
+}
+
+bool pass_schedule(Module *m, const Env *env, Diag *d)
+{
+    Sched s = { m, env, d };
+
+    for (Func *f = m->first_func; f; f = f->next)
+        for (Op *o = f->body->first; o; o = o->next)
+            if (o->kind == OP_fused && !schedule_stage(&s, f, o))
+                return false;
+    note_build(&s);
+    return true;
+}

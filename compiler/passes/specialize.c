@@ -1,0 +1,34 @@
+/* specialize: one clone of a function for each of its entries.
+ *
+ * An entry that fixes a symbol (decode: T = 1) gets a function in which that symbol is the number, so that later passes fuse, tile
+ * and place it for that case alone.  Clones are named after their entries; functions that no entry calls any more are removed.
+ *
+ * Requires: functions without calls.  Leaves: every entry has a function of its own. */
+#include "compiler/passes/passes.h"
+
+bool pass_specialize(Module *m, const Env *env, Diag *d)
+{
+    Func *old = m->first_func;
+    int n_old = 0;
+
+    (void)d;
+    for (Func *f = old; f; f = f->next)
+        n_old++;
+    for (int i = 0; i < m->n_entry; i++) {
+        Entry *e = &m->entry[i];
+        Dim *by = ARENA_ARRAY(env->scratch, Dim, m->n_sym + 1);
+        const char *name = e->name;
+
+        for (int k = 0; k < e->n_range; k++)
+            if (e->range[k].lo == e->range[k].hi)
+                by[e->range[k].sym->index] = dim_const(m, e->range[k].lo);
+        if (module_find_func(m, str_of(name)))
+            name = str_printf(m->a, "%s.entry", name);
+        e->func = func_clone(e->func, name, by);
+    }
+    for (Func *f = old, *next; n_old-- > 0; f = next) {
+        next = f->next;
+        module_remove_func(m, f);
+    }
+    return true;
+}
