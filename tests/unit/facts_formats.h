@@ -1,0 +1,14 @@
+/* Made by facts_formats.py; see there.  FNV-1a 64 of the encoded bytes, and the first two blocks. */
+ENCODED(q8_0, 0xbab21269e2733526, 0x69470db4979668bc,
+        "0000110d6d06d481e1e4742a3900ec7df7006ce56000d93eff0a40020200160000f2",
+        "0000f401151fabed7f4da367ad65889dcbaade52c70554de38b33f2de95aa061b701")
+ENCODED(q4_0, 0x97f9504e38f847c8, 0x5a22ba17378405d3,
+        "0000f969ef8865c08696cf8b8c88978f8778",
+        "0080a938c7863da940d34e519d22ef2edb8d")
+ENCODED(q4_1, 0x463495b337e566b1, 0x39acf5ac6066e3bd,
+        "00000080e968de8855b07686be8a8b88968f8778",
+        "0000008057c74989c256bf3cb2ae62dd10d13472")
+CONVERTED(f16, 0x3d1e6b1591c1b853)
+CONVERTED(bf16, 0x2f24cafa6841beda)
+#undef ENCODED
+#undef CONVERTED

@@ -1,0 +1,328 @@
+/* If these fail, weights are read as other numbers than the file means, or a test model's file differs from what ggml writes. */
+#include "tests/unit/test.h"
+
+#include <math.h>
+#include <stdlib.h>
+
+#include "ir/formats.h"
+
+enum { N_BLOCKS = 4096, N = 32 * N_BLOCKS };
+
+/* The numbers that facts_formats.py quantized. */
+static void make_numbers(float *x)
+{
+    for (int i = 0; i < N; i++) {
+        int b = i / 32;
+
+        x[i] = fill_value(STR("formats"), (uint64_t)i, 1, 1, 0);
+        if (b % 7 == 0)
+            x[i] = x[i] * x[i] * x[i];
+        x[i] = ldexpf(x[i], b % 40 - 30);
+        if (b == 5)
+            x[i] = 0;
+        if (b == 6)
+            x[i] = x[6 * 32];
+    }
+}
+
+static void assert_hex(const uint8_t *p, const char *hex)
+{
+    for (; *hex; p++, hex += 2) {
+        char byte[3] = { hex[0], hex[1], 0 };
+
+        assert_int_equal(*p, strtol(byte, NULL, 16));
+    }
+}
+
+static void check_encoded(const char *name, uint64_t encoded, uint64_t decoded, const char *block0, const char *block1)
+{
+    const Format *f = format_find(str_of(name));
+    float *x = malloc(N * sizeof *x);
+    uint8_t *q;
+    uint64_t bytes;
+
+    assert_true(x && f && format_bytes(f, N, &bytes));
+    q = malloc(bytes);
+    assert_non_null(q);
+    make_numbers(x);
+    f->encode(q, x, N);
+    assert_hex(q, block0);
+    assert_hex(q + f->bytes, block1);
+    assert_true(fnv1a(q, bytes) == encoded);
+    f->decode(x, q, N);
+    assert_true(fnv1a(x, N * sizeof *x) == decoded);
+    free(x);
+    free(q);
+}
+
+static void encoding_is_ggml_bit_for_bit(void **state)
+{
+    (void)state;
+#define ENCODED(name, encoded, decoded, block0, block1) check_encoded(#name, encoded, decoded, block0, block1);
+#define CONVERTED(name, hash)
+#include "tests/unit/facts_formats.h"
+}
+
+static float random_float(uint64_t i)
+{
+    float x = fill_value(STR("bits"), i, 1, 1, 0);
+    uint32_t bits;
+
+    memcpy(&bits, &x, 4);
+    return x;
+}
+
+/* The upper 32 bits of the pure function are not to be had from outside; 24 bits of it and the index make the patterns. */
+static uint32_t pattern(uint64_t i)
+{
+    uint32_t hi = (uint32_t)(random_float(2 * i) * 8388608.0f) & 0xffff, lo = (uint32_t)(random_float(2 * i + 1) * 8388608.0f) & 0xffff;
+
+    return hi << 16 | lo;
+}
+
+static void halves_are_nearest_ties_to_even(void **state)
+{
+    (void)state;
+    for (uint32_t i = 0; i < 200000; i++) {
+        uint32_t bits = pattern(i);
+        float x;
+        uint16_t h;
+        double err, below, above;
+
+        if (i % 2)                                          /* exponents that halves have */
+            bits = (bits & 0x807fffff) | ((bits >> 23) % 48 + 92) << 23;
+        if (i % 8 == 3)
+            bits &= 0xfffff000;                             /* ties */
+        memcpy(&x, &bits, 4);
+        if (isnan(x))
+            continue;
+        h = f32_to_f16(x);
+        assert_int_equal(h >> 15, bits >> 31);
+        if (fabsf(x) >= 65520) {
+            assert_int_equal(h & 0x7fff, 0x7c00);
+            continue;
+        }
+        err = fabs((double)f16_to_f32(h) - x);
+        below = h & 0x7fff ? fabs((double)f16_to_f32((uint16_t)(h - 1)) - x) : INFINITY;
+        above = (h & 0x7fff) == 0x7bff ? INFINITY : fabs((double)f16_to_f32((uint16_t)(h + 1)) - x);
+        assert_true(err <= below && err <= above);
+        if (err == below || err == above)
+            assert_int_equal(h & 1, 0);
+    }
+}
+
+static void every_half_survives(void **state)
+{
+    (void)state;
+    for (uint32_t h = 0; h < 65536; h++) {
+        float x = f16_to_f32((uint16_t)h), y = bf16_to_f32((uint16_t)h);
+
+        if ((h & 0x7fff) > 0x7c00) {
+            assert_true(isnan(x));
+            assert_int_equal(f32_to_f16(x), h | 0x200);     /* NaN becomes quiet */
+        } else {
+            assert_int_equal(f32_to_f16(x), h);
+        }
+        if ((h & 0x7fff) > 0x7f80) {
+            assert_true(isnan(y));
+            assert_int_equal(f32_to_bf16(y), h | 0x40);
+        } else {
+            assert_int_equal(f32_to_bf16(y), h);
+        }
+    }
+    assert_true(f16_to_f32(0x3c00) == 1 && f16_to_f32(0xc000) == -2 && f16_to_f32(0x0001) == 0x1p-24f);
+    assert_true(f16_to_f32(0x7bff) == 65504 && f16_to_f32(0x0400) == 0x1p-14f && isinf(f16_to_f32(0xfc00)));
+    assert_int_equal(f32_to_f16(65519.996f), 0x7bff);
+    assert_int_equal(f32_to_f16(65520), 0x7c00);
+    assert_int_equal(f32_to_f16(0x1p-25f), 0);              /* a tie with 0 */
+    assert_int_equal(f32_to_f16(0x1.000002p-25f), 1);
+    assert_int_equal(f32_to_bf16(0x1.01p0f), 0x3f80);       /* a tie: to even */
+    assert_int_equal(f32_to_bf16(0x1.03p0f), 0x3f82);
+    assert_int_equal(f32_to_bf16(0x1.fffffep127f), 0x7f80);
+}
+
+/* The same as numpy and the gguf package on bits that facts_formats.py made. */
+static uint64_t splitmix64(uint64_t x)
+{
+    x += UINT64_C(0x9E3779B97F4A7C15);
+    x = (x ^ (x >> 30)) * UINT64_C(0xBF58476D1CE4E5B9);
+    x = (x ^ (x >> 27)) * UINT64_C(0x94D049BB133111EB);
+    return x ^ (x >> 31);
+}
+
+static void check_converted(const char *name, uint64_t hash)
+{
+    static float x[65536];
+    static uint8_t y[2 * 65536];
+
+    for (uint64_t i = 0; i < 65536; i++) {
+        uint32_t bits = (uint32_t)(splitmix64(fnv1a("bits", 4) ^ (UINT64_C(0x9E3779B97F4A7C15) + i)) >> 32);
+
+        if ((bits & 0x7fffffff) > 0x7f800000)
+            bits &= 0x807fffff;
+        if (i % 2 == 0)
+            bits = (bits & 0x807fffff) | ((bits >> 23) % 48 + 92) << 23;
+        memcpy(&x[i], &bits, 4);
+    }
+    format_find(str_of(name))->encode(y, x, 65536);
+    assert_true(fnv1a(y, sizeof y) == hash);
+}
+
+static void halves_are_those_of_numpy(void **state)
+{
+    (void)state;
+#define ENCODED(name, encoded, decoded, block0, block1)
+#define CONVERTED(name, hash) check_converted(#name, hash);
+#include "tests/unit/facts_formats.h"
+}
+
+/* The pictures at the top of the files. */
+static void bytes_lie_as_drawn(void **state)
+{
+    float x[32];
+    uint8_t b[44];
+
+    (void)state;
+    for (int i = 0; i < 32; i++)
+        x[i] = (float)(i < 16 ? i : i - 32);                /* -16 .. 15 */
+    x[31] = -127;
+    format_table[FMT_q8_0].encode(b, x, 32);
+    assert_hex(b, "003c00010203040506070809");              /* d = 1 */
+    assert_int_equal((int8_t)b[2 + 16], -16);
+    assert_int_equal((int8_t)b[2 + 31], -127);
+
+    for (int i = 0; i < 32; i++)
+        x[i] = (float)(i % 16 - 8);
+    format_table[FMT_q4_0].encode(b, x, 32);
+    assert_hex(b, "003c00112233445566778899aabbccddeeff");  /* d = 1, both nibbles of byte i: code i */
+    x[16] = 7;
+    format_table[FMT_q4_0].encode(b, x, 32);
+    assert_int_equal(b[2], 0xf0);                           /* element 16 is the high nibble of the first byte */
+
+    for (int i = 0; i < 32; i++)
+        x[i] = 2 + (float)(i % 16) / 2;
+    format_table[FMT_q4_1].encode(b, x, 32);
+    assert_hex(b, "0038004000112233445566778899aabbccddeeff");      /* d = 0.5, m = 2 */
+
+    for (int i = 0; i < 32; i++)
+        x[i] = (float)i;
+    x[0] = -127;
+    format_table[FMT_q8].encode(b, x, 32);
+    assert_hex(b, "0000803f" "0080b843" "71010000" "81010203");     /* d = 1.0f, ds = 369.0f, sum = 369 */
+}
+
+static void scales_and_codes_are_told_apart(void **state)
+{
+    float x[32], y[32];
+    uint8_t b[64];
+
+    (void)state;
+    for (int i = 0; i < N_FORMATS; i++) {
+        const Format *f = &format_table[i];
+        int code[32];
+        uint16_t d, m;
+
+        assert_true(format_find(str_of(f->name)) == f && format_id(f) == (FormatId)i);
+        assert_string_equal(format_names[i], f->name);
+        assert_true(f->gguf_type < 0 || format_of_gguf_type((uint32_t)f->gguf_type) == f);
+        assert_true(f->bytes <= (int)sizeof b);
+        if (!format_has_codes(f)) {
+            assert_false(format_codes(f, b, code, &d, &m));
+            continue;
+        }
+        for (int k = 0; k < 32; k++)
+            x[k] = fill_value(STR("codes"), (uint64_t)k, (uint64_t)i, 1, 0);
+        f->encode(b, x, 32);
+        f->decode(y, b, 32);
+        assert_true(format_codes(f, b, code, &d, &m));
+        assert_true(f->codes->has_min || m == 0);
+        for (int k = 0; k < 32; k++) {
+            assert_in_range(code[k] - f->codes->lo, 0, f->codes->hi - f->codes->lo);
+            assert_true(f16_to_f32(d) * (float)code[k] + f16_to_f32(m) == y[k]);
+        }
+    }
+    assert_null(format_find(STR("q4_K")));
+    assert_null(format_of_gguf_type(12));
+    assert_null(format_of_gguf_type(UINT32_MAX));
+}
+
+/* What comes back is as near as the block's scale promises, and exact for the numbers that the format has. */
+static void round_trips_are_near(void **state)
+{
+    static float x[N], y[N];
+    static uint8_t b[8 * N];
+
+    (void)state;
+    for (int i = 0; i < N_FORMATS; i++) {
+        const Format *f = &format_table[i];
+
+        for (int k = 0; k < 1024; k++)
+            x[k] = fill_value(STR("round trip"), (uint64_t)k, (uint64_t)i, f->kind == FORMAT_int ? 100 : 1, 0);
+        if (format_id(f) == FMT_u8)
+            for (int k = 0; k < 1024; k++)
+                x[k] = fabsf(x[k]);
+        f->encode(b, x, 1024);
+        f->decode(y, b, 1024);
+        for (int k = 0; k < 1024; k++) {
+            /* a scale that is a half adds 2^-11 of the value */
+            float step = f->kind == FORMAT_int ? 1 : format_id(f) == FMT_f32 ? 0 : format_id(f) == FMT_f16 ? 0x1p-10f :
+                         format_id(f) == FMT_bf16 ? 0x1p-7f : f->bytes >= 34 ? 1.13f / 127 : format_id(f) == FMT_q4_1 ?
+                         2.02f / 15 : 2.02f / 8;            /* q4_0: the far side of the largest weight is cut, not rounded */
+
+            assert_true(fabsf(x[k] - y[k]) <= step / 2 * 1.001f);
+        }
+    }
+}
+
+static void extremes_are_defined(void **state)
+{
+    static const float special[] = { INFINITY, -INFINITY, NAN, 3e38f, -3e38f, 1e-42f, -1e-42f, 0 };
+    float x[32], y[32];
+    uint8_t b[8 * 32];
+
+    (void)state;
+    for (int i = 0; i < N_FORMATS; i++)
+        for (int s = 0; s < 8; s++) {                       /* UBSan sees what conversions do */
+            for (int k = 0; k < 32; k++)
+                x[k] = k == 9 ? special[s] : (float)k / 8;
+            format_table[i].encode(b, x, 32);
+            format_table[i].decode(y, b, 32);
+        }
+    x[0] = 300; x[1] = -300; x[2] = NAN; x[3] = 2.5f; x[4] = 3.5f; x[5] = -2.5f;
+    format_table[FMT_i8].encode(b, x, 6);
+    assert_hex(b, "7f80000204fe");
+    format_table[FMT_u8].encode(b, x, 6);
+    assert_hex(b, "ff0000020400");
+    x[0] = 1e30f; x[1] = -1e30f;
+    format_table[FMT_i64].encode(b, x, 2);
+    assert_hex(b, "ffffffffffffff7f" "0000000000000080");
+}
+
+static void sizes_are_checked(void **state)
+{
+    uint64_t bytes = 1;
+
+    (void)state;
+    assert_true(format_bytes(&format_table[FMT_q4_1], 64, &bytes) && bytes == 40);
+    assert_true(format_bytes(&format_table[FMT_f32], 0, &bytes) && bytes == 0);
+    assert_false(format_bytes(&format_table[FMT_q4_1], 33, &bytes));
+    assert_false(format_bytes(&format_table[FMT_q4_1], -32, &bytes));
+    assert_false(format_bytes(&format_table[FMT_i64], INT64_MAX, &bytes));
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(encoding_is_ggml_bit_for_bit),
+        cmocka_unit_test(halves_are_nearest_ties_to_even),
+        cmocka_unit_test(every_half_survives),
+        cmocka_unit_test(halves_are_those_of_numpy),
+        cmocka_unit_test(bytes_lie_as_drawn),
+        cmocka_unit_test(scales_and_codes_are_told_apart),
+        cmocka_unit_test(round_trips_are_near),
+        cmocka_unit_test(extremes_are_defined),
+        cmocka_unit_test(sizes_are_checked),
+    };
+
+    return cmocka_run_group_tests_name("formats", tests, NULL, NULL);
+}
