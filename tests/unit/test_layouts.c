@@ -11,7 +11,7 @@ enum { MAX_IN = 96, ROWS = 32, GUARD = 64 };
 static void make_rows(const Format *f, uint8_t *rows, uint64_t bytes, uint64_t seed)
 {
     for (uint64_t i = 0; i < bytes; i++)
-        rows[i] = (uint8_t)(fill_value(STR("rows"), i, seed, 256, 0) + 256);
+        rows[i] = (uint8_t)(int)(fill_value(STR("rows"), i, seed, 128, 0) + 128);
     for (uint64_t b = 0; format_has_codes(f) && b < bytes; b += (uint64_t)f->bytes)
         rows[b + 1] &= 0xbb;                                /* scales and minima are finite */
     for (uint64_t b = 0; format_has_codes(f) && f->codes->has_min && b < bytes; b += (uint64_t)f->bytes)
