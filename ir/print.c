@@ -226,11 +226,11 @@ static void op_print(Buf *b, const Op *o, int indent)
     }
     if (o->layer >= 0)
         buf_printf(b, " layer=%d", o->layer);
-    if (o->from) {
+    if (o->from && *o->from) {
         buf_puts(b, " from=");
         string_print(b, str_of(o->from));
     }
-    if (o->by) {
+    if (o->by && *o->by) {
         buf_puts(b, " by=");
         string_print(b, str_of(o->by));
     }
@@ -254,7 +254,7 @@ void func_print(const Func *f, Buf *b)
     if (end)
         types_print(b, end->in, end->n_in);
     buf_putc(b, ')');
-    if (f->note) {
+    if (f->note && *f->note) {
         buf_puts(b, " note=");
         string_print(b, str_of(f->note));
     }

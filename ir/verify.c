@@ -320,6 +320,14 @@ static bool check_entry(const Verify *v, const Entry *e)
     return ok;
 }
 
+static void check_global_name(const Verify *v, StrMap *names, const char *what, const char *name, void *value)
+{
+    if (!name || !*name)
+        fail(v->d, NOWHERE, "%s without a name", what);
+    else if (!strmap_add(names, str_of(name), value))
+        fail(v->d, AT_WHAT(NULL, name), "%s with the name of another one", what);
+}
+
 bool module_verify(const Module *m, Diag *d)
 {
     Verify v = { .m = m, .d = d, .member = ptrmap_in(m->a) };
@@ -331,20 +339,17 @@ bool module_verify(const Module *m, Diag *d)
         if (m->sym[i]->index != i || m->sym[i]->lo < 0 || m->sym[i]->lo > m->sym[i]->hi || m->sym[i]->hi > MAX_DIM)
             fail(d, AT_WHAT(NULL, m->sym[i]->name), "a symbol whose range is empty, negative or over 2^40");
     for (int i = 0; i < m->n_weight; i++) {
-        if (!strmap_add(&values, str_of(m->weight[i]->name), m->weight[i]))
-            fail(d, AT_WHAT(NULL, m->weight[i]->name), "the name @%s is used twice", m->weight[i]->name);
+        check_global_name(&v, &values, "a weight", m->weight[i]->name, m->weight[i]);
         if (check_weight(&v, m->weight[i], i))
             ptrmap_put(&v.member, m->weight[i]->value, m->weight[i]->value);
     }
     for (int i = 0; i < m->n_state; i++) {
-        if (!strmap_add(&values, str_of(m->state[i]->name), m->state[i]))
-            fail(d, AT_WHAT(NULL, m->state[i]->name), "the name @%s is used twice", m->state[i]->name);
+        check_global_name(&v, &values, "a state", m->state[i]->name, m->state[i]);
         if (check_state(&v, m->state[i], i))
             ptrmap_put(&v.member, m->state[i]->value, m->state[i]->value);
     }
     for (const Func *f = m->first_func; f; f = f->next) {
-        if (!strmap_add(&funcs, str_of(f->name), (void *)f))
-            fail(d, AT_WHAT(NULL, f->name), "two functions are called @%s", f->name);
+        check_global_name(&v, &funcs, "a function", f->name, (void *)f);
         ptrmap_put(&v.member, f, (void *)f);
     }
     for (v.f = m->first_func; v.f; v.f = v.f->next)
@@ -359,8 +364,7 @@ bool module_verify(const Module *m, Diag *d)
     if (diag_n_errors(d) > errors)
         return false;
     for (int i = 0; i < m->n_entry; i++) {
-        if (!strmap_add(&entries, str_of(m->entry[i].name), &m->entry[i]))
-            fail(d, AT_WHAT(NULL, m->entry[i].name), "two entries are called %s", m->entry[i].name);
+        check_global_name(&v, &entries, "an entry", m->entry[i].name, &m->entry[i]);
         check_entry(&v, &m->entry[i]);
     }
     return diag_n_errors(d) == errors;

@@ -1,0 +1,151 @@
+/* What a weight expression is worth: rows as floats.
+ *
+ * Rows are asked for one at a time, so that nothing of a large model is ever held: a view decodes from the mapped file, the others
+ * change a row on its way.  A row is the innermost dimension; all others are flattened into the row's number. */
+#include "ir/internal.h"
+
+#include <unistd.h>
+
+bool round_to_format(const Format *f, float *x, int64_t n_row, int64_t n)
+{
+    uint8_t buf[1024];
+    int64_t step = (int64_t)sizeof buf / f->bytes * f->block;       /* as many whole blocks as fit */
+
+    if (f == &format_table[FMT_f32])
+        return true;
+    if (n_row % f->block || step == 0)
+        return false;
+    for (int64_t i = 0; i < n; i += step) {
+        int64_t k = n - i < step ? n - i : step;
+
+        f->encode(buf, x + i, k);
+        f->decode(x + i, buf, k);
+    }
+    return true;
+}
+
+static const SourceFile *weights_file(const Module *m)
+{
+    for (int i = 0; i < m->n_file; i++)
+        if (!strcmp(m->file[i].name, "weights") || str_ends(str_of(m->file[i].name), ".weights"))
+            return &m->file[i];
+    return NULL;
+}
+
+bool wexpr_row(const Module *m, const WExpr *e, int64_t row, float *y, Diag *d)
+{
+    int64_t n = dim_hi(type_last(e->type));
+    const Format *f = e->type.fmt;
+    uint64_t row_bytes;
+
+    switch (e->kind) {
+    case W_view:
+        if (!m->file[e->file].p)
+            return fail(d, AT_FILE(m->file[e->file].name), "the file is not at hand, and a weight lies in it");
+        if (!format_bytes(f, n, &row_bytes))
+            bug("a view whose rows are not whole blocks");
+        f->decode(y, m->file[e->file].p + e->off + (uint64_t)row * row_bytes, n);
+        return true;
+    case W_fill: {
+        int64_t dim[MAX_RANK];
+        float scale, base;
+
+        for (int i = 0; i < e->type.rank; i++)
+            dim[i] = dim_hi(e->type.dim[i]);
+        fill_scale(e->name, e->type.rank, dim, &scale, &base);
+        for (int64_t i = 0; i < n; i++)
+            y[i] = fill_value(e->name, (uint64_t)(row * n + i), e->seed, scale, base);
+        return round_to_format(f, y, n, n);
+    }
+    case W_const:
+        memcpy(y, e->value + row * n, (size_t)n * sizeof *y);
+        return true;
+    case W_convert:
+        return wexpr_row(m, e->a, row, y, d) && round_to_format(f, y, n, n);
+    case W_permute_rows: {
+        /* A head's rows come as two halves (x0 x1 .. | y0 y1 ..) and leave as pairs (x0 y0 x1 y1 ..). */
+        int64_t head = row / e->head_dim, i = row % e->head_dim;
+
+        return wexpr_row(m, e->a, head * e->head_dim + i / 2 + i % 2 * (e->head_dim / 2), y, d);
+    }
+    case W_packed:
+        return fail(d, NOWHERE, "a packed weight is read through its layout");
+    }
+    bug("a weight expression of kind %d", e->kind);
+}
+
+static bool at_hand(const Module *m, const WExpr *e)
+{
+    for (; e; e = e->a)
+        if (e->kind == W_packed || (e->kind == W_view && !m->file[e->file].p))
+            return false;
+    return true;
+}
+
+static bool packed_row(const Module *m, const Weight *w, int64_t row, float *y, Diag *d)
+{
+    const SourceFile *f = weights_file(m);
+    int64_t n_in = dim_hi(type_last(w->type)), tile = row / w->layout->rows;
+    uint64_t off, tile_bytes = layout_tile_bytes(w->layout, n_in);
+
+    if (!f || !f->p)
+        return fail(d, AT_WHAT(NULL, w->name), "the weights file is not at hand");
+    if (!mul_ok((uint64_t)tile, w->tile_stride, &off) || !add_ok(off, w->off, &off) || off > f->bytes ||
+        tile_bytes > f->bytes - off)
+        return fail(d, AT_WHAT(f->name, w->name), "its tiles lie outside the weights file");
+    layout_row(w->layout, y, f->p + off, (int)(row % w->layout->rows), n_in);
+    return true;
+}
+
+bool weight_row(const Module *m, const Weight *w, int64_t row, float *y, Diag *d)
+{
+    if (row < 0 || row >= type_n_rows(w->type))
+        return fail(d, AT_WHAT(NULL, w->name), "row %" PRId64 " of %" PRId64, row, type_n_rows(w->type));
+    if (w->layout && !at_hand(m, w->expr))
+        return packed_row(m, w, row, y, d);
+    return wexpr_row(m, w->expr, row, y, d);
+}
+
+/* Files are looked for under their last component only: a Module's text cannot name a file elsewhere. */
+bool module_attach(Module *m, FileSet *fs, Diag *d, const char *dir, bool check)
+{
+    bool *missing = ARENA_ARRAY(m->a, bool, m->n_file + 1), ok = true;
+
+    for (int i = 0; i < m->n_file; i++) {
+        SourceFile *f = &m->file[i];
+        char *path = path_join(m->a, dir, path_base(f->name));
+        Mapped map;
+
+        if (f->p)
+            continue;
+        if (access(path, F_OK)) {
+            missing[i] = true;
+            continue;
+        }
+        if (!file_map(fs, m->a, d, path, &map)) {
+            ok = false;
+        } else if (map.n != f->bytes) {
+            ok = fail(d, AT_FILE(path), "it has %" PRIu64 " bytes, but the Module was made from a file of %" PRIu64 " (another version?)",
+                      map.n, f->bytes);
+        } else if (check && !digest_eq(digest_of(map.p, map.n), f->digest)) {
+            ok = fail(d, AT_FILE(path), "its digest is %s, but the Module was made from %s (another version?)",
+                      digest_hex(m->a, digest_of(map.p, map.n)), digest_hex(m->a, f->digest));
+        } else {
+            f->p = map.p;
+        }
+    }
+    for (int i = 0; i < m->n_weight; i++) {                 /* a source file is not missed where the packed weights are there */
+        const Weight *w = m->weight[i];
+        const SourceFile *packed = weights_file(m);
+
+        if (w->layout && packed && packed->p)
+            continue;
+        for (const WExpr *e = w->expr; e; e = e->a)
+            if (e->kind == W_view && missing[e->file]) {
+                missing[e->file] = false;
+                ok = fail(d, AT_FILE(path_join(m->a, dir, path_base(m->file[e->file].name))),
+                          "the file is missing; weight '%s' lies in it (put it beside the .sir)", w->name);
+            }
+    }
+    return ok;
+}
