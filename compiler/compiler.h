@@ -99,9 +99,9 @@ const char *bad_build_name(const char *name);
 
 /* ---- config.c ------------------------------------------------------------------------------------------------------ */
 
-/* The builds that a sinter.yaml asks for (docs/commands.md): `base` (the command line) overridden nowhere, completed by the file.
- * *digest is the model's digest as the file states it ("" when it does not).  Returns their number, 0 after a report. */
-int config_load(FileSet *fs, Arena *a, Diag *d, const char *file, const BuildOptions *base, BuildOptions **out, const char **digest);
+/* The builds that a sinter.yaml asks for (its form: config.c, docs/commands.md).  What `line`, the command line, sets wins over the
+ * file.  *out in the arena.  Returns their number, 0 after a report. */
+int config_load(FileSet *fs, Arena *a, Diag *d, const char *file, const BuildOptions *line, BuildOptions **out);
 
 /* What passes may see: read-only. */
 typedef struct {
@@ -118,6 +118,14 @@ extern const Arch arch_table[];                              /* ended by name NU
 /* Makes the Module of a model: weights as views, state, one function `main`, entries decode (T=1) and prefill; meta; for a model without
  * tensors a Module with meta and tokenizer only.  NULL after reports. */
 Module *arch_module(Arena *a, const Model *model, const BuildOptions *o, Diag *d);
+
+/* ---- cost.c -------------------------------------------------------------------------------------------------------- */
+
+/* Modelled time, in integers, so that every machine finds the same numbers: the longer of reading `bytes` at the target's bandwidth
+ * and of `macs` multiply-adds on n_threads cores.  Picoseconds; 0: the target's figures are unknown. */
+uint64_t cost_ps(const Target *t, uint64_t bytes, uint64_t macs, int n_threads);
+/* Tokens per second, times 100, of a decode step that reads so many bytes; 0: unknown. */
+uint64_t cost_tps_x100(const Target *t, uint64_t bytes_per_token, uint64_t macs_per_token, int n_threads);
 
 /* ---- passes/ ------------------------------------------------------------------------------------------------------- */
 

@@ -1,5 +1,5 @@
 /* The options of a build, as one table: the command line, sinter.yaml and --help read the same rows. */
-#include "compiler/compiler.h"
+#include "compiler/cmd.h"
 #include "compiler/yaml.h"
 
 BuildOptions build_options_default(void)
@@ -115,7 +115,35 @@ static bool is_one_of(const char *value, const char *const *names)
     return false;
 }
 
-SETTER(set_target) { (void)a; (void)why; b->target = value; return SET_ok; }
+/* Names are checked here, so that a slip of the pen is wrong usage; what a file says is checked when it is read. */
+SETTER(set_target)
+{
+    const char *const *known = target_names(a);
+    const char **all;
+    int n = 0;
+
+    while (known[n])
+        n++;
+    all = ARENA_ARRAY(a, const char *, n + 2);
+    memcpy(all, known, (size_t)n * sizeof *all);
+    all[n] = "native";
+    for (const char *p = value;; p++) {
+        size_t len = strcspn(p, ",");
+        const char *name = str_printf(a, "%.*s", (int)len, p), *near;
+
+        if (!is_one_of(name, all) && !strchr(name, '/') && !str_ends(str_of(name), ".yaml")) {
+            near = str_nearest(str_of(name), all);
+            return bad(why, str_printf(a, "there is no target '%s'%s%s%s; `sinter targets` lists them", name,
+                                       near ? " (did you mean '" : "", near ? near : "", near ? "'?)" : ""));
+        }
+        p += len;
+        if (!*p)
+            break;
+    }
+    b->target = value;
+    return SET_ok;
+}
+
 SETTER(set_fuse)
 {
     (void)a;
@@ -325,3 +353,40 @@ const Option build_option_table[] = {
 const Option run_option_table[] = {
     ROW_TARGET, ROW_ACT, ROW_KV, ROW_FUSE, ROW_VERBOSE, ROW_QUANT, ROW_PRUNE, ROW_EXACT, ROW_END,
 };
+
+#define ROW_JSON { "--json", 0, NULL, NULL, "as JSON, for programs", NULL, false }
+
+const Option inspect_option_table[] = {
+    { "--tensors", 0, NULL, NULL, "every tensor, not only the sums by format", NULL, false },
+    { "--ir", 0, NULL, NULL, "the Module as text, before any pass", NULL, false },
+    { "--dot", 0, NULL, NULL, "the graph, for Graphviz", NULL, true },
+    ROW_JSON, ROW_END,
+};
+
+const Option opt_option_table[] = {
+    { "--pass", 0, "NAME", NULL, "the pass to run; without it the Module is only checked and printed", NULL, false },
+    ROW_TARGET, ROW_ACT, ROW_KV, ROW_FUSE,
+    { "--print-after", 0, "PASS", NULL, "print the Module after a pass, or after all", set_print_after, false },
+    ROW_END,
+};
+
+const Option verify_option_table[] = {
+    { "--ids", 0, "IDS", "made from the model", "token ids to run: 1,2,3", NULL, false },
+    { "--tokens", 0, "N", "8", "how many, where --ids does not say", NULL, false },
+    ROW_JSON, ROW_VERBOSE, ROW_END,
+};
+
+const Option bench_option_table[] = {
+    { "--runs", 0, "N", "5", "how often; the median is printed", NULL, false },
+    { "--prompt", 0, "N", "128", "tokens of the prompt", NULL, false },
+    { "--gen", 'n', "N", "64", "tokens to generate", NULL, false },
+    { "--threads", 'j', "N", "the program's", "threads", NULL, false },
+    ROW_JSON, ROW_VERBOSE, ROW_END,
+};
+
+const Option targets_option_table[] = {
+    { "--calibrate", 0, NULL, NULL, "measure this machine and print its YAML", NULL, false },
+    ROW_JSON, ROW_END,
+};
+
+const Option no_option_table[] = { ROW_END };
