@@ -1,0 +1,164 @@
+/* tokenizer.* of a model file -> Vocab -> the Module's section "tok".
+ *
+ * What the keys mean: GGUF's documentation (ggml/docs/gguf.md, "Tokenizer"), and for what files leave out, llama.cpp. */
+#include "compiler/import/vocab.h"
+
+#include <assert.h>
+
+#define KEY(x) "tokenizer." x
+enum { MAX_TOKENS = 1 << 22, MAX_MERGES = 1 << 23, MAX_TEXT = 65535 };
+
+static bool read_id(const Model *m, Diag *d, const char *key, int n_token, int *out)
+{
+    uint32_t id = UINT32_MAX;
+
+    if (!model_u32(m, d, key, &id, false))
+        return false;
+    *out = -1;
+    if (id == UINT32_MAX)
+        return true;
+    if (id >= (uint32_t)n_token)
+        return fail(d, model_at_key(m, str_of(key)), "token %" PRIu32 " does not exist (the vocabulary has %d)", id, n_token);
+    *out = (int)id;
+    return true;
+}
+
+/* Tokens of these names end an answer; files rarely say so.  The list follows llama.cpp's (llama-vocab.cpp). */
+static bool is_end_name(Str s)
+{
+    static const char *const names[] = { "<|eot_id|>", "<|im_end|>", "<|end|>", "<|return|>", "<|call|>", "<end_of_turn>",
+        "<|endoftext|>", "<|end_of_text|>", "<|eom_id|>", "<EOT>", "_<EOT>", "[EOT]", "</s>", "<end_of_utterance>", NULL };
+
+    for (int i = 0; names[i]; i++)
+        if (str_is(s, names[i]))
+            return true;
+    return false;
+}
+
+static bool read_tokens(const Model *m, Arena *a, Diag *d, Vocab *v)
+{
+    const KeyValue *tokens, *types, *merges;
+    bool ok = true;
+
+    if (!model_array(m, d, KEY("ggml.tokens"), META_str, &tokens, true) ||
+        !model_array(m, d, KEY("ggml.token_type"), META_i64, &types, false) ||
+        !model_array(m, d, KEY("ggml.merges"), META_str, &merges, true))
+        return false;
+    if (!tokens->n || tokens->n > MAX_TOKENS)
+        return fail(d, model_at_key(m, tokens->key), "%" PRIu64 " tokens (1 to %d are possible)", tokens->n, MAX_TOKENS);
+    if (merges->n > MAX_MERGES)
+        return fail(d, model_at_key(m, merges->key), "%" PRIu64 " merges (at most %d are possible)", merges->n, MAX_MERGES);
+    if (types && types->n != tokens->n)
+        return fail(d, model_at_key(m, types->key), "%" PRIu64 " types for %" PRIu64 " tokens", types->n, tokens->n);
+    v->n_token = (int)tokens->n;
+    v->token = tokens->str;
+    v->n_merge = (int)merges->n;
+    v->merge = merges->str;
+    v->type = ARENA_ARRAY(a, uint8_t, v->n_token);
+    v->is_end = ARENA_ARRAY(a, bool, v->n_token);
+    for (int i = 0; i < v->n_token; i++) {
+        int64_t type = TOKEN_normal;
+        const char *place = NULL;
+
+        if (v->token[i].n > MAX_TEXT) {
+            place = str_printf(a, "key '%s', index %d", KEY("ggml.tokens"), i);
+            ok = fail(d, AT_WHAT(v->file, place), "a token of %zu bytes (at most %d are possible)", v->token[i].n, MAX_TEXT);
+        }
+        if (types && (!kv_int(types, (uint64_t)i, &type) || type < 0 || type > TOKEN_byte)) {
+            place = str_printf(a, "key '%s', index %d", KEY("ggml.token_type"), i);
+            ok = fail(d, AT_WHAT(v->file, place), "%" PRId64 " is not a type of token (0 to %d)", type, TOKEN_byte);
+            type = TOKEN_normal;
+        }
+        v->type[i] = (uint8_t)(type ? type : TOKEN_normal);
+        if (is_end_name(v->token[i])) {
+            v->is_end[i] = v->type[i] == TOKEN_control || v->type[i] == TOKEN_user;
+            if (v->is_end[i])
+                v->type[i] = TOKEN_control;                 /* conversions sometimes call it user-defined */
+        }
+    }
+    for (int i = 0; i < v->n_merge; i++)
+        if (v->merge[i].n > 2 * MAX_TEXT + 1) {
+            const char *place = str_printf(a, "key '%s', index %d", KEY("ggml.merges"), i);
+            ok = fail(d, AT_WHAT(v->file, place), "a merge of %zu bytes", v->merge[i].n);
+        }
+    return ok;
+}
+
+VocabResult vocab_read(const Model *model, Arena *a, Diag *d, Vocab *v, const char **missing)
+{
+    Str kind = { NULL, 0 }, pre = STR("gpt-2");
+    int eot = -1;
+
+    *v = (Vocab){ .file = model->file.path, .bos = -1, .eos = -1 };
+    *missing = "the model's file has no tokenizer";
+    if (!model_find(model, KEY("ggml.model")) && !model_find(model, KEY("ggml.tokens")))
+        return VOCAB_absent;
+    if (!model_str(model, d, KEY("ggml.model"), &kind, true) || !model_str(model, d, KEY("ggml.pre"), &pre, false))
+        return VOCAB_wrong;
+    if (!str_is(kind, "gpt2")) {
+        *missing = str_printf(a, "its tokenizer is of kind '%s', and sinter knows only 'gpt2' (byte-level BPE) yet",
+                              str_show(a, kind, 40));
+        return VOCAB_absent;
+    }
+    if (str_is(pre, "default"))
+        pre = STR("gpt-2");
+    v->pretok = pretok_find(pre);
+    if (!v->pretok) {
+        *missing = str_printf(a, "its pre-tokenizer is '%s', which sinter does not know yet", str_show(a, pre, 40));
+        return VOCAB_absent;
+    }
+    v->add_bos = v->pretok->add_bos;
+    if (!read_tokens(model, a, d, v) || !read_id(model, d, KEY("ggml.bos_token_id"), v->n_token, &v->bos) ||
+        !read_id(model, d, KEY("ggml.eos_token_id"), v->n_token, &v->eos) ||
+        !read_id(model, d, KEY("ggml.eot_token_id"), v->n_token, &eot) ||
+        !model_bool(model, d, KEY("ggml.add_bos_token"), &v->add_bos, false) ||
+        !model_bool(model, d, KEY("ggml.add_eos_token"), &v->add_eos, false) ||
+        !model_str(model, d, KEY("chat_template"), &v->chat_template, false))
+        return VOCAB_wrong;
+    if (v->eos >= 0)
+        v->is_end[v->eos] = true;
+    if (eot >= 0)
+        v->is_end[eot] = true;
+    return VOCAB_ok;
+}
+
+static void set_str(Module *m, const char *key, Str s)
+{
+    module_set_meta(m, key, (Attr){ .name = key, .kind = ATTR_str, .s = s });
+}
+
+static void set_int(Module *m, const char *key, int64_t i)
+{
+    module_set_meta(m, key, attr_int(key, i));
+}
+
+bool vocab_to_module(Module *m, const Model *model, Diag *d)
+{
+    const char *missing;
+    Vocab v;
+    VocabResult r = vocab_read(model, m->a, d, &v, &missing);
+
+    if (r == VOCAB_wrong)
+        return false;
+    if (r == VOCAB_absent) {
+        set_str(m, "text.kind", STR(""));
+        set_str(m, "text.missing", str_of(missing));
+        note(d, "no text layer: %s; the program takes --ids", missing);
+        return true;
+    }
+    ChatTemplate chat = template_recognise(m->a, v.chat_template);
+    Buf blob = buf_in(m->a);
+    if (!text_tables(&v, &chat, m->a, d, &blob))
+        return false;
+    module_add_blob(m, "tok", blob.p, blob.n);
+    bool chatml = chat.known && str_is(chat.head, "<|im_start|>") && str_is(chat.mid, "\n") && str_is(chat.tail, "<|im_end|>\n");
+    set_str(m, "text.kind", STR("bpe"));
+    set_str(m, "text.pre", str_of(v.pretok->name));
+    set_str(m, "text.template", chatml ? STR("chatml") : chat.known ? STR("turns") : STR(""));
+    if (!chat.known)
+        set_str(m, "text.template.missing", str_of(chat.unknown));
+    set_int(m, "text.n_vocab", v.n_token);
+    set_int(m, "text.bos", v.bos);
+    set_int(m, "text.eos", v.eos);
+    return true;
+}

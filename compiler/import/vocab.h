@@ -1,0 +1,69 @@
+/* The vocabulary of a model file: tokens, merges, special ids, chat template; and its way into a Module.
+ *
+ *   vocab.c                    metadata tokenizer.* of a Model -> Vocab -> section "tok" of the Module
+ *   compiler/text/pretok.c     the expressions that cut text into words -> automata
+ *   compiler/text/tables.c     Vocab -> the tables that the emitted program uses in place
+ *   compiler/text/template.c   the chat template: recognised, or the construct that is not */
+#ifndef SN_VOCAB_H
+#define SN_VOCAB_H
+
+#include "compiler/import/model.h"
+#include "compiler/text/pretok.h"
+#include "ir/ir.h"
+
+/* As in GGUF's tokenizer.ggml.token_type. */
+typedef enum { TOKEN_normal = 1, TOKEN_unknown, TOKEN_control, TOKEN_user, TOKEN_unused, TOKEN_byte } TokenType;
+
+/* A byte-level BPE vocabulary; strings are views into the model file, arrays are in the arena.  A token's text is written in
+ * GPT-2's alphabet, in which each of the 256 bytes is a printable character; names of special tokens are written as they are. */
+typedef struct {
+    const char *file;           /* for messages */
+    const PretokKind *pretok;
+    int n_token;
+    const Str *token;           /* [n_token] */
+    uint8_t *type;              /* [n_token] TokenType */
+    bool *is_end;               /* [n_token] ends an answer */
+    int n_merge;
+    const Str *merge;           /* [n_merge] "left right"; earlier ones go first */
+    int bos, eos;               /* -1: none */
+    bool add_bos, add_eos;
+    Str chat_template;          /* n 0: none */
+} Vocab;
+
+typedef enum {
+    VOCAB_ok,
+    VOCAB_absent,               /* the file has no vocabulary, or of a kind that is not known: *missing says which */
+    VOCAB_wrong                 /* it is broken; reported with the key and the index */
+} VocabResult;
+VocabResult vocab_read(const Model *model, Arena *a, Diag *d, Vocab *out, const char **missing);
+
+/* Adds to a Module what the text layer of the emitted program needs:
+ *
+ *   blob "tok"                 the tables (runtime/text/tokenizer.h)
+ *   "text.kind"                "bpe"; "" without a text layer, and then
+ *   "text.missing"             why there is none: a sentence for the user
+ *   "text.pre"                 the pre-tokenizer's name
+ *   "text.template"            "chatml" (roles and contents between <|im_start|> and <|im_end|>), "turns" (the same with other
+ *                              texts), ""; for "" also
+ *   "text.template.missing"    "" if the file has none, else the construct that is not known
+ *   "text.n_vocab" "text.bos" "text.eos"
+ *
+ * A tokenizer that sinter does not know is a note, not an error.  false after a report: the vocabulary is broken. */
+bool vocab_to_module(Module *m, const Model *model, Diag *d);
+
+/* ---- compiler/text/tables.c --------------------------------------------------------------------------------------- */
+
+/* A chat template as five texts: system (if the first message is not of role "system"), then for each message
+ * head ROLE mid CONTENT tail, then gen (if the model shall answer). */
+typedef struct { bool known; Str system, head, mid, tail, gen; const char *unknown; } ChatTemplate;
+
+/* The blob, appended to out, which is empty.  false after a report naming key and index. */
+bool text_tables(const Vocab *v, const ChatTemplate *chat, Arena *a, Diag *d, Buf *out);
+
+/* ---- compiler/text/template.c ------------------------------------------------------------------------------------- */
+
+/* Recognises a Jinja template of the form above, however it is spelled; if it is not, `unknown` says what was met.  The texts
+ * are in the arena. */
+ChatTemplate template_recognise(Arena *a, Str text);
+
+#endif
