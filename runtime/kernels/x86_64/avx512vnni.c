@@ -3,7 +3,8 @@
  * Layouts and results are those of portable/dot.c and attention.c, with fused multiply-adds.  A vector of packed codes holds
  * 16 rows x 4 columns: vpdpbusd multiplies it with four 8-bit activations, the same in every lane (a memory broadcast costs
  * nothing).  One body serves one token and four (`tokens` is constant where it is inlined), so their sums are the same.
- * 32 rows x 4 tokens take 8 of the 32 registers for float sums and 4 for integer ones. */
+ * 32 rows x 4 tokens take 8 of the 32 registers for float sums and 8 for a block's own.  Both halves of a block go together:
+ * one after the other, compilers keep all the activations that they share, and spill. */
 #include <immintrin.h>
 #include "../kernel.h"
 
@@ -49,6 +50,42 @@ static inline void sn_store_sums_avx512(float *acc, const __m512 *f, int tokens)
 
 /* ---- 8-bit activations ------------------------------------------------------------------------------------------ */
 
+/* The integer sums start at what the codes' offset contributes: -offset * sum(q). */
+__attribute__((always_inline))
+static inline void sn_start_avx512(__m512i *s, const SnQ8 *x, int x_stride, int offset, int tokens)
+{
+    for (int t = 0; t < tokens; t++)
+        s[2 * t] = s[2 * t + 1] = _mm512_set1_epi32(-offset * x[t * x_stride].sum);
+}
+
+/* Four columns of 32 rows, a and b, added to the sums of every token; q is where they begin in its block. */
+__attribute__((always_inline))
+static inline void sn_add_codes_avx512(__m512i *s, __m512i a, __m512i b, const SnQ8 *x, int x_stride, int q, int tokens)
+{
+    for (int t = 0; t < tokens; t++) {
+        const __m512i v = sn_four_avx512(x[t * x_stride].q + q);
+
+        s[2 * t] = sn_dpbusd_avx512(s[2 * t], a, v);
+        s[2 * t + 1] = sn_dpbusd_avx512(s[2 * t + 1], b, v);
+    }
+}
+
+/* The integer sums of a block, times the weights' and the activations' scales, added to f. */
+__attribute__((always_inline))
+static inline void sn_scale_avx512(__m512 *f, const __m512i *s, const uint8_t *scales, const SnQ8 *x, int x_stride,
+                                   int tokens)
+{
+    const __m512 d0 = sn_halves_avx512(scales);
+    const __m512 d1 = sn_halves_avx512(scales + 32);
+
+    for (int t = 0; t < tokens; t++) {
+        const __m512 v = _mm512_set1_ps(x[t * x_stride].d);
+
+        f[2 * t] = _mm512_fmadd_ps(_mm512_cvtepi32_ps(s[2 * t]), _mm512_mul_ps(d0, v), f[2 * t]);
+        f[2 * t + 1] = _mm512_fmadd_ps(_mm512_cvtepi32_ps(s[2 * t + 1]), _mm512_mul_ps(d1, v), f[2 * t + 1]);
+    }
+}
+
 __attribute__((always_inline))
 static inline void sn_dots_i8g32_q8_avx512(float *acc, const uint8_t *w, const SnQ8 *x, int x_stride, int n_in,
                                            const uint8_t *next, int tokens)
@@ -57,45 +94,34 @@ static inline void sn_dots_i8g32_q8_avx512(float *acc, const uint8_t *w, const S
 
     sn_clear_avx512(f, 2 * tokens);
     for (int b = 0; b < n_in / SN_GROUP; b++, w += SN_I8_BLOCK) {
+        __m512i s[8];
+
         if (next) {
             sn_prefetch(next, SN_I8_BLOCK);
             next += SN_I8_BLOCK;
         }
-        for (int h = 0; h < 2; h++) {
-            const __m512 d = sn_halves_avx512(w + 1024 + 32 * h);
-            __m512i s[4];
-
-            for (int t = 0; t < tokens; t++)                    /* codes are stored + 128 */
-                s[t] = _mm512_set1_epi32(-128 * x[t * x_stride + b].sum);
-            for (int i = 0; i < 8; i++) {
-                const __m512i v = _mm512_loadu_si512(w + 512 * h + 64 * i);
-
-                for (int t = 0; t < tokens; t++)
-                    s[t] = sn_dpbusd_avx512(s[t], v, sn_four_avx512(x[t * x_stride + b].q + 4 * i));
-            }
-            for (int t = 0; t < tokens; t++)
-                f[2 * t + h] = _mm512_fmadd_ps(_mm512_cvtepi32_ps(s[t]),
-                                               _mm512_mul_ps(d, _mm512_set1_ps(x[t * x_stride + b].d)), f[2 * t + h]);
-        }
+        sn_start_avx512(s, x + b, x_stride, 128, tokens);
+        for (int i = 0; i < 8; i++)
+            sn_add_codes_avx512(s, _mm512_loadu_si512(w + 64 * i), _mm512_loadu_si512(w + 512 + 64 * i), x + b, x_stride,
+                                4 * i, tokens);
+        sn_scale_avx512(f, s, w + 1024, x + b, x_stride, tokens);
     }
     sn_store_sums_avx512(acc, f, tokens);
 }
 
-/* 16 rows x 32 columns of 4-bit codes added to s. */
+/* A block of 32 x 32 codes of 4 bits. */
 __attribute__((always_inline))
-static inline void sn_add_codes_i4_avx512(__m512i *s, const uint8_t *w, const SnQ8 *x, int x_stride, int tokens)
+static inline void sn_add_block_i4_avx512(__m512i *s, const uint8_t *w, const SnQ8 *x, int x_stride, int tokens)
 {
     const __m512i low = _mm512_set1_epi8(0x0f);
 
     for (int i = 0; i < 4; i++) {
-        const __m512i v = _mm512_loadu_si512(w + 64 * i);
-        const __m512i lo = _mm512_and_si512(v, low);
-        const __m512i hi = _mm512_and_si512(_mm512_srli_epi16(v, 4), low);
+        const __m512i u = _mm512_loadu_si512(w + 64 * i);
+        const __m512i v = _mm512_loadu_si512(w + 256 + 64 * i);
 
-        for (int t = 0; t < tokens; t++) {
-            s[t] = sn_dpbusd_avx512(s[t], lo, sn_four_avx512(x[t * x_stride].q + 4 * i));
-            s[t] = sn_dpbusd_avx512(s[t], hi, sn_four_avx512(x[t * x_stride].q + 16 + 4 * i));
-        }
+        sn_add_codes_avx512(s, _mm512_and_si512(u, low), _mm512_and_si512(v, low), x, x_stride, 4 * i, tokens);
+        sn_add_codes_avx512(s, _mm512_and_si512(_mm512_srli_epi16(u, 4), low),
+                            _mm512_and_si512(_mm512_srli_epi16(v, 4), low), x, x_stride, 16 + 4 * i, tokens);
     }
 }
 
@@ -107,21 +133,15 @@ static inline void sn_dots_i4g32_q8_avx512(float *acc, const uint8_t *w, const S
 
     sn_clear_avx512(f, 2 * tokens);
     for (int b = 0; b < n_in / SN_GROUP; b++, w += SN_I4_BLOCK) {
+        __m512i s[8];
+
         if (next) {
             sn_prefetch(next, SN_I4_BLOCK);
             next += SN_I4_BLOCK;
         }
-        for (int h = 0; h < 2; h++) {
-            const __m512 d = sn_halves_avx512(w + 512 + 32 * h);
-            __m512i s[4];
-
-            for (int t = 0; t < tokens; t++)                    /* w = d * (code - 8) */
-                s[t] = _mm512_set1_epi32(-8 * x[t * x_stride + b].sum);
-            sn_add_codes_i4_avx512(s, w + 256 * h, x + b, x_stride, tokens);
-            for (int t = 0; t < tokens; t++)
-                f[2 * t + h] = _mm512_fmadd_ps(_mm512_cvtepi32_ps(s[t]),
-                                               _mm512_mul_ps(d, _mm512_set1_ps(x[t * x_stride + b].d)), f[2 * t + h]);
-        }
+        sn_start_avx512(s, x + b, x_stride, 8, tokens);
+        sn_add_block_i4_avx512(s, w, x + b, x_stride, tokens);
+        sn_scale_avx512(f, s, w + 512, x + b, x_stride, tokens);
     }
     sn_store_sums_avx512(acc, f, tokens);
 }
@@ -134,136 +154,28 @@ static inline void sn_dots_i4g32m_q8_avx512(float *acc, const uint8_t *w, const 
 
     sn_clear_avx512(f, 2 * tokens);
     for (int b = 0; b < n_in / SN_GROUP; b++, w += SN_I4M_BLOCK) {
+        const __m512 m0 = sn_halves_avx512(w + 576);
+        const __m512 m1 = sn_halves_avx512(w + 608);
+        __m512i s[8];
+
         if (next) {
             sn_prefetch(next, SN_I4M_BLOCK);
             next += SN_I4M_BLOCK;
         }
-        for (int h = 0; h < 2; h++) {
-            const __m512 d = sn_halves_avx512(w + 512 + 32 * h);
-            const __m512 m = sn_halves_avx512(w + 576 + 32 * h);
-            __m512i s[4];
+        sn_start_avx512(s, x + b, x_stride, 0, tokens);
+        sn_add_block_i4_avx512(s, w, x + b, x_stride, tokens);
+        sn_scale_avx512(f, s, w + 512, x + b, x_stride, tokens);
+        for (int t = 0; t < tokens; t++) {
+            const __m512 v = _mm512_set1_ps(x[t * x_stride + b].ds);
 
-            for (int t = 0; t < tokens; t++)
-                s[t] = _mm512_setzero_si512();
-            sn_add_codes_i4_avx512(s, w + 256 * h, x + b, x_stride, tokens);
-            for (int t = 0; t < tokens; t++) {
-                f[2 * t + h] = _mm512_fmadd_ps(_mm512_cvtepi32_ps(s[t]),
-                                               _mm512_mul_ps(d, _mm512_set1_ps(x[t * x_stride + b].d)), f[2 * t + h]);
-                f[2 * t + h] = _mm512_fmadd_ps(m, _mm512_set1_ps(x[t * x_stride + b].ds), f[2 * t + h]);
-            }
+            f[2 * t] = _mm512_fmadd_ps(m0, v, f[2 * t]);
+            f[2 * t + 1] = _mm512_fmadd_ps(m1, v, f[2 * t + 1]);
         }
     }
     sn_store_sums_avx512(acc, f, tokens);
 }
 
 /* ---- float activations ------------------------------------------------------------------------------------------ */
-
-/* Four columns of 16 rows added to s: w = d * code + o, code in the `mask` bits of each byte of v. */
-__attribute__((always_inline))
-static inline void sn_add_four_avx512(__m512 *s, __m512i v, __m512i mask, __m512 d, __m512 o, const float *x,
-                                      int x_stride, int tokens)
-{
-    for (int j = 0; j < 4; j++) {
-        const __m512 f = _mm512_fmadd_ps(_mm512_cvtepi32_ps(_mm512_and_si512(v, mask)), d, o);
-
-        for (int t = 0; t < tokens; t++)
-            s[t] = _mm512_fmadd_ps(f, _mm512_set1_ps(x[t * x_stride + j]), s[t]);
-        v = _mm512_srli_epi32(v, 8);
-    }
-}
-
-/* 32 columns of 4-bit codes of 16 rows: the low nibbles are columns 0..15, the high ones 16..31. */
-__attribute__((always_inline))
-static inline void sn_add_nibbles_avx512(__m512 *s, const uint8_t *w, __m512 d, __m512 o, const float *x, int x_stride,
-                                         int tokens)
-{
-    const __m512i low = _mm512_set1_epi32(0x0f);
-
-    for (int i = 0; i < 4; i++)
-        sn_add_four_avx512(s, _mm512_loadu_si512(w + 64 * i), low, d, o, x + 4 * i, x_stride, tokens);
-    for (int i = 0; i < 4; i++)
-        sn_add_four_avx512(s, _mm512_srli_epi32(_mm512_loadu_si512(w + 64 * i), 4), low, d, o, x + 16 + 4 * i, x_stride,
-                           tokens);
-}
-
-__attribute__((always_inline))
-static inline void sn_dots_i8g32_f32_avx512(float *acc, const uint8_t *w, const float *x, int x_stride, int n_in,
-                                            const uint8_t *next, int tokens)
-{
-    const __m512i byte = _mm512_set1_epi32(0xff);
-    __m512 f[8];
-
-    sn_clear_avx512(f, 2 * tokens);
-    for (int c = 0; c < n_in; c += SN_GROUP, w += SN_I8_BLOCK) {
-        if (next) {
-            sn_prefetch(next, SN_I8_BLOCK);
-            next += SN_I8_BLOCK;
-        }
-        for (int h = 0; h < 2; h++) {
-            const __m512 d = sn_halves_avx512(w + 1024 + 32 * h);
-            const __m512 o = _mm512_mul_ps(d, _mm512_set1_ps(-128.0f));
-            __m512 s[4];
-
-            sn_clear_avx512(s, tokens);
-            for (int i = 0; i < 8; i++)
-                sn_add_four_avx512(s, _mm512_loadu_si512(w + 512 * h + 64 * i), byte, d, o, x + c + 4 * i, x_stride,
-                                   tokens);
-            for (int t = 0; t < tokens; t++)
-                f[2 * t + h] = _mm512_add_ps(f[2 * t + h], s[t]);
-        }
-    }
-    sn_store_sums_avx512(acc, f, tokens);
-}
-
-__attribute__((always_inline))
-static inline void sn_dots_i4g32_f32_avx512(float *acc, const uint8_t *w, const float *x, int x_stride, int n_in,
-                                            const uint8_t *next, int tokens)
-{
-    __m512 f[8];
-
-    sn_clear_avx512(f, 2 * tokens);
-    for (int c = 0; c < n_in; c += SN_GROUP, w += SN_I4_BLOCK) {
-        if (next) {
-            sn_prefetch(next, SN_I4_BLOCK);
-            next += SN_I4_BLOCK;
-        }
-        for (int h = 0; h < 2; h++) {
-            const __m512 d = sn_halves_avx512(w + 512 + 32 * h);
-            __m512 s[4];
-
-            sn_clear_avx512(s, tokens);
-            sn_add_nibbles_avx512(s, w + 256 * h, d, _mm512_mul_ps(d, _mm512_set1_ps(-8.0f)), x + c, x_stride, tokens);
-            for (int t = 0; t < tokens; t++)
-                f[2 * t + h] = _mm512_add_ps(f[2 * t + h], s[t]);
-        }
-    }
-    sn_store_sums_avx512(acc, f, tokens);
-}
-
-__attribute__((always_inline))
-static inline void sn_dots_i4g32m_f32_avx512(float *acc, const uint8_t *w, const float *x, int x_stride, int n_in,
-                                             const uint8_t *next, int tokens)
-{
-    __m512 f[8];
-
-    sn_clear_avx512(f, 2 * tokens);
-    for (int c = 0; c < n_in; c += SN_GROUP, w += SN_I4M_BLOCK) {
-        if (next) {
-            sn_prefetch(next, SN_I4M_BLOCK);
-            next += SN_I4M_BLOCK;
-        }
-        for (int h = 0; h < 2; h++) {
-            __m512 s[4];
-
-            sn_clear_avx512(s, tokens);
-            sn_add_nibbles_avx512(s, w + 256 * h, sn_halves_avx512(w + 512 + 32 * h), sn_halves_avx512(w + 576 + 32 * h),
-                                  x + c, x_stride, tokens);
-            for (int t = 0; t < tokens; t++)
-                f[2 * t + h] = _mm512_add_ps(f[2 * t + h], s[t]);
-        }
-    }
-    sn_store_sums_avx512(acc, f, tokens);
-}
 
 /* One column of 32 rows, a and b, added to the sums of every token. */
 __attribute__((always_inline))
@@ -283,6 +195,111 @@ static inline void sn_add_group_avx512(__m512 *f, const __m512 *s, int tokens)
 {
     for (int i = 0; i < 2 * tokens; i++)
         f[i] = _mm512_add_ps(f[i], s[i]);
+}
+
+/* Four columns of 32 rows added to s: w = d * code + o, where d[0], o[0] and the bits `mask` of each byte of u are rows
+ * 0..15, d[1], o[1] and v rows 16..31. */
+__attribute__((always_inline))
+static inline void sn_add_four_avx512(__m512 *s, __m512i u, __m512i v, __m512i mask, const __m512 *d, const __m512 *o,
+                                      const float *x, int x_stride, int tokens)
+{
+    for (int j = 0; j < 4; j++) {
+        sn_add_column_avx512(s, _mm512_fmadd_ps(_mm512_cvtepi32_ps(_mm512_and_si512(u, mask)), d[0], o[0]),
+                             _mm512_fmadd_ps(_mm512_cvtepi32_ps(_mm512_and_si512(v, mask)), d[1], o[1]), x + j, x_stride,
+                             tokens);
+        u = _mm512_srli_epi32(u, 8);
+        v = _mm512_srli_epi32(v, 8);
+    }
+}
+
+/* 32 columns of 4-bit codes: the low nibbles are columns 0..15, the high ones 16..31. */
+__attribute__((always_inline))
+static inline void sn_add_nibbles_avx512(__m512 *s, const uint8_t *w, const __m512 *d, const __m512 *o, const float *x,
+                                         int x_stride, int tokens)
+{
+    const __m512i low = _mm512_set1_epi32(0x0f);
+
+    for (int i = 0; i < 4; i++)
+        sn_add_four_avx512(s, _mm512_loadu_si512(w + 64 * i), _mm512_loadu_si512(w + 256 + 64 * i), low, d, o, x + 4 * i,
+                           x_stride, tokens);
+    for (int i = 0; i < 4; i++)
+        sn_add_four_avx512(s, _mm512_srli_epi32(_mm512_loadu_si512(w + 64 * i), 4),
+                           _mm512_srli_epi32(_mm512_loadu_si512(w + 256 + 64 * i), 4), low, d, o, x + 16 + 4 * i, x_stride,
+                           tokens);
+}
+
+__attribute__((always_inline))
+static inline void sn_dots_i8g32_f32_avx512(float *acc, const uint8_t *w, const float *x, int x_stride, int n_in,
+                                            const uint8_t *next, int tokens)
+{
+    const __m512i byte = _mm512_set1_epi32(0xff);
+    const __m512 middle = _mm512_set1_ps(-128.0f);
+    __m512 f[8];
+
+    sn_clear_avx512(f, 2 * tokens);
+    for (int c = 0; c < n_in; c += SN_GROUP, w += SN_I8_BLOCK) {
+        const __m512 d[2] = { sn_halves_avx512(w + 1024), sn_halves_avx512(w + 1056) };
+        const __m512 o[2] = { _mm512_mul_ps(d[0], middle), _mm512_mul_ps(d[1], middle) };
+        __m512 s[8];
+
+        if (next) {
+            sn_prefetch(next, SN_I8_BLOCK);
+            next += SN_I8_BLOCK;
+        }
+        sn_clear_avx512(s, 2 * tokens);
+        for (int i = 0; i < 8; i++)
+            sn_add_four_avx512(s, _mm512_loadu_si512(w + 64 * i), _mm512_loadu_si512(w + 512 + 64 * i), byte, d, o,
+                               x + c + 4 * i, x_stride, tokens);
+        sn_add_group_avx512(f, s, tokens);
+    }
+    sn_store_sums_avx512(acc, f, tokens);
+}
+
+__attribute__((always_inline))
+static inline void sn_dots_i4g32_f32_avx512(float *acc, const uint8_t *w, const float *x, int x_stride, int n_in,
+                                            const uint8_t *next, int tokens)
+{
+    const __m512 middle = _mm512_set1_ps(-8.0f);
+    __m512 f[8];
+
+    sn_clear_avx512(f, 2 * tokens);
+    for (int c = 0; c < n_in; c += SN_GROUP, w += SN_I4_BLOCK) {
+        const __m512 d[2] = { sn_halves_avx512(w + 512), sn_halves_avx512(w + 544) };
+        const __m512 o[2] = { _mm512_mul_ps(d[0], middle), _mm512_mul_ps(d[1], middle) };
+        __m512 s[8];
+
+        if (next) {
+            sn_prefetch(next, SN_I4_BLOCK);
+            next += SN_I4_BLOCK;
+        }
+        sn_clear_avx512(s, 2 * tokens);
+        sn_add_nibbles_avx512(s, w, d, o, x + c, x_stride, tokens);
+        sn_add_group_avx512(f, s, tokens);
+    }
+    sn_store_sums_avx512(acc, f, tokens);
+}
+
+__attribute__((always_inline))
+static inline void sn_dots_i4g32m_f32_avx512(float *acc, const uint8_t *w, const float *x, int x_stride, int n_in,
+                                             const uint8_t *next, int tokens)
+{
+    __m512 f[8];
+
+    sn_clear_avx512(f, 2 * tokens);
+    for (int c = 0; c < n_in; c += SN_GROUP, w += SN_I4M_BLOCK) {
+        const __m512 d[2] = { sn_halves_avx512(w + 512), sn_halves_avx512(w + 544) };
+        const __m512 o[2] = { sn_halves_avx512(w + 576), sn_halves_avx512(w + 608) };
+        __m512 s[8];
+
+        if (next) {
+            sn_prefetch(next, SN_I4M_BLOCK);
+            next += SN_I4M_BLOCK;
+        }
+        sn_clear_avx512(s, 2 * tokens);
+        sn_add_nibbles_avx512(s, w, d, o, x + c, x_stride, tokens);
+        sn_add_group_avx512(f, s, tokens);
+    }
+    sn_store_sums_avx512(acc, f, tokens);
 }
 
 __attribute__((always_inline))
