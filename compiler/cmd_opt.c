@@ -49,7 +49,6 @@ int cmd_opt(Args *args)
             return EXIT_failed;
         env.scratch = arena_child(args->a);
         ok = passes_run(m, &env, args->d, pass);
-        arena_free(env.scratch);
     }
     if (!ok)
         return EXIT_failed;
