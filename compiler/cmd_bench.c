@@ -1,0 +1,140 @@
+/* sinter bench: how fast an emitted program is, and how near to what this machine's memory gives.
+ *
+ * The program is run several times with --stats json; medians are printed.  Decoding reads every weight once per token, so its limit is
+ * the machine's read bandwidth, measured here, now, with as many threads and on a block of about the weights' size:
+ *
+ *     share = tokens per second * bytes per token / bandwidth */
+#include "compiler/calibrate.h"
+#include "compiler/emitted.h"
+
+#include <jansson.h>
+#include <stdlib.h>
+
+enum { MAX_RUNS = 100, N_STATS = 5 };
+
+static const char *const stat_key[N_STATS] = { "prefill_tps", "decode_tps", "ttft_ms", "load_ms", "peak_rss_bytes" };
+
+/* The last line that is a JSON object with all of the keys. */
+static bool read_stats(Str err, double v[N_STATS])
+{
+    for (size_t end = err.n; end > 0;) {
+        size_t begin = end;
+        json_t *root;
+        bool ok;
+
+        while (begin > 0 && err.p[begin - 1] != '\n')
+            begin--;
+        root = json_loadb(err.p + begin, end - begin, 0, NULL);
+        ok = root != NULL;
+        for (int i = 0; ok && i < N_STATS; i++) {
+            json_t *n = json_object_get(root, stat_key[i]);
+
+            ok = json_is_number(n);
+            v[i] = ok ? json_number_value(n) : 0;
+        }
+        json_decref(root);
+        if (ok)
+            return true;
+        end = begin ? begin - 1 : 0;
+    }
+    return false;
+}
+
+static int by_value(const void *x, const void *y)
+{
+    double a = *(const double *)x, b = *(const double *)y;
+
+    return (a > b) - (a < b);
+}
+
+static double median(double *v, int n)
+{
+    qsort(v, (size_t)n, sizeof *v, by_value);
+    return n % 2 ? v[n / 2] : 0.5 * (v[n / 2 - 1] + v[n / 2]);
+}
+
+/* n token ids that every vocabulary has. */
+static const char *some_ids(Arena *a, int64_t n)
+{
+    Buf b = buf_in(a);
+
+    for (int64_t i = 0; i < n; i++)
+        buf_printf(&b, "%s%d", i ? "," : "", 1 + (int)(i * 7 % 31));
+    return buf_z(&b);
+}
+
+int cmd_bench(Args *args)
+{
+    Arena *a = args->a;
+    int64_t n_run, n_prompt, n_gen, n_thread;
+    double stat[N_STATS][MAX_RUNS], mid[N_STATS], share = 0;
+    bool json = arg_value(args, "--json") != NULL;
+    const char *argv[16];
+    uint64_t block;
+    int64_t mb_s;
+    Emitted e;
+    int n = 0;
+
+    if (!arg_int(args, "--runs", 1, MAX_RUNS, 5, &n_run) || !arg_int(args, "--prompt", 1, 100000, 128, &n_prompt) ||
+        !arg_int(args, "--gen", 1, 100000, 64, &n_gen) || !arg_int(args, "--threads", 1, 1024, 0, &n_thread))
+        return EXIT_usage;
+    if (!emitted_open(args->fs, a, args->d, args->pos[0], &e) || !emitted_make(a, args->d, e.dir))
+        return EXIT_failed;
+    argv[n++] = "--ids";
+    argv[n++] = some_ids(a, n_prompt);
+    argv[n++] = "-n";
+    argv[n++] = str_printf(a, "%" PRId64, n_gen);
+    argv[n++] = "--ignore-eos";
+    argv[n++] = "--print-ids";
+    argv[n++] = "--stats";
+    argv[n++] = "json";
+    if (n_thread) {
+        argv[n++] = "-j";
+        argv[n++] = str_printf(a, "%" PRId64, n_thread);
+    }
+    argv[n] = NULL;
+    for (int r = 0; r < n_run; r++) {
+        double v[N_STATS];
+        Str out, err;
+
+        progress(args->d, "bench", (uint64_t)r, (uint64_t)n_run);
+        if (!emitted_run(a, args->d, &e, e.program, argv, &out, &err))
+            return EXIT_failed;
+        if (!read_stats(err, v)) {
+            fail(args->d, AT_FILE(e.program), "printed no statistics");
+            return EXIT_failed;
+        }
+        for (int i = 0; i < N_STATS; i++)
+            stat[i][r] = v[i];
+    }
+    progress(args->d, "bench", (uint64_t)n_run, (uint64_t)n_run);
+    for (int i = 0; i < N_STATS; i++)
+        mid[i] = median(stat[i], (int)n_run);
+    block = (uint64_t)e.bytes_per_token;
+    block = block < (1 << 20) ? 1 << 20 : block > (UINT64_C(1) << 30) ? UINT64_C(1) << 30 : block;
+    mb_s = *e.run ? 0 : read_bandwidth(block, n_thread ? (int)n_thread : machine_cores(), 100);
+    if (mb_s > 0)
+        share = mid[1] * (double)e.bytes_per_token / (1e6 * (double)mb_s);
+    if (json) {
+        json_t *root = json_pack("{s:i, s:s, s:I, s:I, s:I, s:f, s:f, s:f, s:f, s:f, s:I, s:I, s:f}", "schema", 1, "name", e.name, "runs",
+                                 (json_int_t)n_run, "prompt_tokens", (json_int_t)n_prompt, "generated_tokens", (json_int_t)n_gen,
+                                 "prefill_tps", mid[0], "decode_tps", mid[1], "ttft_ms", mid[2], "load_ms", mid[3],
+                                 "peak_rss_bytes", mid[4], "bytes_per_token", (json_int_t)e.bytes_per_token, "bandwidth_mb_s",
+                                 (json_int_t)mb_s, "bandwidth_share", share);
+
+        if (json_dumpf(root, stdout, JSON_INDENT(2)))
+            fail(args->d, NOWHERE, "the result could not be written as JSON");
+        putchar('\n');
+        json_decref(root);
+        return EXIT_done;
+    }
+    printf("prefill            %12.1f tok/s    (%" PRId64 " tokens; medians of %" PRId64 " runs)\n", mid[0], n_prompt, n_run);
+    printf("decode             %12.1f tok/s    (%" PRId64 " tokens)\n", mid[1], n_gen);
+    printf("first token after  %12.1f ms\n", mid[2]);
+    printf("load               %12.1f ms\n", mid[3]);
+    printf("peak memory        %12.1f MB\n", 1e-6 * mid[4]);
+    if (mb_s > 0)
+        printf("memory bandwidth   %12.1f %%        (%.1f MB per token; %.1f GB/s measured on a block of %.0f MB)\n", 100 * share,
+               1e-6 * (double)e.bytes_per_token, 1e-3 * (double)mb_s, 1e-6 * (double)block);
+    return EXIT_done;
+}
