@@ -15,7 +15,8 @@
  *               generates by itself (--print-ids) equals it up to the first step whose margin is not over `margin`
  *     ppl       --perplexity of ppl.txt, 20 chunks, within the fraction `ppl` of fp32's
  *     tokens    ids of every recorded string, from -p and from a file, with and without special tokens
- *     chat      the ids of conversations rendered by --chat equal those of the recorded text
+ *     chat      every recorded conversation rendered by the library (chat_text.c, compiled against it) is the recorded text;
+ *               and of those that the command line can say, the ids of --chat equal the ids of the recorded text
  *
  * --full adds the perplexity one by one.  Each check prints one line with what it measured; the last line counts them. */
 #include "ir/base/base.h"
@@ -67,7 +68,7 @@ typedef struct {
 } Suite;
 
 /* One emitted program. */
-typedef struct { Suite *s; const RealModel *m; const Build *b; const char *path; } Program;
+typedef struct { Suite *s; const RealModel *m; const Build *b; const char *path, *dir; } Program;
 
 /* ---- results ------------------------------------------------------------------------------------------------------ */
 
@@ -538,10 +539,10 @@ static bool is_one_turn(const json_t *c, const char **system, const char **user)
     return *user && (n == 1 || *system);
 }
 
-static void check_chat(const Program *p, const json_t *cases)
+static void check_chat_ids(const Program *p, const json_t *cases)
 {
     Suite *s = p->s;
-    const char *what = str_printf(s->a, "%s chat", p->m->name), *out = work_file(s, "stdout");
+    const char *what = str_printf(s->a, "%s chat ids", p->m->name), *out = work_file(s, "stdout");
     int n_right = 0, n_all = 0;
 
     for (size_t i = 0; i < json_array_size(cases); i++) {
@@ -573,6 +574,47 @@ static void check_chat(const Program *p, const json_t *cases)
     result(s, n_all > 0 && n_right == n_all, "%s: %d of %d conversations of one turn equal", what, n_right, n_all);
 }
 
+/* Every conversation through the library, as an application calls it. */
+static void check_chat_text(const Program *p, const json_t *cases)
+{
+    Suite *s = p->s;
+    const char *what = str_printf(s->a, "%s chat text", p->m->name), *out = work_file(s, "stdout");
+    const char *cc = getenv("CC"), *prog = work_file(s, "chat_text");
+    const char *weights = path_join(s->a, p->dir, "model.weights");
+    const char *compile[] = { cc && *cc ? cc : "cc", "-std=c99", "-Wall", "-Wextra", "-Wpedantic", "-Werror", "-I", p->dir,
+                              "tests/models/chat_text.c", path_join(s->a, p->dir, "libmodel.a"), "-lm", "-lpthread", "-o",
+                              prog, NULL };
+    int n_right = 0, n_all = 0, rc = run(s, compile, out);
+
+    if (rc != 0) {
+        result(s, false, "%s: compiling a program that uses the library: exit %d: %s", what, rc, last_words(s));
+        return;
+    }
+    for (size_t i = 0; i < json_array_size(cases); i++) {
+        const json_t *c = json_array_get(cases, i), *m = json_object_get(c, "messages"), *t = json_object_get(c, "text");
+        size_t n_msg = json_array_size(m), n = 0;
+        const char **argv = ARENA_ARRAY(s->a, const char *, 2 * n_msg + 4);
+        char *have;
+
+        argv[0] = prog;
+        argv[1] = weights;
+        argv[2] = json_is_true(json_object_get(c, "add_generation_prompt")) ? "1" : "0";
+        for (size_t k = 0; k < n_msg; k++) {
+            argv[3 + 2 * k] = json_string_value(json_object_get(json_array_get(m, k), "role"));
+            argv[4 + 2 * k] = json_string_value(json_object_get(json_array_get(m, k), "content"));
+        }
+        n_all++;
+        rc = run(s, argv, out);
+        have = slurp(s->a, out, &n);
+        if (rc == 0 && have && n == json_string_length(t) && memcmp(have, json_string_value(t), n) == 0)
+            n_right++;
+        else
+            printf("     conversation %zu: exit %d %s, '%s'\n", i, rc, rc ? last_words(s) : "",
+                   have ? str_show(s->a, (Str){ have, n }, 200) : "");
+    }
+    result(s, n_all > 0 && n_right == n_all, "%s: %d of %d conversations equal", what, n_right, n_all);
+}
+
 /* ---- one model ---------------------------------------------------------------------------------------------------- */
 
 static const char *find_model(Suite *s, const RealModel *m)
@@ -591,7 +633,7 @@ static const char *find_model(Suite *s, const RealModel *m)
 /* Builds and compiles; false after a failed result. */
 static bool build(Suite *s, const RealModel *m, const Build *b, const char *file, Program *p)
 {
-    const char *dir = work_file(s, str_printf(s->a, "%s-%s", m->name, b->name)), *out = path_join(s->a, dir, "m");
+    const char *dir = work_file(s, str_printf(s->a, "%s-%s", m->name, b->name)), *out = path_join(s->a, dir, "model");
     const char *argv[16] = { s->sinter, "build", file, "-t", s->target, "-o", out };
     const char *make[] = { "make", "-s", "-C", out, NULL };
     const char *log = work_file(s, "stdout");
@@ -610,7 +652,7 @@ static bool build(Suite *s, const RealModel *m, const Build *b, const char *file
     else if ((rc = run(s, make, log)) != 0)
         result(s, false, "%s %s make: exit %d: %s", m->name, b->name, rc, last_words(s));
     else {
-        *p = (Program){ s, m, b, path_join(s->a, out, "m") };
+        *p = (Program){ s, m, b, path_join(s->a, out, "model"), out };
         return true;
     }
     return false;
@@ -653,8 +695,10 @@ static void check_program(const Program *p)
     if ((j = look_up(s, m, m->tokens, "tokens", &root)))
         check_tokens(p, j);
     json_decref(root);
-    if ((j = look_up(s, m, m->chat, "chat", &root)))
-        check_chat(p, j);
+    if ((j = look_up(s, m, m->chat, "chat", &root))) {
+        check_chat_ids(p, j);
+        check_chat_text(p, j);
+    }
     json_decref(root);
 }
 

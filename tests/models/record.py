@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Record what transformers computes for the cases in cases.json.
 
-    record.py [NAME ...]            writes truth/NAME.f32 (all cases without names) and truth/made_with.json
+    record.py [NAME ...]            writes truth/NAME.f32 (all cases without names); then truth/SHA256SUMS, made_with.json
     record.py --check [NAME ...]    computes again and compares with what is there
     record.py --dump DIR NAME ...   also leaves DIR/NAME/: the model as a Hugging Face folder, logits_N.npy, seq_N.json
 
@@ -19,8 +19,11 @@ truth/NAME.f32, little-endian float32; for every length N in cases.json, for eve
     max |logit| of the row
     the whole row where t is the last position, otherwise the 12 logits of the tokens (12 t + j) mod vocab, j = 0 .. 11
 So every position is covered, and every token at some position.
+
+truth/SHA256SUMS: digests of the cases' GGUF files as the gguf package writes them, with the keys, tensor names and reordered
+rows of llama.cpp's converter (conversion/llama.py, conversion/base.py).  mkmodel.c must write the same bytes.
 """
-import argparse, json, math, os, sys
+import argparse, hashlib, json, math, os, sys, tempfile
 
 os.environ.setdefault("HF_HUB_OFFLINE", "1")
 os.environ.setdefault("TRANSFORMERS_VERBOSITY", "error")
@@ -71,15 +74,18 @@ def fill(name, shape, seed):
     return w.astype(np.float32).reshape(shape)
 
 
+def storage(w, kind):
+    """The type that a tensor has in the file."""
+    t = gguf.GGMLQuantizationType[kind.upper()]
+    if w.ndim < 2:
+        return gguf.GGMLQuantizationType.F32
+    return gguf.GGMLQuantizationType.F16 if w.shape[-1] % gguf.GGML_QUANT_SIZES[t][0] else t
+
+
 def store(w, kind):
     """What is left of w after it has been stored as `kind`."""
-    if w.ndim < 2:
-        return w
-    t = gguf.GGMLQuantizationType[kind.upper()]
-    if w.shape[-1] % gguf.GGML_QUANT_SIZES[t][0]:
-        t = gguf.GGMLQuantizationType.F16
-    q = gguf.quants.quantize(w, t)
-    return gguf.quants.dequantize(q, t).astype(np.float32).reshape(w.shape)
+    t = storage(w, kind)
+    return gguf.quants.dequantize(gguf.quants.quantize(w, t), t).astype(np.float32).reshape(w.shape)
 
 
 def ids_of(n, vocab):
@@ -96,6 +102,97 @@ def build(case):
         weights["lm_head.weight"] = weights["model.embed_tokens.weight"]
     model.load_state_dict(weights, strict=True)
     return model
+
+
+def pairs(w, heads):
+    """Rows of q and k (or their biases): from halves of a head to neighbours, as GGUF files of this family have them."""
+    half = w.shape[0] // heads // 2
+    return np.stack([w.reshape(heads, 2, half, -1)[:, s] for s in (0, 1)], axis=2).reshape(w.shape)
+
+
+def rope_freqs(c):
+    """llama3's scaling as the divisors that the file holds."""
+    r, dim = c["rope_parameters"], c["head_dim"]
+    old, low, high = r["original_max_position_embeddings"], r["low_freq_factor"], r["high_freq_factor"]
+    out = []
+    for i in range(dim // 2):
+        wavelength = 2 * math.pi * r["rope_theta"] ** (2 * i / dim)
+        part = (old / wavelength - low) / (high - low)
+        out.append(1.0 if wavelength < old / high else r["factor"] if wavelength > old / low
+                   else 1 / ((1 - part) / r["factor"] + part))
+    return np.array(out, np.float32)
+
+
+def write_gguf(case, path):
+    c, r, kind = case["config"], case["config"]["rope_parameters"], case["type"]
+    heads, kv, hd, embd, ff = (c[k] for k in ("num_attention_heads", "num_key_value_heads", "head_dim", "hidden_size",
+                                              "intermediate_size"))
+    w = gguf.GGUFWriter(path, "llama")
+    w.add_name(case["name"])
+    w.add_context_length(c["max_position_embeddings"])
+    w.add_embedding_length(embd)
+    w.add_block_count(c["num_hidden_layers"])
+    w.add_feed_forward_length(ff)
+    w.add_head_count(heads)
+    w.add_layer_norm_rms_eps(c["rms_norm_eps"])
+    w.add_rope_freq_base(r["rope_theta"])
+    w.add_vocab_size(c["vocab_size"])
+    w.add_head_count_kv(kv)
+    w.add_key_length(hd)
+    w.add_value_length(hd)
+    w.add_rope_dimension_count(hd)
+    if r["rope_type"] in ("linear", "yarn"):
+        w.add_rope_scaling_type(gguf.RopeScalingType(r["rope_type"]))
+        w.add_rope_scaling_factor(r["factor"])
+    if r["rope_type"] == "yarn":
+        w.add_rope_scaling_orig_ctx_len(r["original_max_position_embeddings"])
+        if "attention_factor" in r:                 # twice: the converter's key, and the one that llama.cpp reads
+            w.add_rope_scaling_yarn_attn_factor(r["attention_factor"])
+            w.add_rope_scaling_attn_factors(r["attention_factor"] / (0.1 * math.log(r["factor"]) + 1))
+        if "beta_fast" in r:
+            w.add_rope_scaling_yarn_beta_fast(r["beta_fast"])
+        if "beta_slow" in r:
+            w.add_rope_scaling_yarn_beta_slow(r["beta_slow"])
+    w.add_quantization_version(2)
+    w.add_file_type(gguf.LlamaFileType["ALL_F32" if kind == "f32" else "MOSTLY_" + kind.upper()])
+
+    def add(name, x):
+        t = storage(x, kind)
+        w.add_tensor(name, gguf.quants.quantize(x, t), raw_dtype=t)
+
+    def linear(name, hf, shape, bias, order=lambda x: x):
+        add(name + ".weight", order(fill(hf + ".weight", shape, case["seed"])))
+        if bias:
+            add(name + ".bias", order(fill(hf + ".bias", shape[:1], case["seed"])))
+
+    linear("token_embd", "model.embed_tokens", (c["vocab_size"], embd), False)
+    if not c["tie_word_embeddings"]:
+        linear("output", "lm_head", (c["vocab_size"], embd), False)
+    linear("output_norm", "model.norm", (embd,), False)
+    for i in range(c["num_hidden_layers"]):
+        b, h, ab, mb = f"blk.{i}.", f"model.layers.{i}.", c["attention_bias"], c["mlp_bias"]
+        linear(b + "attn_q", h + "self_attn.q_proj", (heads * hd, embd), ab, lambda x: pairs(x, heads))
+        linear(b + "attn_k", h + "self_attn.k_proj", (kv * hd, embd), ab, lambda x: pairs(x, kv))
+        linear(b + "attn_v", h + "self_attn.v_proj", (kv * hd, embd), ab)
+        linear(b + "attn_output", h + "self_attn.o_proj", (embd, heads * hd), ab)
+        linear(b + "attn_norm", h + "input_layernorm", (embd,), False)
+        linear(b + "ffn_norm", h + "post_attention_layernorm", (embd,), False)
+        linear(b + "ffn_gate", h + "mlp.gate_proj", (ff, embd), mb)
+        linear(b + "ffn_up", h + "mlp.up_proj", (ff, embd), mb)
+        linear(b + "ffn_down", h + "mlp.down_proj", (embd, ff), mb)
+    if r["rope_type"] == "llama3":
+        add("rope_freqs.weight", rope_freqs(c))
+    w.write_header_to_file()
+    w.write_kv_data_to_file()
+    w.write_tensors_to_file()
+    w.close()
+
+
+def digest_of(case):
+    with tempfile.TemporaryDirectory() as d:
+        path = os.path.join(d, "m.gguf")
+        write_gguf(case, path)
+        return hashlib.sha256(open(path, "rb").read()).hexdigest()
 
 
 def pick(logits):
@@ -121,6 +218,13 @@ def main():
     if unknown:
         raise SystemExit(f"record.py: no such case: {' '.join(sorted(unknown))}")
     bad = 0
+    sums = "".join(f"{digest_of(c)}  {c['name']}.gguf\n" for c in spec["cases"])
+    sums_path = os.path.join(HERE, "truth", "SHA256SUMS")
+    if not a.check:
+        open(sums_path, "w").write(sums)
+    elif open(sums_path).read() != sums:
+        print("DIFFERS SHA256SUMS")
+        bad += 1
     for case in spec["cases"]:
         if a.names and case["name"] not in a.names:
             continue

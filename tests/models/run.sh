@@ -28,10 +28,10 @@ one() {
     "$bin/mkmodel" --cases "$cases" "$name" "$dir/$name.gguf" || { say "mkmodel"; echo fail; return; }
     sum=$(sha256sum < "$dir/$name.gguf" | cut -d' ' -f1)
     grep -q "^$sum  $name.gguf\$" "$here/truth/SHA256SUMS" || say "the GGUF file is not what was recorded"
-    if ! "$sinter" build "$dir/$name.gguf" -t "$target" -o "$dir/m" --act f32 --kv f32 > "$dir/build.log" 2>&1; then
+    if ! "$sinter" build "$dir/$name.gguf" -t "$target" -o "$dir/model" --act f32 --kv f32 > "$dir/build.log" 2>&1; then
         say "sinter build: $(tail -n 3 "$dir/build.log")"; echo fail; return
     fi
-    if ! make -s -C "$dir/m" > "$dir/make.log" 2>&1; then
+    if ! make -s -C "$dir/model" > "$dir/make.log" 2>&1; then
         say "make: $(grep -m 3 error "$dir/make.log")"; echo fail; return
     fi
     grep -q 'warning:' "$dir/make.log" && say "a warning: $(grep -m 1 'warning:' "$dir/make.log")"
@@ -41,7 +41,7 @@ one() {
             out=$dir/$mode.$n flag=
             [ $mode = prefill ] || flag=--one-by-one
             for j in 1 2 3 7; do
-                if ! "$dir/m/m" --ids "@$dir/ids.$n" -n 0 --logits "$out.$j" -j $j $flag > "$dir/run.log" 2>&1; then
+                if ! "$dir/model/model" --ids "@$dir/ids.$n" -n 0 --logits "$out.$j" -j $j $flag > "$dir/run.log" 2>&1; then
                     say "$mode of $n tokens, -j $j: exit $?: $(tail -n 2 "$dir/run.log")"
                     continue 2
                 fi
