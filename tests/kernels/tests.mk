@@ -69,5 +69,10 @@ check-kernels-qemu: $(kt_aarch64:%=$(kt)/aarch64-%) $(kt)/riscv64-portable   ## 
 	$(V)$(QEMU_AARCH64) -cpu cortex-a53 $(kt)/aarch64-dotprod | grep 'skipped, this CPU lacks asimddp'
 	$(V)$(QEMU_RISCV64) $(kt)/riscv64-portable
 
-.PHONY: check-kernels check-kernels-qemu
+$(kt)/bench-%: $(kt)/%.inc tests/kernels/bench_kernels.c $(kernel_src)
+	$(V)$(CC) $(kt_cc) $(call kt_def,$*) tests/kernels/bench_kernels.c -o $@
+bench-kernels: $(kt_host:%=$(kt)/bench-%)      ## rates of the dot and attention kernels from the second-level cache
+	$(V)for u in $(kt_host); do $(kt)/bench-$$u | grep _$$u; done
+
+.PHONY: check-kernels check-kernels-qemu bench-kernels
 .PRECIOUS: $(kt)/%.inc $(kt)/test-%.o $(kt)/san-%.o

@@ -20,27 +20,25 @@
 /* The codes of 32 rows x 32 columns, column by column: code[32 c + r].  8 bits, 128 subtracted. */
 static inline void sn_codes_i8(int16_t code[SN_GROUP * SN_ROWS], const uint8_t *w)
 {
-    for (int i = 0; i < 8; i++)
-        for (int r = 0; r < SN_ROWS; r++) {
-            uint32_t four = sn_load_u32(w + r / 16 * 512 + 64 * i + r % 16 * 4);
+    for (int c = 0; c < SN_GROUP; c++)
+        for (int h = 0; h < 2; h++)
+            for (int r = 0; r < 16; r++) {
+                uint32_t four = sn_load_u32(w + 512 * h + c / 4 * 64 + 4 * r);
 
-            for (int j = 0; j < 4; j++)
-                code[SN_ROWS * (4 * i + j) + r] = (int16_t)((int)(four >> 8 * j & 255u) - 128);
-        }
+                code[SN_ROWS * c + 16 * h + r] = (int16_t)((int)(four >> c % 4 * 8 & 255u) - 128);
+            }
 }
 
 /* The same for 4 bits; `zero` is subtracted. */
 static inline void sn_codes_i4(int16_t code[SN_GROUP * SN_ROWS], const uint8_t *w, int zero)
 {
-    for (int i = 0; i < 4; i++)
-        for (int r = 0; r < SN_ROWS; r++) {
-            uint32_t four = sn_load_u32(w + r / 16 * 256 + 64 * i + r % 16 * 4);
+    for (int c = 0; c < SN_GROUP; c++)
+        for (int h = 0; h < 2; h++)
+            for (int r = 0; r < 16; r++) {
+                uint32_t four = sn_load_u32(w + 256 * h + c % 16 / 4 * 64 + 4 * r);
 
-            for (int j = 0; j < 4; j++) {
-                code[SN_ROWS * (4 * i + j) + r] = (int16_t)((int)(four >> 8 * j & 15u) - zero);
-                code[SN_ROWS * (16 + 4 * i + j) + r] = (int16_t)((int)(four >> (8 * j + 4) & 15u) - zero);
+                code[SN_ROWS * c + 16 * h + r] = (int16_t)((int)(four >> (c % 4 * 8 + c / 16 * 4) & 15u) - zero);
             }
-        }
 }
 
 /* 32 halves as floats. */

@@ -6,6 +6,15 @@
  * Chebyshev points), then rounded. */
 #include "../kernel.h"
 
+/* first ? a : b without a branch: where a or b took float arithmetic, gcc would not make vector code of ?:, because the
+ * arithmetic that is not wanted might trap. */
+static inline uint32_t sn_pick(int first, uint32_t a, uint32_t b)
+{
+    uint32_t mask = 0u - (uint32_t)first;
+
+    return (a & mask) | (b & ~mask);
+}
+
 /* IEEE half to float: exact for every value; the payload of a NaN is kept. */
 static inline float sn_f16_to_f32(uint16_t h)
 {
@@ -15,8 +24,7 @@ static inline float sn_f16_to_f32(uint16_t h)
     uint32_t tiny = sn_bits((float)(int32_t)rest * 0x1p-24f);   /* exponent 0: a multiple of 2^-24 */
 
     bits = rest >= 0x7c00u ? bits + (112u << 23) : bits;        /* infinity and NaN have exponent 255 */
-    bits = rest < 0x400u ? tiny : bits;
-    return sn_float(sign | bits);
+    return sn_float(sign | sn_pick(rest < 0x400u, tiny, bits));
 }
 
 /* Float to IEEE half, to nearest even; too large gives infinity, a NaN stays a (quiet) NaN. */
@@ -26,9 +34,8 @@ static inline uint16_t sn_f32_to_f16(float x)
     uint32_t rest = bits & 0x7fffffffu;
     uint32_t tiny = sn_bits(sn_float(rest) + 0.5f) - 0x3f000000u;               /* 0.5 has steps of 2^-24 */
     uint32_t normal = (rest + 0xfffu + (rest >> 13 & 1u) - (112u << 23)) >> 13; /* a carry may reach the exponent */
-    uint32_t half;
+    uint32_t half = sn_pick(rest < 0x38800000u, tiny, normal);                  /* 2^-14 */
 
-    half = rest < 0x38800000u ? tiny : normal;                                  /* 2^-14 */
     half = rest >= 0x47800000u ? 0x7c00u : half;                                /* 2^16 */
     half = rest > 0x7f800000u ? 0x7e00u | rest >> 13 : half;
     return (uint16_t)((bits >> 16 & 0x8000u) | (half & 0x7fffu));
@@ -49,8 +56,8 @@ static inline float sn_exp(float x)
     float t, n, r, p;
     int32_t k, half;
 
-    x = x < -104.0f ? -104.0f : x;
-    x = x > 89.0f ? 89.0f : x;
+    x = sn_float(sn_pick(x < -104.0f, 0xc2d00000u, sn_bits(x)));       /* -104 */
+    x = sn_float(sn_pick(x > 89.0f, 0x42b20000u, sn_bits(x)));         /* 89 */
     t = x * 1.44269504f + 12582912.0f;                          /* 1.5 * 2^23 */
     n = t - 12582912.0f;
     k = (int32_t)(sn_bits(t) - 0x4b400000u);
@@ -92,8 +99,7 @@ static inline float sn_tanh(float x)
     p = p * u + 0.133314416f;
     p = p * u + -0.333332807f;
     p = p * u * x + x;
-    far = sn_float(sn_bits(far) | (sn_bits(x) & 0x80000000u));
-    return a < 0.625f ? p : far;
+    return sn_float(sn_pick(a < 0.625f, sn_bits(p), sn_bits(far) | (sn_bits(x) & 0x80000000u)));
 }
 
 /* x/2 (1 + tanh(sqrt(2/pi) (x + 0.044715 x^3)))  =  x sigmoid(2 sqrt(2/pi) (x + 0.044715 x^3))         [1606.08415] */
