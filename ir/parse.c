@@ -1109,11 +1109,10 @@ static bool parse_declaration(Parser *p)
                 near ? near : "", near ? "'?)" : "");
 }
 
-static void resolve_calls(Parser *p)
+static void resolve_calls(Parser *p, bool sound)
 {
     for (int i = 0; i < p->n_pending; i++) {
         Pending *c = &p->pending[i];
-        bool whole = true;
 
         c->op->callee = strmap_get(&p->funcs, str_of(c->callee));
         if (!c->op->callee) {
@@ -1130,9 +1129,7 @@ static void resolve_calls(Parser *p)
                 return;
             continue;
         }
-        for (int k = 0; k < c->op->n_in; k++)
-            whole = whole && c->op->in[k];
-        if (whole)
+        if (sound)                                          /* otherwise operands may be missing, here or in the callee */
             check_op(p, c->op, c->at);
     }
 }
@@ -1147,7 +1144,7 @@ Module *module_parse(Arena *a, Diag *d, const char *file, Str text)
     while (p.tok.kind != T_end)
         if (!parse_declaration(&p))
             return NULL;
-    resolve_calls(&p);
+    resolve_calls(&p, diag_n_errors(d) == errors);
     if (diag_n_errors(d) > errors)
         return NULL;
     if (!module_verify(p.m, d)) {
