@@ -58,7 +58,7 @@ Module *arch_module(Arena *a, const Model *model, const BuildOptions *o, Diag *d
         return NULL;
     /* The digest is a cache inside the Model: asking for it changes nothing else. */
     module_add_file(m, model->name, model_digest((Model *)model), model->file.n, model->file.p);
-    module_set_meta(m, "arch", (Attr){ .name = "arch", .kind = ATTR_str, .s = name });
+    module_set_meta(m, "general.architecture", (Attr){ .name = "general.architecture", .kind = ATTR_str, .s = name });
     add_general(m, model);
     if (!arch) {                                             /* a vocabulary alone: any family's */
         if (!model_find(model, "tokenizer.ggml.tokens")) {

@@ -68,8 +68,6 @@ static void put(Maker *k, Arena *a, const char *name, int64_t rows, int64_t cols
     gguf_put_tensor(k->w, str_of(str_printf(a, "%s", name)), f, rows ? 2 : 1, rows ? dim : dim + 1);
     assert_true(format_bytes(f, (rows ? dim[0] : 1) * dim[1], &bytes));
     k->total += bytes;
-    if (k->c->bent || f != format_find(STR("f32")))          /* keeps the sum exact below */
-        k->total = align_up(k->total, 32);
 }
 
 static void put_block(Maker *k, Arena *a, int il)
