@@ -124,6 +124,7 @@ static bool read_values(Cursor *c, KeyValue *kv)
     uint64_t bytes;
 
     kv->off = c->pos;
+    kv->p = c->p + c->pos;
     if (kv->elem == META_str) {
         Str *s;
 
@@ -139,7 +140,6 @@ static bool read_values(Cursor *c, KeyValue *kv)
     if (!count_ok(c, kv->n, (uint64_t)meta_type_bytes(kv->elem), "values"))
         return false;
     bytes = kv->n * (uint64_t)meta_type_bytes(kv->elem);
-    kv->p = c->p + c->pos;
     for (uint64_t i = 0; kv->elem == META_bool && i < kv->n; i++)
         if (kv->p[i] > 1) {
             c->pos += i;

@@ -28,7 +28,7 @@ typedef struct {
     MetaType type;              /* META_array: n values of type `elem` */
     MetaType elem;              /* of a scalar: = type */
     uint64_t n;                 /* values; of a scalar 1 */
-    const uint8_t *p;           /* numbers and booleans: little-endian in the file, not aligned */
+    const uint8_t *p;           /* where they lie in the file; numbers and booleans: little-endian, not aligned */
     const Str *str;             /* strings: n of them, views into the file */
     uint64_t off;               /* where the value begins in the file */
 } KeyValue;

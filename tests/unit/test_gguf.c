@@ -129,11 +129,13 @@ static void what_is_written_is_read(void **state)
     assert_false(model_i64(m, d, "largest", &i, true));
     assert_false(model_bool(m, d, "llama.block_count", &flag, true));
     assert_false(model_str(m, d, "flag", &s, true));
+    assert_false(model_f32(m, d, "general.architecture", &f, true));
+    assert_false(model_f32(m, d, "nothing", &f, true));
     assert_false(model_array(m, d, "floats", META_str, &kv, true));
     assert_false(model_array(m, d, "eps", META_f32, &kv, true));
     assert_false(model_u32_layers(m, d, "layers", layers, 3, true));
     assert_false(model_u32_layers(m, d, "flag", layers, 2, true));
-    assert_int_equal(diag_n_errors(d), 12);
+    assert_int_equal(diag_n_errors(d), 14);
     assert_true(u == 77);
     assert_true(str_begins(diag_text(d), "sinter: error: dir/m.gguf: key 'absent': is missing"));
 }
