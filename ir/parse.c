@@ -987,6 +987,17 @@ static bool parse_body(Parser *p, Region *r, StrMap *scope)
     return true;
 }
 
+static void check_returned(Parser *p, const Func *f, const Op *end, const Type *t, int n, Loc at)
+{
+    const char *name = str_show(p->a, str_of(f->name), 80);
+
+    if (n != end->n_in)
+        fail(p->d, at, "function @%s returns %d values, not %d", name, end->n_in, n);
+    for (int i = 0; i < n && i < end->n_in; i++)
+        if (end->in[i] && !type_eq(t[i], end->in[i]->type))
+            fail(p->d, at, "function @%s returns %s, not %s", name, type_text(p->a, end->in[i]->type), type_text(p->a, t[i]));
+}
+
 static bool parse_func(Parser *p)
 {
     Loc at = here(p);
@@ -1023,14 +1034,10 @@ static bool parse_func(Parser *p)
     if (!want_punct(p, '{') || !parse_body(p, f->body, &scope))
         return false;
     end = f->body->last;
-    if (!written || !end || end->kind != OP_return)
-        return true;
-    if (n != end->n_in)
-        fail(p->d, at, "function @%s returns %d values, not %d", str_show(p->a, str_of(name), 80), end->n_in, n);
-    for (int i = 0; i < n && i < end->n_in; i++)
-        if (end->in[i] && !type_eq(t[i], end->in[i]->type))
-            fail(p->d, at, "function @%s returns %s, not %s", str_show(p->a, str_of(name), 80),
-                 type_text(p->a, end->in[i]->type), type_text(p->a, t[i]));
+    if (!end || end->kind != OP_return)
+        fail(p->d, at, "function @%s does not end with return", str_show(p->a, str_of(name), 80));
+    else if (written)
+        check_returned(p, f, end, t, n, at);
     return true;
 }
 

@@ -66,7 +66,7 @@ static bool find_attr(OpKind k, const char *name, AttrKind *kind, bool *others)
     bool optional;
     Str word;
 
-    *others = false;
+    *others = strchr(name, '.') || !strcmp(name, "scratch");     /* notes of schedule (kernels: "dot.0") and of memory */
     while (next_word(&list, &word, &optional)) {
         const char *colon = memchr(word.p, ':', word.n);
 
@@ -623,7 +623,7 @@ bool op_result_types(const Op *o, Type *t, int *n, Diag *d, Loc at)
 
     *n = n_results(o);
     if (*n > room)
-        return fail(d, at, "'%s' has %d results, not %d", op_info[o->kind].name, *n, room);
+        return fail(d, at, "'%s' has %d result%s, not %d", op_info[o->kind].name, *n, *n == 1 ? "" : "s", room);
     return shape_table[o->kind](&r);
 }
 
