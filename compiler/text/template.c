@@ -345,9 +345,9 @@ static bool recognise(Reader *r, ChatTemplate *t)
     Str s = buf_str(&body);
     const char *role = find(s, ROLE[0]), *content = role ? find(rest(s, role), CONTENT[0]) : NULL;
     if (!content || find(s, CONTENT[0]) != content || find(rest(s, role + 1), ROLE[0]) || find(rest(s, content + 1), CONTENT[0]))
-        return r->at < r->n_part && r->part[r->at].kind == PART_statement
+        return !one(r, "endfor") && r->at < r->n_part
              ? unknown(r, "the statement", r->part[r->at].s)
-             : unknown(r, "a loop that does not write role and content once each:", s);
+             : unknown(r, "a loop that does not write", STR("role, then content, once each"));
     t->head = (Str){ s.p, (size_t)(role - s.p) };
     t->mid = (Str){ role + 1, (size_t)(content - role) - 1 };
     t->tail = rest(s, content + 1);

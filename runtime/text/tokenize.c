@@ -12,14 +12,19 @@
  * they would have been alone, so the same merge would cross it in BPE(ab), which it does not.  Hence the sequence is the
  * encoding of the whole text; and neighbours inside an encoding always form such pairs.  So: encode a window, keep its tokens up
  * to a border, encode the next window from that border on, and check the one new pair (it is known to hold if the first token is
- * the one that followed before).  If no border fits, try a larger window, then merge the rest in place, slowly. */
+ * the one that followed before).  If no border fits, begin the word anew with a larger window, and at last merge all
+ * of it in place, slowly. */
 #include "runtime/text/text.h"
 
 #include "runtime/text/tokenizer.h"
 
 #include <string.h>
 
-enum { TOK_WINDOW = 256, TOK_WINDOW_MAX = 1024 };
+#ifndef NAME_TOK_WINDOW                     /* tests use smaller ones */
+#define NAME_TOK_WINDOW 256                 /* bytes; twice the longest token (128 in Llama 3) finds a border nearly always */
+#define NAME_TOK_WINDOW_MAX 1024
+#endif
+enum { TOK_WINDOW = NAME_TOK_WINDOW, TOK_WINDOW_MAX = NAME_TOK_WINDOW_MAX };
 
 typedef struct {
     const uint8_t *t;               /* the blob */
@@ -242,39 +247,32 @@ static void tok_encode_slowly(TokOut *o, const uint8_t *p, size_t n)
         tok_put_symbol(o, (uint32_t)from[i]);
 }
 
-/* One word. */
-static void tok_put_word(TokOut *o, const uint8_t *p, size_t n)
+/* BPE of a word by windows of so many bytes; false: no border fits, and nothing was put. */
+static bool tok_encode_by_windows(TokOut *o, const uint8_t *p, size_t n, int window)
 {
     const uint8_t *t = o->t;
-    uint32_t sym[TOK_WINDOW_MAX];
-    int window = TOK_WINDOW;
+    uint32_t sym[TOK_WINDOW_MAX], next[TOK_WINDOW_MAX], n_text;
+    size_t n_before = o->n;
+    int n_sym = tok_encode(t, p, n < (size_t)window ? (int)n : window, sym);
 
-    if (n <= o->h->max_word_bytes) {
-        uint32_t id = tok_word(t, p, (uint32_t)n);
-
-        if (id != NAME_TOK_NONE) {
-            tok_put(o, id);
-            return;
-        }
-    }
     while (n > (size_t)window) {
-        uint32_t next[TOK_WINDOW_MAX];
-        int n_sym = tok_encode(t, p, window, sym), i, at, kept = 0, kept_bytes = 0;
-        uint32_t n_text;
+        int kept = 0, kept_bytes = 0, n_next = 0, tries = 0;
 
-        for (i = 0, at = 0; i < n_sym; i++) {               /* the last border in the first three quarters */
-            tok_text(t, sym[i], &n_text);
+        for (int at = 0; kept < n_sym; kept++, kept_bytes = at) {   /* to the last border in the first three quarters */
+            tok_text(t, sym[kept], &n_text);
             at += (int)n_text;
             if (at > window / 4 * 3)
                 break;
-            kept = i + 1;
-            kept_bytes = at;
         }
-        for (int tries = 0; kept > 0 && tries < 4; tries++) {
+        for (;; tries++) {
+            if (kept == 0 || tries == 4) {
+                o->n = n_before;
+                return false;
+            }
             const uint8_t *q = p + kept_bytes;
             size_t left = n - (size_t)kept_bytes;
 
-            tok_encode(t, q, left < (size_t)window ? (int)left : window, next);
+            n_next = tok_encode(t, q, left < (size_t)window ? (int)left : window, next);
             tok_text(t, sym[kept - 1], &n_text);
             if (next[0] == sym[kept] || tok_pair_holds(t, q - n_text, sym[kept - 1], next[0]))
                 break;
@@ -282,27 +280,34 @@ static void tok_put_word(TokOut *o, const uint8_t *p, size_t n)
                 tok_text(t, sym[--kept], &n_text);
                 kept_bytes -= (int)n_text;
             }
-            if (tries == 3)
-                kept = 0;
         }
-        if (kept > 0) {
-            for (i = 0; i < kept; i++)
-                tok_put_symbol(o, sym[i]);
-            p += kept_bytes;
-            n -= (size_t)kept_bytes;
-            window = TOK_WINDOW;
-        } else if (window < TOK_WINDOW_MAX) {
-            window *= 2;
-        } else {
-            tok_encode_slowly(o, p, n);
-            return;
-        }
-        if (o->status != NAME_OK)
-            return;
+        for (int i = 0; i < kept; i++)
+            tok_put_symbol(o, sym[i]);
+        p += kept_bytes;
+        n -= (size_t)kept_bytes;
+        memcpy(sym, next, (size_t)n_next * sizeof *sym);
+        n_sym = n_next;
     }
-    int n_sym = tok_encode(t, p, (int)n, sym);
     for (int i = 0; i < n_sym; i++)
         tok_put_symbol(o, sym[i]);
+    return true;
+}
+
+/* One word. */
+static void tok_put_word(TokOut *o, const uint8_t *p, size_t n)
+{
+    if (n <= o->h->max_word_bytes) {
+        uint32_t id = tok_word(o->t, p, (uint32_t)n);
+
+        if (id != NAME_TOK_NONE) {
+            tok_put(o, id);
+            return;
+        }
+    }
+    for (int window = TOK_WINDOW; window <= TOK_WINDOW_MAX; window *= 2)
+        if (tok_encode_by_windows(o, p, n, window))
+            return;
+    tok_encode_slowly(o, p, n);
 }
 
 /* ---- words -------------------------------------------------------------------------------------------------------- */

@@ -1,0 +1,32 @@
+#!/bin/sh
+# golden.sh TEXT_TOOL GOLDEN FOLDER...: the text layer against every recorded tokenization and rendering in GOLDEN whose model
+# file is found in one of the folders (its name is in the recording).  Fails if one differs; names what it skips.
+tool=$1 golden=$2
+shift 2
+failed=0 compared=0
+
+find_file() {
+    name=$1
+    shift
+    for folder; do
+        [ -f "$folder/$name" ] && echo "$folder/$name" && return
+    done
+}
+
+for pair in smollm2-135m-instruct-q4_1:SmolLM2-135M-Instruct.Q4_1.gguf vocab-gpt-2:ggml-vocab-gpt-2.gguf \
+            vocab-llama-bpe:ggml-vocab-llama-bpe.gguf vocab-qwen2:ggml-vocab-qwen2.gguf; do
+    record=$golden/tok-${pair%%:*}.json
+    model=$(find_file "${pair#*:}" "$@")
+    if [ ! -f "$record" ] || [ -z "$model" ]; then
+        echo "skipped: tok-${pair%%:*} (${pair#*:} or its recording is not here)"
+        continue
+    fi
+    compared=$((compared + 1))
+    "$tool" golden "$record" "$model" 2>&1 || failed=1
+    if [ "${pair%%:*}" = smollm2-135m-instruct-q4_1 ] && [ -f "$golden/chat-smollm2.json" ]; then
+        "$tool" chat "$golden/chat-smollm2.json" "$model" 2>&1 || failed=1
+        "$tool" long "$model" 2>&1 || failed=1
+    fi
+done
+echo "check-text: $compared vocabularies compared"
+exit $failed
