@@ -34,12 +34,12 @@ const char *arg_field(const Writer *w, const Func *f, int i)
     return name;
 }
 
-const char *rows_c(const Writer *w, Dim d, bool *is_one)
+const char *rows_c(const Writer *w, const Func *f, Dim d, bool *is_one)
 {
     int64_t c;
 
     if (is_one)
-        *is_one = !d || dim_hi(d) <= 1;
+        *is_one = !d || dim_is_one(f, d);
     if (!d)
         return "1";
     if (dim_is_const(d, &c))
@@ -156,7 +156,7 @@ static const char *table_of(Writer *w, Emit *e, Table *tables, int *n_tables, co
 
 /* ---- the schedule ------------------------------------------------------------------------------------------------------------------ */
 
-static const char *n_chunks_c(Writer *w, const Op *s)
+static const char *n_chunks_c(Writer *w, const Func *f, const Op *s)
 {
     const Attr *chunks = op_attr(s, "chunks");
     const Region *r = s->region[0];
@@ -169,7 +169,7 @@ static const char *n_chunks_c(Writer *w, const Op *s)
 
     if (v->type.rank == 1 && dim_is_const(rows_dim, NULL) && anchor && anchor->kind == OP_matmul)
         rows_dim = NULL;                                /* one row without a dimension for it */
-    rows = rows_c(w, rows_dim, &one);
+    rows = rows_c(w, f, rows_dim, &one);
     for (int i = 0; chunks && i < chunks->n_ints; i++)
         sum += chunks->ints[i];
     if (chunks)
@@ -183,7 +183,7 @@ static const char *n_chunks_c(Writer *w, const Op *s)
 }
 
 /* Under -DNAME_TRACE a stage's results go to the trace, named as the Module names them; in a layer with the layer's number. */
-static void emit_trace(Writer *w, Emit *e, const Op *s, bool in_layer)
+static void emit_trace(Writer *w, Emit *e, const Func *f, const Op *s, bool in_layer)
 {
     const Attr *out = op_attr(s, "out");
 
@@ -192,7 +192,7 @@ static void emit_trace(Writer *w, Emit *e, const Op *s, bool in_layer)
         const Value *v = s->out[i];
         int64_t width = 1;
         bool one;
-        const char *rows = rows_c(w, v->type.rank > 1 ? v->type.dim[0] : NULL, &one);
+        const char *rows = rows_c(w, f, v->type.rank > 1 ? v->type.dim[0] : NULL, &one);
 
         if (strcmp(v->type.fmt->name, "f32") || v->type.rank != 2 || !dim_is_const(type_last(v->type), &width))
             continue;
@@ -208,8 +208,8 @@ static void emit_trace(Writer *w, Emit *e, const Op *s, bool in_layer)
 
 static void emit_stage(Writer *w, Emit *e, const Func *f, const Op *s, bool in_layer)
 {
-    emit(e, "%s_stage(r, me, s->%s, %s, %s);\n", w->name, stage_c_name(w, f, s), in_layer ? "args" : "NULL", n_chunks_c(w, s));
-    emit_trace(w, e, s, in_layer);
+    emit(e, "%s_stage(r, me, s->%s, %s, %s);\n", w->name, stage_c_name(w, f, s), in_layer ? "args" : "NULL", n_chunks_c(w, f, s));
+    emit_trace(w, e, f, s, in_layer);
 }
 
 static void emit_layer_func(Writer *w, Emit *e, const Func *f)

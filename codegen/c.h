@@ -31,7 +31,7 @@ const ArgsType *args_of(const Writer *w, const Func *f);
 /* The field that parameter i of a called function is in. */
 const char *arg_field(const Writer *w, const Func *f, int i);
 /* How many rows a stage has: "1", "r->T", "r->O"; sets *is_one when it is at most one. */
-const char *rows_c(const Writer *w, Dim d, bool *is_one);
+const char *rows_c(const Writer *w, const Func *f, Dim d, bool *is_one);
 
 /* Writes NAME_ISA.c and kernels_ISA.h for target i. */
 void write_stages(Writer *w, int i_target, Buf *c, Buf *kernels);

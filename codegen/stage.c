@@ -202,6 +202,14 @@ static const char *row_of(Stage *z, const Value *v, const char *t)
     return str_printf(z->w->a, "(%s + (size_t)%s * %" PRId64 ")", n->base, t, row_width(v));
 }
 
+/* The present number of a value that has one per row (ids, positions). */
+static const char *number_of(Stage *z, const Value *v, const char *t)
+{
+    const Name *n = name_of(z, v);
+
+    return n->row ? str_printf(z->w->a, "%s[0]", n->row) : str_printf(z->w->a, "%s[%s]", n->base, t);
+}
+
 /* $a, $b ... of an op's C expression replaced. */
 static const char *expand(Stage *z, const Op *o, const char *const *operand)
 {
@@ -228,7 +236,7 @@ static const char *expand(Stage *z, const Op *o, const char *const *operand)
 static bool row_op(Stage *z, const Op *o, const char *t)
 {
     Emit *e = z->e;
-    const Value *v = o->n_out ? o->out[0] : o->in[1];
+    const Value *v = o->n_out ? o->out[0] : o->in[o->n_in - 1];
     int64_t n = row_width(v);
     Name *y = o->n_out ? name_of(z, o->out[0]) : NULL;
     const char *to = NULL, *from = NULL;
@@ -236,9 +244,12 @@ static bool row_op(Stage *z, const Op *o, const char *t)
     if (o->kind == OP_yield)
         return true;
     if (o->kind == OP_last_rows && !(y && y->base)) {
-        const char *rows = rows_c(z->w, o->in[0]->type.dim[0], NULL), *last = rows_c(z->w, o->out[0]->type.dim[0], NULL);
+        const char *rows = rows_c(z->w, z->f, o->in[0]->type.dim[0], NULL), *last = rows_c(z->w, z->f, o->out[0]->type.dim[0], NULL);
 
-        y->row = str_printf(z->w->a, "(%s + (size_t)(%s - %s + %s) * %" PRId64 ")", name_of(z, o->in[0])->base, rows, last, t, n);
+        if (!strcmp(t, "0"))
+            y->row = str_printf(z->w->a, "(%s + (size_t)(%s - %s) * %" PRId64 ")", name_of(z, o->in[0])->base, rows, last, n);
+        else
+            y->row = str_printf(z->w->a, "(%s + (size_t)(%s - %s + %s) * %" PRId64 ")", name_of(z, o->in[0])->base, rows, last, t, n);
         return true;
     }
     if (o->n_in && o->in[0]->stands_for != VAL_weight && o->in[0]->kind != VAL_state && o->kind != OP_last_rows &&
@@ -255,13 +266,13 @@ static bool row_op(Stage *z, const Op *o, const char *t)
         to = row_of(z, o->out[0], t);
     switch (o->kind) {
     case OP_positions:
-        emit(e, "%s[0] = r->P + %s;\n", to, t);
+        emit(e, "%s = r->P + %s;\n", number_of(z, v, t), t);
         return true;
     case OP_rope_angles: {
         double mscale = op_float(o, "mscale", 1);
 
         emit_open(e, "for (int k = 0; k < %" PRId64 "; k++) {", n / 2);
-        emit(e, "%s((double)((float)%s[0] * %s[k]), &%s[2 * k + 1], &%s[2 * k]);\n", use(z, "sn_sincos"), from,
+        emit(e, "%s((double)((float)%s * %s[k]), %s + 2 * k + 1, %s + 2 * k);\n", use(z, "sn_sincos"), number_of(z, o->in[0], t),
              name_of(z, o->in[1])->base, to, to);
         if (mscale != 1) {
             emit(e, "%s[2 * k] *= %s;\n", to, float_c(z, mscale));
@@ -271,13 +282,13 @@ static bool row_op(Stage *z, const Op *o, const char *t)
         return true;
     }
     case OP_rows:
-        emit(e, "%s(%s, %s + (size_t)(%s[0] / 32) * %" PRIu64 ", %s[0] %% 32, %" PRId64 ");\n", kernel_of(z, o, "row"), to,
-             name_of(z, o->in[0])->base, row_of(z, o->in[1], t), o->in[0]->tile_stride, row_of(z, o->in[1], t), n);
+        emit(e, "%s(%s, %s + (size_t)(%s / 32) * %" PRIu64 ", %s %% 32, %" PRId64 ");\n", kernel_of(z, o, "row"), to,
+             name_of(z, o->in[0])->base, number_of(z, o->in[1], t), o->in[0]->tile_stride, number_of(z, o->in[1], t), n);
         return true;
     case OP_last_rows:
         emit(e, "for (int k = 0; k < %" PRId64 "; k++)\n", n);
         emit(e, "    %s[k] = %s[(size_t)(%s - %s + %s) * %" PRId64 " + (size_t)k];\n", to, name_of(z, o->in[0])->base,
-             rows_c(z->w, o->in[0]->type.dim[0], NULL), rows_c(z->w, v->type.dim[0], NULL), t, n);
+             rows_c(z->w, z->f, o->in[0]->type.dim[0], NULL), rows_c(z->w, z->f, v->type.dim[0], NULL), t, n);
         return true;
     case OP_rmsnorm:
         emit(e, "%s(%s, %s, %s, %" PRId64 ", %s);\n", kernel_of(z, o, "rmsnorm"), to, from, name_of(z, o->in[1])->base, n,
@@ -399,10 +410,11 @@ static void tile_rope(Stage *z, const Op *o, const Tile *at)
     emit(e, "float %s[%" PRId64 "];\n\n", y, at->width);
     emit_open(e, "for (int k = 0; k < %s; k += 2) {", at->n);
     emit(e, "int p = (%s + k) %% %" PRId64 ";    /* place in the head */\n", at->i, hd);
+    row = strcmp(at->t, "0") ? str_printf(z->w->a, "(%s)", row) : row;
     emit(e, "float cos = %s, sin = %s;\n\n",
-         n_rot < hd ? str_printf(z->w->a, "p < %" PRId64 " ? (%s)[p] : 1", n_rot, row) : str_printf(z->w->a, "(%s)[p]", row),
-         n_rot < hd ? str_printf(z->w->a, "p < %" PRId64 " ? (%s)[p + 1] : 0", n_rot, row)
-                    : str_printf(z->w->a, "(%s)[p + 1]", row));
+         n_rot < hd ? str_printf(z->w->a, "p < %" PRId64 " ? %s[p] : 1", n_rot, row) : str_printf(z->w->a, "%s[p]", row),
+         n_rot < hd ? str_printf(z->w->a, "p < %" PRId64 " ? %s[p + 1] : 0", n_rot, row)
+                    : str_printf(z->w->a, "%s[p + 1]", row));
     emit(e, "%s[k] = %s[k] * cos - %s[k + 1] * sin;\n", y, x, x);
     emit(e, "%s[k + 1] = %s[k + 1] * cos + %s[k] * sin;\n", y, x, x);
     emit_close(e, "");
@@ -433,7 +445,8 @@ static bool tile_op(Stage *z, const Op *o, const Tile *at)
         return true;
     case OP_append: {
         const char *x = tile_array(z, o->in[1], at), *state = name_of(z, o->in[0])->base;
-        const char *to = str_printf(z->w->a, "%s + (size_t)(r->P + %s) * %" PRId64 " + %s", state, at->t, at->n_row, at->i);
+        const char *pos = strcmp(at->t, "0") ? str_printf(z->w->a, "(r->P + %s)", at->t) : "r->P";
+        const char *to = str_printf(z->w->a, "%s + (size_t)%s * %" PRId64 " + %s", state, pos, at->n_row, at->i);
 
         if (!strcmp(o->in[0]->type.fmt->name, "f16"))
             emit(e, "%s(%s, %s, %s);\n", kernel_of(z, o, "store"), to, x, at->n);
@@ -445,8 +458,9 @@ static bool tile_op(Stage *z, const Op *o, const Tile *at)
         const char *x = tile_array(z, o->in[0], at), *to = name_of(z, o->out[0])->base;
 
         for (int64_t k = 0; k < at->width; k += 32)
-            emit(e, "%s(%s + (size_t)%s * %" PRId64 " + %s / 32 + %" PRId64 ", %s + %" PRId64 ");\n", kernel_of(z, o, "quant"), to,
-                 at->t, at->n_row / 32, at->i, k / 32, x, k);
+            emit(e, "%s(%s%s + %s / 32%s, %s%s);\n", kernel_of(z, o, "quant"), to,
+                 strcmp(at->t, "0") ? str_printf(z->w->a, " + (size_t)%s * %" PRId64, at->t, at->n_row / 32) : "", at->i,
+                 k ? str_printf(z->w->a, " + %" PRId64, k / 32) : "", x, k ? str_printf(z->w->a, " + %" PRId64, k) : "");
         return true;
     }
     default:
@@ -519,7 +533,7 @@ static bool contract_group(Stage *z, int g)
     Emit *e = z->e;
     Arena *a = z->w->a;
     const Op *mm[64];
-    const char *acc[64];
+    const char *acc[64], *tile[64];
     int n = 0;
     int64_t n_out, n_in, per_chunk = op_attr(z->s, "tiles")->ints[g];
     bool one;
@@ -532,7 +546,7 @@ static bool contract_group(Stage *z, int g)
     n_out = type_n_rows(mm[0]->in[1]->type);
     dim_is_const(type_last(mm[0]->in[1]->type), &n_in);
     at.n_row = n_out;
-    rows = rows_c(z->w, mm[0]->out[0]->type.rank > 1 ? mm[0]->out[0]->type.dim[0] : NULL, &one);
+    rows = rows_c(z->w, z->f, mm[0]->out[0]->type.rank > 1 ? mm[0]->out[0]->type.dim[0] : NULL, &one);
     if (per_chunk == 1 && n_out % 32 == 0) {
         emit(e, "int i = 32 * c;\n");
     } else
@@ -547,17 +561,17 @@ static bool contract_group(Stage *z, int g)
         const Value *w = mm[k]->in[1];
 
         acc[k] = fresh(z, mm[k]->out[0]->name);
-        emit(e, "const uint8_t *%s_w = %s + (size_t)(i / 32) * %" PRIu64 ";\n", acc[k], name_of(z, w)->base, w->tile_stride);
+        tile[k] = fresh(z, str_printf(a, "%s_tile", mm[k]->out[0]->name));
+        emit(e, "const uint8_t *%s = %s + (size_t)(i / 32) * %" PRIu64 ";\n", tile[k], name_of(z, w)->base, w->tile_stride);
     }
-    emit(e, "\n");
     if (one) {
         at.t = "0";
         for (int k = 0; k < n; k++)
             emit(e, "float %s[32];\n", acc[k]);
         emit(e, "\n");
         for (int k = 0; k < n; k++) {
-            emit(e, "%s(%s, %s_w, %s, %" PRId64 ", %s_w + %" PRIu64 ");\n", kernel_of(z, mm[k], "dot"), acc[k], acc[k],
-                 x_pointer(z, mm[k]->in[0], "0"), n_in, acc[k], mm[k]->in[1]->tile_stride);
+            emit(e, "%s(%s, %s, %s, %" PRId64 ", %s + %" PRIu64 ");\n", kernel_of(z, mm[k], "dot"), acc[k], tile[k],
+                 x_pointer(z, mm[k]->in[0], "0"), n_in, tile[k], mm[k]->in[1]->tile_stride);
             name_of(z, mm[k]->out[0])->tile = acc[k];
         }
         if (!epilogue(z, g, &at))
@@ -574,11 +588,11 @@ static bool contract_group(Stage *z, int g)
             const char *x = name_of(z, mm[k]->in[0])->base;
 
             emit(e, "if (n_t == 4)\n");
-            emit(e, "    %s(%s_4, %s_w, %s + (size_t)u * %" PRId64 ", %" PRId64 ", %" PRId64 ", u ? NULL : %s_w + %" PRIu64 ");\n",
-                 kernel_of(z, mm[k], "panel"), acc[k], acc[k], x, xw, xw, n_in, acc[k], mm[k]->in[1]->tile_stride);
+            emit(e, "    %s(%s_4, %s, %s + (size_t)u * %" PRId64 ", %" PRId64 ", %" PRId64 ", u ? NULL : %s + %" PRIu64 ");\n",
+                 kernel_of(z, mm[k], "panel"), acc[k], tile[k], x, xw, xw, n_in, tile[k], mm[k]->in[1]->tile_stride);
             emit(e, "else\n    for (int t = 0; t < n_t; t++)\n");
-            emit(e, "        %s(%s_4 + 32 * t, %s_w, %s + (size_t)(u + t) * %" PRId64 ", %" PRId64 ", NULL);\n",
-                 kernel_of(z, mm[k], "dot"), acc[k], acc[k], x, xw, n_in);
+            emit(e, "        %s(%s_4 + 32 * t, %s, %s + (size_t)(u + t) * %" PRId64 ", %" PRId64 ", NULL);\n",
+                 kernel_of(z, mm[k], "dot"), acc[k], tile[k], x, xw, n_in);
         }
         emit_open(e, "for (int t = u; t < u + n_t; t++) {");
         for (int k = 0; k < n; k++) {
@@ -591,7 +605,6 @@ static bool contract_group(Stage *z, int g)
         emit_close(e, "");
         emit_close(e, "");
     }
-    (void)a;
     if (!(per_chunk == 1 && n_out % 32 == 0))
         emit_close(e, "");
     forget_tiles(z);
@@ -657,7 +670,7 @@ static bool attention_stage(Stage *z)
     int64_t window = op_int(o, "window", 0);
     double cap = op_float(o, "softcap", 0);
     bool one;
-    const char *rows = rows_c(z->w, o->out[0]->type.dim[0], &one), *y = fresh(z, o->out[0]->name);
+    const char *rows = rows_c(z->w, z->f, o->out[0]->type.dim[0], &one), *y = fresh(z, o->out[0]->name);
     const char *q = name_of(z, o->in[0])->base, *k = name_of(z, o->in[1])->base, *v = name_of(z, o->in[2])->base;
     const char *pos = name_of(z, o->in[3])->base;
     Tile at = { .i = "i", .n = str_printf(z->w->a, "%" PRId64, hd), .t = "t", .width = hd, .n_row = width };
@@ -668,8 +681,11 @@ static bool attention_stage(Stage *z)
         emit(e, "int g = h * %" PRId64 ";\n\n", hd);
     else
         emit(e, "int g = h / %" PRId64 " * %" PRId64 ";    /* where its K and V begin: %" PRId64 " heads share them */\n\n", group, hd, group);
-    emit_open(e, "for (int t = c / %" PRId64 " * %" PRId64 "; t < (c / %" PRId64 " + 1) * %" PRId64 " && t < %s; t++) {", n_head, tokens,
-              n_head, tokens, rows);
+    if (one)
+        emit(e, "int t = 0;\n");
+    else
+        emit_open(e, "for (int t = c / %" PRId64 " * %" PRId64 "; t < (c / %" PRId64 " + 1) * %" PRId64 " && t < %s; t++) {", n_head,
+                  tokens, n_head, tokens, rows);
     emit(e, "float %s[%" PRId64 "] = { 0 }, s[%d], max = -3.4e38f, sum = 0;\n", y, hd, SPAN);
     emit(e, "int end = %s[t] + 1;\n\n", pos);
     emit_open(e, "for (int p = %s; p < end; p += %d) {", window ? str_printf(z->w->a, "end > %" PRId64 " ? end - %" PRId64 " : 0", window, window) : "0", SPAN);
@@ -694,7 +710,8 @@ static bool attention_stage(Stage *z)
     name_of(z, o->out[0])->tile = y;
     if (!epilogue(z, -1, &at))
         return false;
-    emit_close(e, "");
+    if (!one)
+        emit_close(e, "");
     return true;
 }
 
@@ -707,7 +724,7 @@ static bool row_stage(Stage *z)
     const Op *last = z->r->last->prev;
     const Value *v = last->n_out ? last->out[0] : last->in[1];
     bool one;
-    const char *rows = rows_c(z->w, v->type.rank ? v->type.dim[0] : NULL, &one), *t = "t";
+    const char *rows = rows_c(z->w, z->f, v->type.rank ? v->type.dim[0] : NULL, &one), *t = "t";
 
     emit(e, "\n");
     if (one && !strcmp(rows, "1"))
@@ -774,7 +791,7 @@ static bool write_stage(Writer *w, int i_target, const KernelUnit *unit, bool *w
     Stage z = { .w = w, .e = &body, .f = f, .s = s, .r = s->region[0], .i_target = i_target, .unit = unit, .wanted = wanted };
     const ArgsType *args = args_of(w, f);
     const char *kind = op_str(s, "kind", "row"), *text;
-    int n = s->n_in + 8, n_op = 0;
+    int n = s->n_in + 8, n_op = 0, n_void = 0;
     bool ok;
 
     for (const Op *o = z.r->first; o; o = o->next, n_op++)
@@ -796,12 +813,16 @@ static bool write_stage(Writer *w, int i_target, const KernelUnit *unit, bool *w
     describe(&z);
     emit(out, "static void %s(const %s_Run *r, const void *layer, %s_Worker *me, int c, int count, const uint8_t *next)\n{\n",
          stage_c_name(w, f, s), w->name, w->name);
+    for (const char *const *p = (const char *const[]){ "r", "layer", "me", "c", "count", "next", NULL }; *p; p++)
+        if (!(mentions(text, *p) || (!strcmp(*p, "layer") && args && mentions(text, "args")))) {
+            emit(out, "%s(void)%s", n_void ? ", " : "    ", *p);
+            n_void++;
+        }
+    if (n_void)
+        emit(out, ";\n");
     if (args && mentions(text, "args"))
         emit(out, "    const %s *args = (const %s *)layer;\n", args->type, args->type);
     buf_put(&out->b, text, strlen(text));
-    for (const char *const *p = (const char *const[]){ "r", "layer", "me", "c", "count", "next", NULL }; *p; p++)
-        if (!(mentions(text, *p) || (!strcmp(*p, "layer") && args && mentions(text, "args"))))
-            emit(out, "    (void)%s;\n", *p);
     emit(out, "}\n\n");
     return true;
 }

@@ -35,7 +35,7 @@ static void quantize_inputs(Func *f)
         q = quant_of(f->body, x, o);
         if (!q) {
             Attr to = attr_str("to", "q8");
-            Op *quant = op_new(f->body, o, OP_quant, func_fresh_name(f, "q"), &x, 1, &to, 1);
+            Op *quant = op_new(f->body, o, OP_quant, func_fresh_name(f, str_printf(f->m->a, "%s_q8", x->name)), &x, 1, &to, 1);
 
             quant->layer = o->layer;
             quant->by = "act";

@@ -189,7 +189,7 @@ static void take_prologue(Fuse *z, int g, const Value *x, int layer)
         return;
     if (x->op->kind != OP_quant && x->op->kind != OP_rmsnorm && x->op->kind != OP_last_rows)
         return;
-    if (x->type.rank < 1 || (x->type.rank == 2 && !dim_is_one(x->type.dim[0])) || x->type.rank > 2)
+    if (x->type.rank < 1 || (x->type.rank == 2 && !dim_is_one(z->f, x->type.dim[0])) || x->type.rank > 2)
         return;
     for (int k = 0; k < z->n; k++)
         for (int q = 0; q < z->node[k].op->n_in; q++)

@@ -14,6 +14,7 @@ typedef struct {
     Value **ext; int n_ext;                             /* values from outside, in order of first use */
     Value **out; int n_out;                             /* results used outside */
     Str signature;
+    const Value *on;                                    /* the one of ext that the result can lie on */
     int kind;                                           /* layers of one kind share a function */
 } Run;
 
@@ -165,10 +166,24 @@ static const char *name_in_layer(Arena *a, const char *name, int layer)
     Str s = str_of(at ? at + strlen(number) : name);
 
     if (str_ends(s, ".weight"))
-        s.n -= strlen(".weight");
+        s.n -= strlen("eight");                         /* "attn_q.w": the weight, not the result of the contraction with it */
     return s.n ? str_z(a, s) : name;
 }
 
+/* The names of values inside the function, free of the number of the layer they were taken from. */
+static void rename_results(Module *m, Region *r, int layer)
+{
+    for (int i = 0; i < r->n_param; i++)
+        r->param[i]->name = name_in_layer(m->a, r->param[i]->name, layer);
+    for (Op *o = r->first; o; o = o->next) {
+        for (int i = 0; i < o->n_out; i++)
+            o->out[i]->name = name_in_layer(m->a, o->out[i]->name, layer);
+        for (int i = 0; i < o->n_region; i++)
+            rename_results(m, o->region[i], layer);
+    }
+}
+
+/* The value that runs through the layers is "x". */
 static Func *make_func(Module *m, Func *caller, const Run *r, int n_kinds, int kind)
 {
     Func *f = module_add_func(m, n_kinds > 1 ? str_printf(m->a, "%s_layer_%d", caller->name, kind)
@@ -178,7 +193,7 @@ static Func *make_func(Module *m, Func *caller, const Run *r, int n_kinds, int k
     for (int i = 0; i < r->n_ext; i++) {
         Value *v = r->ext[i];
         ValueKind as = v->kind == VAL_param ? v->stands_for : v->kind == VAL_result ? VAL_result : v->kind;
-        const char *name = v->kind == VAL_weight || v->kind == VAL_state ? name_in_layer(m->a, v->name, r->layer) : v->name;
+        const char *name = v == r->on ? "x" : v->kind == VAL_weight || v->kind == VAL_state ? name_in_layer(m->a, v->name, r->layer) : v->name;
 
         func_add_param(f, func_fresh_name(f, name), v->type, as);
     }
@@ -199,6 +214,7 @@ static Func *make_func(Module *m, Func *caller, const Run *r, int n_kinds, int k
     ret = op_new_raw(f->body, NULL, OP_return, r->n_out, 0);
     for (int i = 0; i < r->n_out; i++)
         ret->in[i] = r->out[i];
+    rename_results(m, f->body, r->layer);
     return f;
 }
 
@@ -223,12 +239,11 @@ static void outline_func(Module *m, Func *f, const Env *env)
     }
     for (int i = 0; i < n_run; i++) {
         Run *r = &run[i];
-        Value *on;
 
         sign(r, f, a);
         r->kind = -1;
-        on = r->n_out == 1 ? lies_on(r, r->out[0]) : NULL;
-        if (!on || used_after(r->last, on))
+        r->on = r->n_out == 1 ? lies_on(r, r->out[0]) : NULL;
+        if (!r->on || used_after(r->last, r->on))
             continue;
         for (int k = 0; k < i && r->kind < 0; k++)
             if (run[k].kind >= 0 && str_eq(run[k].signature, r->signature))
@@ -257,8 +272,10 @@ static void outline_func(Module *m, Func *f, const Env *env)
                         o->in[q] = v;
             for (int w = i + 1; w < n_run; w++)         /* runs still to come have noted the old value */
                 for (int q = 0; q < run[w].n_ext; q++)
-                    if (run[w].ext[q] == r->out[k])
+                    if (run[w].ext[q] == r->out[k]) {
+                        run[w].on = run[w].on == run[w].ext[q] ? v : run[w].on;
                         run[w].ext[q] = v;
+                    }
         }
         if (!func[r->kind])
             func[r->kind] = make_func(m, f, r, n_kind, r->kind);

@@ -40,7 +40,7 @@ bool stage_in_place(const Op *fused, int i_in, int i_out);
  * Returns the group number of a contraction, groups numbered in order. */
 int stage_group(const Op *fused, const Op *matmul);
 int stage_n_groups(const Op *fused);
-/* Symbol bound to one value everywhere: T of a decode function. */
-bool dim_is_one(Dim d);
+/* Is d at most one, in a function whose entry may bound its symbols (T = 1, O <= 1 in decode)? */
+bool dim_is_one(const Func *f, Dim d);
 
 #endif

@@ -39,7 +39,7 @@ static bool choose(Sched *s, Op *o, const char *role, const char *op, const char
     return true;
 }
 
-static bool choose_for(Sched *s, Op *o)
+static bool choose_for(Sched *s, const Func *f, Op *o)
 {
     switch (o->kind) {
     case OP_matmul: {
@@ -47,7 +47,7 @@ static bool choose_for(Sched *s, Op *o)
 
         if (!choose(s, o, "dot", "dot", layout, act, 1))
             return false;
-        return o->in[0]->type.rank < 2 || dim_is_one(o->in[0]->type.dim[0]) || choose(s, o, "panel", "dot", layout, act, 4);
+        return o->in[0]->type.rank < 2 || dim_is_one(f, o->in[0]->type.dim[0]) || choose(s, o, "panel", "dot", layout, act, 4);
     }
     case OP_rows:
         return choose(s, o, "row", "row", o->in[0]->layout ? o->in[0]->layout->name : NULL, NULL, 0);
@@ -89,13 +89,12 @@ static const char *stage_name(Sched *s, const Op *fused)
 
         if (!o->from || (anchor && o->kind != OP_matmul))
             continue;
-        if (!first) {
+        if (!first || !anchor) {                        /* a row stage is named after what it ends with */
             first = o->from;
+            b.n = 0;
             buf_puts(&b, first);
             continue;
         }
-        if (!anchor)                                    /* a row stage is named after what it ends with */
-            continue;
         for (size_t i = 0; first[i] && first[i] == o->from[i]; i++)
             if (first[i] == '_')
                 same = i + 1;
@@ -158,11 +157,11 @@ static bool schedule_stage(Sched *s, Func *f, Op *fused)
 
     op_set_attr(fused, attr_str("stage", fresh_stage_name(s, f, fused)));
     for (Op *o = fused->region[0]->first; o; o = o->next)
-        if (!choose_for(s, o))
+        if (!choose_for(s, f, o))
             return false;
     if (anchor && anchor->kind == OP_matmul)
         return cut_contract(s, fused);
-    if (rows->type.rank && dim_is_one(rows->type.dim[0]))
+    if (rows->type.rank && dim_is_one(f, rows->type.dim[0]))
         op_set_attr(fused, attr_int("tokens", 1));
     else
         op_set_attr(fused, attr_int("tokens", anchor ? ATTENTION_TOKENS : ROW_TOKENS));

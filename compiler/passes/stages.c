@@ -12,8 +12,13 @@ bool op_is_elementwise(const Op *o)
     return op_info[o->kind].c_expr != NULL;
 }
 
-bool dim_is_one(Dim d)
+bool dim_is_one(const Func *f, Dim d)
 {
+    if (d->kind == DIM_sym)
+        for (int i = 0; i < f->m->n_entry; i++)
+            for (int k = 0; k < f->m->entry[i].n_range; k++)
+                if (f->m->entry[i].func == f && f->m->entry[i].range[k].sym == d->sym)
+                    return f->m->entry[i].range[k].hi <= 1;
     return dim_hi(d) <= 1;
 }
 
