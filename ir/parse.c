@@ -1123,15 +1123,16 @@ static void resolve_calls(Parser *p, bool sound)
 
         c->op->callee = strmap_get(&p->funcs, str_of(c->callee));
         if (!c->op->callee) {
-            const char **names = ARENA_ARRAY(p->a, const char *, p->funcs.n + 1);
+            enum { MAX_NEAR = 64 };
+            const char *names[MAX_NEAR + 1] = { NULL };
             const char *near;
             int n = 0;
 
-            for (const Func *f = p->m->first_func; f && n < 256; f = f->next)
+            for (const Func *f = p->m->first_func; f && n < MAX_NEAR; f = f->next)
                 names[n++] = f->name;
             near = str_nearest(str_of(c->callee), names);
             fail(p->d, c->at, "function @%s is not defined%s%s%s", str_show(p->a, str_of(c->callee), 80),
-                 near ? " (did you mean @" : "", near ? near : "", near ? "?)" : "");
+                 near ? " (did you mean @" : "", near ? str_show(p->a, str_of(near), 80) : "", near ? "?)" : "");
             if (diag_n_errors(p->d) > 100)
                 return;
             continue;
