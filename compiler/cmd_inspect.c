@@ -758,6 +758,16 @@ static const char *sir_of_folder(Arena *a, Diag *d, const char *path)
     return NULL;
 }
 
+/* The Module of a .sir file alone: what its weights lie in need not be at hand to look at it. */
+static Module *read_sir(const Args *args, const char *path)
+{
+    Mapped file;
+
+    if (!file_map(args->fs, args->a, args->d, path, &file))
+        return NULL;
+    return module_parse(args->a, args->d, file.path, (Str){ (const char *)file.p, (size_t)file.n });
+}
+
 int cmd_inspect(Args *args)
 {
     const char *path = args->pos[0];
@@ -771,7 +781,8 @@ int cmd_inspect(Args *args)
             return EXIT_failed;
     }
     if (arg_value(args, "--ir") || str_ends(str_of(path), ".sir")) {
-        Module *m = pipeline_module(args->fs, args->a, args->d, &args->build, path);
+        Module *m = str_ends(str_of(path), ".sir") ? read_sir(args, path) :
+                    pipeline_module(args->fs, args->a, args->d, &args->build, path);
 
         ok = m != NULL;
         if (ok && arg_value(args, "--ir"))
