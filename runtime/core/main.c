@@ -83,7 +83,7 @@ static void usage_error(const char *fmt, ...)
 
 static void *need(size_t n, size_t size)
 {
-    void *p = n && size > SIZE_MAX / n ? NULL : calloc(n ? n : 1, size ? size : 1);
+    void *p = calloc(n ? n : 1, size ? size : 1);
 
     if (!p)
         fail("no memory for %zu x %zu bytes (a smaller --ctx needs less)", n, size);
@@ -427,9 +427,10 @@ static void open_model(Program *p, const char *argv0)
 {
     NAME_Status s = p->o.weights ? NAME_E_ARG : NAME_open(&p->model, NULL);
     const char *path = "the weights inside this program";
+    char *beside = NULL;
 
     if (s == NAME_E_ARG) {
-        path = p->o.weights ? p->o.weights : default_weights(argv0);
+        path = p->o.weights ? p->o.weights : (beside = default_weights(argv0));
         s = NAME_open(&p->model, path);
     }
     if (s == NAME_E_CPU)
@@ -445,6 +446,7 @@ static void open_model(Program *p, const char *argv0)
             fail("%s: a chunk does not have the hash it was written with (damaged: build or copy it again)", path);
         note("%s: all %llu bytes are as they were written", path, (unsigned long long)p->model.bytes);
     }
+    free(beside);
     p->load_ms = now_ms() - p->start_ms;
 }
 

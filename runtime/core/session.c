@@ -105,6 +105,7 @@ NAME_Status NAME_session_open(NAME_Session **out, const NAME_Model *m, void *blo
     s->worker = (NAME_Worker *)(void *)(b + l.worker);
     for (int t = 0; t < opt.n_threads; t++) {
         s->worker[t].id = t;
+        s->worker[t].epoch = 1;         /* range words are 0: of epoch 0, so all still full */
         s->worker[t].epoch = 1;                         /* the range words say 0: every range is still full */
         s->worker[t].scratch = b + l.scratch + (uint64_t)t * l.scratch_each;
     }
