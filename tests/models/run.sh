@@ -41,10 +41,10 @@ one() {
             out=$dir/$mode.$n flag=
             [ $mode = prefill ] || flag=--one-by-one
             for j in 1 2 3 7; do
-                if ! "$dir/model/model" --ids "@$dir/ids.$n" -n 0 --logits "$out.$j" -j $j $flag > "$dir/run.log" 2>&1; then
-                    say "$mode of $n tokens, -j $j: exit $?: $(tail -n 2 "$dir/run.log")"
+                timeout 60 "$dir/model/model" --ids "@$dir/ids.$n" -n 0 --logits "$out.$j" -j $j $flag > "$dir/run.log" 2>&1 || {
+                    say "$mode of $n tokens, -j $j: exit $? (124: still running after a minute): $(tail -n 2 "$dir/run.log")"
                     continue 2
-                fi
+                }
                 cmp -s "$out.1" "$out.$j" || say "$mode of $n tokens: -j $j gives other logits than -j 1"
             done
             "$bin/check_logits" --cases "$cases" "$name" "$n" "$out.1" > "$dir/check.log" 2>&1 ||
