@@ -1,0 +1,103 @@
+/* Text of any bytes through tables that are made from the same input: whatever the vocabulary, the tokens of a text with every
+ * byte in the vocabulary spell it again, and n_bytes + 8 ids are enough.  Windows for long words are small, so that inputs of a
+ * few hundred bytes go through all of them.
+ *
+ *     input = number of merges, then for each two bytes that choose texts made so far; then the text */
+#include <stdlib.h>
+
+#include "compiler/import/vocab.h"
+
+#define NAME_TOK_WINDOW 8
+#define NAME_TOK_WINDOW_MAX 32
+#include "runtime/text/tokenize.c"
+
+static const uint8_t *blob;
+static uint64_t blob_bytes;
+
+const uint8_t *NAME_section(const NAME_Model *m, const char *name, uint64_t *bytes)
+{
+    (void)m;
+    (void)name;
+    *bytes = blob_bytes;
+    return blob;
+}
+
+/* Byte b in GPT-2's alphabet. */
+static Str letter(Arena *a, int b)
+{
+    bool itself = (b >= 0x21 && b <= 0x7e) || (b >= 0xa1 && b <= 0xac) || b >= 0xae;
+    int c = itself ? b : 256 + (b <= 0x20 ? b : b <= 0xa0 ? b - 0x7f + 33 : 67);
+
+    return str_of(c < 128 ? str_printf(a, "%c", c) : str_printf(a, "%c%c", 0xc0 | c >> 6, 0x80 | (c & 63)));
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+    static const NAME_Model model = { .w = (const uint8_t *)"" };
+    Arena *a = arena_new(NULL);
+    Diag *d = diag_new(a, NULL);
+    size_t n_merge = size ? data[0] % 64 : 0, at = 1;
+    Str token[256 + 64 + 2], merge[64];
+    uint8_t type[256 + 64 + 2];
+    bool is_end[256 + 64 + 2] = { 0 };
+    Vocab v = { .file = "fuzz", .bos = -1, .eos = -1, .token = token, .type = type, .is_end = is_end, .merge = merge };
+
+    if (!size || size > 4096)
+        goto done;
+    v.pretok = &pretok_table[data[0] / 64];
+    for (; v.n_token < 256; v.n_token++)
+        token[v.n_token] = letter(a, v.n_token);
+    for (size_t i = 0; i < n_merge && at + 2 <= size; i++, at += 2) {
+        Str l = token[data[at] % v.n_token], r = token[data[at + 1] % v.n_token];
+        Str lr = str_of(str_printf(a, STR_FMT STR_FMT, STR_ARG(l), STR_ARG(r)));
+        bool known = lr.n > 64;
+
+        if (data[at] % 16 == 0 && v.n_token > 256)          /* longer ones, from what was made last */
+            l = token[v.n_token - 1], lr = str_of(str_printf(a, STR_FMT STR_FMT, STR_ARG(l), STR_ARG(r)));
+        known |= lr.n > 64;
+        for (int j = 0; j < v.n_token; j++)
+            known |= str_eq(token[j], lr);
+        merge[v.n_merge++] = str_of(str_printf(a, STR_FMT " " STR_FMT, STR_ARG(l), STR_ARG(r)));
+        if (!known)
+            token[v.n_token++] = lr;
+    }
+    memset(type, TOKEN_normal, sizeof type);
+    token[v.n_token] = STR("<|x|>");
+    type[v.n_token++] = TOKEN_control;
+    token[v.n_token] = STR("  ");
+    type[v.n_token++] = TOKEN_user;
+
+    Buf out = buf_in(a);
+    ChatTemplate chat = { .unknown = "" };
+    if (!text_tables(&v, &chat, a, d, &out))
+        abort();
+    blob = (const uint8_t *)out.p;
+    blob_bytes = out.n;
+    if (!NAME_tok_check(blob, blob_bytes))
+        abort();
+    const char *text = (const char *)data + (at < size ? at : size);
+    size_t n = (size_t)((const char *)data + size - text), n_ids, done = 0;
+    for (int flags = 0; flags < 2; flags++) {
+        int32_t *ids = malloc((n + 8) * sizeof *ids);
+
+        if (NAME_tokenize(&model, text, n, flags, ids, n + 8, &n_ids) != NAME_OK)
+            abort();
+        done = 0;
+        for (size_t i = 0; i < n_ids; i++) {
+            const char *p;
+            size_t n_p;
+
+            if (NAME_piece(&model, ids[i], &p, &n_p) != NAME_OK || n_p > n - done || memcmp(p, text + done, n_p))
+                abort();
+            done += n_p;
+        }
+        if (done != n)
+            abort();
+        free(ids);
+    }
+done:
+    arena_free(a);
+    return 0;
+}
