@@ -674,6 +674,14 @@ static void test_scalars(void)
         CHECK(isnan(v) ? isnan(f) : f == v && !signbit(f) == !signbit(v), "sn_f16_to_f32(%04x) is %.9g", h, (double)f);
         CHECK(isnan(v) || sn_f32_to_f16(f) == h, "%04x does not come back: %04x", h, sn_f32_to_f16(f));
     }
+    for (uint32_t bits = 1; bits < 0x7f800000u; bits += 99991) {
+        float x;
+
+        memcpy(&x, &bits, sizeof x);
+        CHECK(sn_sqrt(x) == sqrtf(x) && sn_abs(-x) == x && sn_abs(x) == x, "sn_sqrt(%.9g) is %.9g", (double)x,
+              (double)sn_sqrt(x));
+    }
+    CHECK(sn_sqrt(0) == 0 && isinf(sn_sqrt(INFINITY)) && isnan(sn_sqrt(-1)) && isnan(sn_sqrt(NAN)), "sn_sqrt at its ends");
     for (double x = 1e-30; x < 1e30; x *= 1.37)
         CHECK(fabs(sn_rsqrt(x) * sqrt(x) - 1) < 1e-15, "sn_rsqrt(%.9g)", x);
     CHECK(sn_rsqrt((double)INFINITY) == 0 && isnan(sn_rsqrt((double)NAN)), "sn_rsqrt of infinity or NaN");

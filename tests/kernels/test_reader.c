@@ -165,6 +165,36 @@ static void every_unit_has_every_contract(void **state)
     }
 }
 
+/* The C expressions of the table of ops call nothing that is not there. */
+static void ops_find_their_functions(void **state)
+{
+    static const char *const expressions[] = {
+#define OP(name, operands, attributes, n, effect, shape, c, meaning) c,
+#include "ir/ops.def"
+    };
+    int n_calls = 0;
+
+    (void)state;
+    for (size_t i = 0; i < sizeof expressions / sizeof expressions[0]; i++)
+        for (const char *p = expressions[i]; p && (p = strstr(p, "sn_")) != NULL; p += 3) {
+            char name[64];
+            const char *names[1] = { name };
+
+            snprintf(name, sizeof name, "%.*s", (int)strspn(p, "abcdefghijklmnopqrstuvwxyz0123456789_"), p);
+            n_calls++;
+            for (int k = 0; k < N_UNITS; k++) {
+                const KernelUnit *u = kernel_unit(unit_names[k]);
+                bool *wanted = calloc((size_t)u->n_entities, sizeof *wanted);
+
+                assert_non_null(wanted);
+                if (!kernel_closure(u, names, 1, wanted))
+                    fail_msg("%s has no %s", u->isa, name);
+                free(wanted);
+            }
+        }
+    assert_true(n_calls >= 5);
+}
+
 /* ---- --write -------------------------------------------------------------------------------------------------------- */
 
 static bool write_one(Arena *a, const char *dir, const KernelUnit *u, const char *base, const char *const *names, int n)
@@ -210,6 +240,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(closure_is_transitive_and_small),
         cmocka_unit_test(finding_prefers_the_first_isa),
         cmocka_unit_test(every_unit_has_every_contract),
+        cmocka_unit_test(ops_find_their_functions),
     };
 
     if (argc == 3 && !strcmp(argv[1], "--write")) {

@@ -123,6 +123,21 @@ static inline double sn_rsqrt(double x)
     return x > 0x1.fffffffffffffp+1023 ? 0.0 : y;
 }
 
+/* |x| */
+static inline float sn_abs(float x)
+{
+    return sn_float(sn_bits(x) & 0x7fffffffu);
+}
+
+/* The square root, correctly rounded: the double product is right to 2e-16; NaN below 0. */
+static inline float sn_sqrt(float x)
+{
+    uint32_t root = sn_bits((float)((double)x * sn_rsqrt((double)x)));
+
+    root = sn_pick(sn_bits(x) == 0x7f800000u, 0x7f800000u, root);
+    return sn_float(sn_pick(x < 0, 0x7fc00000u, root));
+}
+
 /* sin x and cos x, correctly rounded to float but for rare ties, |x| <= 1e7.
  *
  * x = n pi/2 + r: pi/2 in pieces of 30, 30 and 53 bits, so that n (24 bits) times the first two is exact. */
