@@ -107,11 +107,13 @@ static Value *random_norm(Random *r, Region *where, Value *x)
 static Value *random_matmul(Random *r, Region *where, Value *x, int64_t n_out)
 {
     int64_t n_in = random_width(x);
+    FormatId format = random_format(r, n_in);
     Attr to = attr_str("to", "q8");
 
-    if (r->flags & RANDOM_q8 && n_in % 32 == 0 && random_below(r, 3) == 0)
+    /* no kernel takes quantized activations to weights that are not */
+    if (r->flags & RANDOM_q8 && format_table[format].kind == FORMAT_block && random_below(r, 2))
         x = random_add(r, where, OP_quant, x, NULL, &to, 1);
-    return random_add(r, where, OP_matmul, x, random_weight(r, "matrix", random_format(r, n_in), 2, n_out, n_in), NULL, 0);
+    return random_add(r, where, OP_matmul, x, random_weight(r, "matrix", format, 2, n_out, n_in), NULL, 0);
 }
 
 /* One op, or a few that belong together, element by element on values of one shape. */
