@@ -19,6 +19,7 @@ typedef enum { TOKEN_normal = 1, TOKEN_unknown, TOKEN_control, TOKEN_user, TOKEN
 typedef struct {
     const char *file;           /* for messages */
     const PretokKind *pretok;
+    const Pretok *compiled;     /* its automata, where the caller has them; NULL: text_tables makes them */
     int n_token;
     const Str *token;           /* [n_token] */
     uint8_t *type;              /* [n_token] TokenType */

@@ -331,7 +331,9 @@ bool text_tables(const Vocab *v, const ChatTemplate *chat, Arena *a, Diag *d, Bu
     h.flags = (v->add_bos ? NAME_TOK_ADD_BOS : 0u) | (v->add_eos ? NAME_TOK_ADD_EOS : 0u);
     while (n_expr < PRETOK_MAX_STEPS && v->pretok->expr[n_expr])
         n_expr++;
-    if (!pretok_compile(a, d, v->pretok->expr, n_expr, &pretok))
+    if (v->compiled)
+        pretok = *v->compiled;
+    else if (!pretok_compile(a, d, v->pretok->expr, n_expr, &pretok))
         return false;
 
     alphabet(k.byte);

@@ -31,6 +31,21 @@ static Str letter(Arena *a, int b)
     return str_of(c < 128 ? str_printf(a, "%c", c) : str_printf(a, "%c%c", 0xc0 | c >> 6, 0x80 | (c & 63)));
 }
 
+/* The automata of each pre-tokenizer, made once: they are most of the work. */
+static const Pretok *automata(int i)
+{
+    static Pretok made[4];
+
+    if (!made[i].n_step) {
+        Arena *a = arena_new(NULL);                         /* stays */
+        const char *const *expr = pretok_table[i].expr;
+
+        if (!pretok_compile(a, diag_new(a, NULL), expr, 1 + (expr[1] != NULL), &made[i]))
+            abort();
+    }
+    return &made[i];
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
@@ -47,6 +62,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     if (!size || size > 4096)
         goto done;
     v.pretok = &pretok_table[data[0] / 64];
+    v.compiled = automata(data[0] / 64);
     for (; v.n_token < 256; v.n_token++)
         token[v.n_token] = letter(a, v.n_token);
     for (size_t i = 0; i < n_merge && at + 2 <= size; i++, at += 2) {
