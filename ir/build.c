@@ -326,6 +326,21 @@ Op *op_new_raw(Region *r, Op *before, OpKind k, int n_in, int n_out)
     return o;
 }
 
+bool op_fits(Region *r, OpKind k, Value *const *in, int n_in, const Attr *attr, int n_attr, Type *type)
+{
+    Module *m = r->func->m;
+    Op o = { .kind = k, .n_in = n_in, .in = (Value **)in, .n_attr = n_attr, .attr = (Attr *)attr, .parent = r };
+    Diag *d = diag_new(m->a, NULL);
+    Type t[1] = { { 0 } };
+    int n = 1;
+
+    if (op_info[k].n_out < 0 || !op_check_table(&o, d, NOWHERE) || !op_result_types(&o, t, &n, d, NOWHERE))
+        return false;
+    if (type)
+        *type = t[0];
+    return true;
+}
+
 Op *op_new(Region *r, Op *before, OpKind k, const char *name, Value *const *in, int n_in, const Attr *attr,
            int n_attr)
 {

@@ -241,6 +241,9 @@ const char *func_fresh_name(Func *f, const char *base);
 /* Appends an op to a region (or inserts it before `before`).  Results get types by the shape rule (shape.c); an op whose operands
  * do not fit is a bug() of the caller, except in the parser, which uses op_new_unchecked.  `name` names its first result. */
 Op *op_new(Region *r, Op *before, OpKind k, const char *name, Value *const *in, int n_in, const Attr *attr, int n_attr);
+/* Would op_new accept this?  *type (may be NULL) becomes the type of its result.  false: no, and nothing is reported.  Not for ops
+ * with regions or calls. */
+bool op_fits(Region *r, OpKind k, Value *const *in, int n_in, const Attr *attr, int n_attr, Type *type);
 /* Convenience for the common case: 1 to 4 operands (NULL-terminated), returns the first result. */
 Value *op1(Region *r, OpKind k, const char *name, Value *a, Value *b, Value *c, Value *d, const Attr *attr, int n_attr);
 Op *op_new_raw(Region *r, Op *before, OpKind k, int n_in, int n_out);        /* empty operand and result arrays, no check */

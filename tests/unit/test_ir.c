@@ -128,6 +128,30 @@ static Func *build(Ir *ir)
     return f;
 }
 
+/* What op_new would call a bug can be asked first. */
+static void fitting_can_be_asked(void **state)
+{
+    Ir *ir = *state;
+    Func *f = build(ir);
+    Value *x = f->body->param[0], *w, *xw[2], *wx[2];
+    WExpr *e = wexpr_new(ir->m, W_fill, type_1(ir->m, &format_table[FMT_f32], 4));
+    Attr by = attr_float("by", 2);
+    Type t;
+
+    e->name = STR("w");
+    w = module_add_weight(ir->m, "w", e->type, e)->value;
+    xw[0] = wx[1] = x;
+    xw[1] = wx[0] = w;
+    assert_true(op_fits(f->body, OP_sub, xw, 2, NULL, 0, &t));
+    assert_true(type_eq(t, x->type));
+    assert_false(op_fits(f->body, OP_sub, wx, 2, NULL, 0, NULL));       /* a row is not broadcast into a matrix */
+    assert_false(op_fits(f->body, OP_sub, xw, 1, NULL, 0, NULL));
+    assert_false(op_fits(f->body, OP_scale, xw, 1, NULL, 0, NULL));
+    assert_true(op_fits(f->body, OP_scale, xw, 1, &by, 1, NULL));
+    assert_int_equal(f->body->last->n_in, 1);                           /* nothing was added */
+    assert_true(module_verify(ir->m, ir->d));
+}
+
 static void names_become_unique(void **state)
 {
     Ir *ir = *state;
@@ -424,7 +448,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         TEST(equal_dimensions_are_one_pointer), TEST(dimensions_are_written_as_they_are),
-        TEST(dimensions_have_ranges_and_values), TEST(types_have_sizes), TEST(names_become_unique),
+        TEST(dimensions_have_ranges_and_values), TEST(types_have_sizes), TEST(fitting_can_be_asked), TEST(names_become_unique),
         TEST(walking_sees_every_op_once), TEST(a_clone_is_separate_and_substituted),
         TEST(attributes_are_set_replaced_and_deleted), TEST(hostile_names_survive), TEST(numbers_survive),
         TEST(damaged_text_is_reported), TEST(use_before_definition), TEST(use_from_outside_a_region), TEST(a_wrong_type),
