@@ -406,31 +406,30 @@ static void print_ids(const int32_t *v, int n)
     putchar('\n');
 }
 
-/* The weights beside the program. */
-static char *default_weights(const char *argv0)
+/* The weights beside the program: into path[cap]. */
+static void default_weights(const char *argv0, char *path, size_t cap)
 {
     static const char file[] = "NAME.weights";
-    size_t cap = 4096 + strlen(argv0);
-    char *path = need(cap + sizeof file, 1), *slash;
-    ssize_t n = readlink("/proc/self/exe", path, cap - 1);
+    size_t room = cap - sizeof file;
+    ssize_t n = readlink("/proc/self/exe", path, room);
+    char *slash;
 
     if (n <= 0)
-        strcpy(path, argv0);
-    else
-        path[n] = 0;
+        strncpy(path, argv0, room);
+    path[n <= 0 ? (ssize_t)room : n] = 0;
     slash = strrchr(path, '/');
     strcpy(slash ? slash + 1 : path, file);
-    return path;
 }
 
 static void open_model(Program *p, const char *argv0)
 {
     NAME_Status s = p->o.weights ? NAME_E_ARG : NAME_open(&p->model, NULL);
     const char *path = "the weights inside this program";
-    char *beside = NULL;
+    char beside[8192];
 
     if (s == NAME_E_ARG) {
-        path = p->o.weights ? p->o.weights : (beside = default_weights(argv0));
+        path = p->o.weights ? p->o.weights : beside;
+        default_weights(argv0, beside, sizeof beside);
         s = NAME_open(&p->model, path);
     }
     if (s == NAME_E_CPU)
@@ -446,7 +445,6 @@ static void open_model(Program *p, const char *argv0)
             fail("%s: a chunk does not have the hash it was written with (damaged: build or copy it again)", path);
         note("%s: all %llu bytes are as they were written", path, (unsigned long long)p->model.bytes);
     }
-    free(beside);
     p->load_ms = now_ms() - p->start_ms;
 }
 

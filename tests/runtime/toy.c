@@ -123,10 +123,10 @@ static void run(const NAME_Run *r, NAME_Worker *me)
 static const NAME_Stages stages = { embed, keep, look, head };
 static const NAME_StateDesc states[TOY_LAYERS] = { { TOY_WIDTH * 4, 1 }, { TOY_WIDTH * 4, 1 }, { TOY_WIDTH * 4, 1 } };
 static const char *const features_dream[] = { "a_feature_no_cpu_has", NULL };
-static const char *const features_plain[] = { NULL };
 #ifdef TOY_DREAM
 static const NAME_Isa isas[] = { { "dream", features_dream, &stages } };
 #else
+static const char *const features_plain[] = { NULL };
 static const NAME_Isa isas[] = { { "dream", features_dream, NULL }, { "plain", features_plain, &stages } };
 #endif
 
