@@ -22,7 +22,7 @@ typedef struct { PtrMap index; int n; int *uses; } Frame;
 struct Interp {
     Module *m;
     Diag *d;
-    Arena *a;                       /* frames */
+    Arena *a;                       /* frames: a child of the Module's arena, gone with it */
     PtrMap frames;                  /* Region -> Frame */
     Tensor *state;                  /* of Module.state[i]: the whole capacity */
     int64_t n_ctx, n_past;
@@ -303,6 +303,7 @@ static void set_sym(Interp *ip, const char *name, int64_t v)
 Interp *interp_new(Module *m, Diag *d, int64_t n_ctx)
 {
     const Sym *c = module_find_sym(m, STR("C"));
+    Arena *frames;
     Interp *ip;
 
     if (n_ctx < 0 || (c && (n_ctx < c->lo || n_ctx > c->hi))) {
@@ -310,12 +311,13 @@ Interp *interp_new(Module *m, Diag *d, int64_t n_ctx)
              c ? c->lo : 0, c ? c->hi : 0);
         return NULL;
     }
+    frames = arena_child(m->a);
     ip = calloc(1, sizeof *ip);
-    if (!ip || !(ip->a = arena_new(NULL))) {
-        free(ip);
+    if (!ip) {
         fail(d, NOWHERE, "no memory for the interpreter");
         return NULL;
     }
+    ip->a = frames;
     ip->m = m;
     ip->d = d;
     ip->n_ctx = n_ctx;
@@ -347,7 +349,6 @@ void interp_free(Interp *ip)
     drop_kept(ip);
     for (int i = 0; i < ip->m->n_state; i++)
         tensor_free(&ip->state[i]);
-    arena_free(ip->a);
     free(ip);
 }
 
