@@ -241,7 +241,7 @@ static bool parse_class(Parser *p, Set *s)
 {
     s->neg = take(p, "^");
     while (!peek(p, ']')) {
-        uint32_t lo, hi;
+        uint32_t lo = 0, hi = 0;
         Item it;
 
         if (p->at >= p->n)
@@ -279,7 +279,7 @@ static Node *parse_alt(Parser *p);
 /* What can be in a class of its own: [...], an escape, a character. */
 static bool parse_set(Parser *p, Set *s)
 {
-    uint32_t c;
+    uint32_t c = 0;
     Item it;
 
     *s = (Set){ 0 };

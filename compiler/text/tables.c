@@ -119,7 +119,7 @@ static bool add_tokens(Maker *k)
         longest = v->token[i].n > longest ? (uint32_t)v->token[i].n : longest;
     uint8_t *buf = arena_alloc(k->a, longest + 1u, 1);
     for (int i = 0; i < v->n_token; i++) {
-        uint32_t n;
+        uint32_t n = 0;
         bool named = v->type[i] != TOKEN_normal && v->type[i] != TOKEN_byte;    /* its text is a name, not spelled bytes */
 
         k->spelled[i] = v->token[i].n && spell(k->byte, v->token[i], buf, &n);

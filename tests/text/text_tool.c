@@ -159,8 +159,8 @@ static bool long_texts(Arena *a, Diag *d)
         ok = NAME_tokenize(&model, text, N, NAME_TEXT_PLAIN, ids, N + 8, &n) == NAME_OK;
         double ms = (double)(clock() - begin) * 1e3 / CLOCKS_PER_SEC;
         for (size_t i = 0; i < n && ok; i++) {
-            const char *p;
-            size_t n_p;
+            const char *p = NULL;
+            size_t n_p = 0;
 
             NAME_piece(&model, ids[i], &p, &n_p);
             if (k == 3)
