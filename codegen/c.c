@@ -438,7 +438,8 @@ static void write_main_source(Writer *w, Buf *b, const Shape *s, WeightsDigest d
     emit(&e, "/* The schedule of %s.\n *\n", w->name);
     emit(&e, " * made by  %s\n", emit_comment(w->a, str_of(module_meta_str(m, "build.command", ""))));
     for (int i = 0; i < m->n_file; i++)
-        emit(&e, " * from     %s, %" PRIu64 " bytes, XXH3-128 %s\n", emit_comment(w->a, str_of(m->file[i].name)), m->file[i].bytes,
+        if (!m->file[i].packed)
+            emit(&e, " * from     %s, %" PRIu64 " bytes, XXH3-128 %s\n", emit_comment(w->a, str_of(m->file[i].name)), m->file[i].bytes,
              digest_hex(w->a, m->file[i].digest));
     emit(&e, " * weights  %" PRIu64 " B   arena %" PRId64 " B   scratch %" PRId64 " B per thread   up to %" PRId64 " tokens at a time\n */\n",
          m->weights_bytes, module_meta_int(m, "arena_bytes", 0), module_meta_int(m, "scratch_bytes", 0), s->max_tokens);

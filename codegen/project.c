@@ -178,7 +178,8 @@ static void write_manifest(Writer *w, Buf *b, uint64_t state_bytes)
     json_pair(w, b, "  ", "licence", module_meta_str(m, "general.license", ""), false);
     buf_puts(b, "  \"inputs\": [");
     for (int i = 0; i < m->n_file; i++)
-        buf_printf(b, "%s\n    { \"file\": %s, \"bytes\": %" PRIu64 ", \"xxh3_128\": \"%s\" }", i ? "," : "",
+        if (!m->file[i].packed)
+            buf_printf(b, "%s\n    { \"file\": %s, \"bytes\": %" PRIu64 ", \"xxh3_128\": \"%s\" }", i ? "," : "",
                    emit_json(w->a, str_of(m->file[i].name)), m->file[i].bytes, digest_hex(w->a, m->file[i].digest));
     buf_puts(b, "\n  ],\n  \"targets\": [");
     for (int i = 0; i < w->n_target; i++)

@@ -116,13 +116,13 @@ int cmd_bench(Args *args)
     if (mb_s > 0)
         share = mid[1] * (double)e.bytes_per_token / (1e6 * (double)mb_s);
     if (json) {
-        json_t *root = json_pack("{s:i, s:s, s:I, s:I, s:I, s:f, s:f, s:f, s:f, s:f, s:I, s:I, s:f}", "schema", 1, "name", e.name, "runs",
+        json_t *root = json_pack("{s:i, s:s, s:I, s:I, s:I, s:f, s:f, s:f, s:f, s:I, s:I, s:I, s:f}", "schema", 1, "name", e.name, "runs",
                                  (json_int_t)n_run, "prompt_tokens", (json_int_t)n_prompt, "generated_tokens", (json_int_t)n_gen,
                                  "prefill_tps", mid[0], "decode_tps", mid[1], "ttft_ms", mid[2], "load_ms", mid[3],
-                                 "peak_rss_bytes", mid[4], "bytes_per_token", (json_int_t)e.bytes_per_token, "bandwidth_mb_s",
+                                 "peak_rss_bytes", (json_int_t)mid[4], "bytes_per_token", (json_int_t)e.bytes_per_token, "bandwidth_mb_s",
                                  (json_int_t)mb_s, "bandwidth_share", share);
 
-        if (json_dumpf(root, stdout, JSON_INDENT(2)))
+        if (json_dumpf(root, stdout, JSON_INDENT(2) | JSON_REAL_PRECISION(6)))
             fail(args->d, NOWHERE, "the result could not be written as JSON");
         putchar('\n');
         json_decref(root);

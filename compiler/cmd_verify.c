@@ -163,27 +163,38 @@ static bool read_floats(Args *args, const char *path, float *v, int64_t n)
     return true;
 }
 
+/* Links in `tmp` to every source of the folder: what has been compiled there already stays out of the way. */
+static bool link_sources(Args *args, const char *from, const char *tmp)
+{
+    DIR *dir = opendir(from);
+    struct dirent *f;
+    bool ok = dir || fail(args->d, AT_FILE(from), "this folder cannot be read");
+
+    while (ok && (f = readdir(dir))) {
+        Str s = str_of(f->d_name);
+
+        if (str_is(s, "Makefile") || str_ends(s, ".c") || str_ends(s, ".h") || str_ends(s, ".weights"))
+            ok = !symlink(path_join(args->a, from, f->d_name), path_join(args->a, tmp, f->d_name)) ||
+                 fail(args->d, AT_FILE(tmp), "a link could not be made there");
+    }
+    if (dir)
+        closedir(dir);
+    return ok;
+}
+
 /* The traced program in folder `tmp`.  NULL after a report. */
 static const char *make_traced(Args *args, const Emitted *e, const char *tmp)
 {
     Arena *a = args->a;
-    char *dir = realpath(e->dir, NULL), *copy;
-    const char *argv[] = { "make", "-s", "-C", tmp, "-f", NULL, NULL, NULL, NULL, NULL };
+    char *dir = realpath(e->dir, NULL);
+    const char *from = dir ? str_z(a, str_of(dir)) : NULL;
+    const char *argv[] = { "make", "-s", "-C", tmp, str_printf(a, "CFLAGS=-O2 -D%s_TRACE", e->name), e->name, NULL };
     Str out, err;
-    int status;
 
-    if (!dir) {
-        fail(args->d, AT_FILE(e->dir), "has no absolute path");
-        return NULL;
-    }
-    copy = str_z(a, str_of(dir));
     free(dir);
-    argv[5] = str_printf(a, "%s/Makefile", copy);
-    argv[6] = str_printf(a, "VPATH=%s", copy);
-    argv[7] = str_printf(a, "CFLAGS=-O2 -D%s_TRACE -Wa,-I,%s", e->name, copy);
-    argv[8] = e->name;
-    status = program_run(a, args->d, argv, &out, &err);
-    if (status) {
+    if (!from || !link_sources(args, from, tmp))
+        return NULL;
+    if (program_run(a, args->d, argv, &out, &err)) {
         fwrite(err.p, 1, err.n, stderr);
         fail(args->d, AT_FILE(e->dir), "could not be compiled with its trace on");
         return NULL;
@@ -211,10 +222,6 @@ static bool run_traced(Args *args, const Emitted *e, const char *program, const 
     argv[n++] = raw;
     argv[n++] = "--trace";
     argv[n++] = file;
-    if (!e->linked) {
-        argv[n++] = "--weights";
-        argv[n++] = e->weights;
-    }
     if (one_by_one)
         argv[n++] = "--one-by-one";
     argv[n] = NULL;
@@ -302,7 +309,7 @@ static int report(Args *args, const Emitted *e, const Result *r, int n, int n_id
             json_array_append_new(modes, json_pack("{s:s, s:b, s:f, s:f, s:i, s:s?}", "mode", r[i].mode, "ok", r[i].ok, "logits",
                                                    fmin(r[i].logits, 1e9), "worst_stage", fmin(r[i].worst, 1e9), "stages",
                                                    r[i].stages, "first_wrong", r[i].first));
-        json_dumpf(root, stdout, JSON_INDENT(2));
+        json_dumpf(root, stdout, JSON_INDENT(2) | JSON_REAL_PRECISION(6));
         putchar('\n');
         json_decref(root);
     } else {

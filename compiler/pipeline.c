@@ -73,6 +73,23 @@ static bool is_scheduled(const Module *m)
     return module_meta_int(m, "build.n_target", 0) > 0;
 }
 
+/* The weights file of a scheduled Module, beside its .sir: maps it as the source file "weights". */
+static bool attach_packed(FileSet *fs, Diag *d, const char *sir, Module *m)
+{
+    const char *path = str_printf(m->a, "%.*s.weights", (int)(strlen(sir) - 4), sir);
+    Mapped map;
+    int i;
+
+    if (!file_map(fs, m->a, d, path, &map))
+        return false;
+    if (map.n != m->weights_bytes)
+        return fail(d, AT_FILE(path), "has %" PRIu64 " bytes, the Module's has %" PRIu64 " (of another build?)", map.n,
+                    m->weights_bytes);
+    i = module_add_file(m, "weights", (Digest){ { 0 } }, map.n, map.p);
+    m->file[i].packed = true;
+    return true;
+}
+
 static Module *read_sir(FileSet *fs, Arena *a, Diag *d, const char *path)
 {
     Mapped map;
@@ -81,7 +98,8 @@ static Module *read_sir(FileSet *fs, Arena *a, Diag *d, const char *path)
     if (!file_map(fs, a, d, path, &map))
         return NULL;
     m = module_parse(a, d, path, (Str){ (const char *)map.p, (size_t)map.n });
-    if (!m || !module_verify(m, d) || !module_attach(m, fs, d, path_dir(a, path), true))
+    if (!m || !module_verify(m, d) || (is_scheduled(m) && !attach_packed(fs, d, path, m)) ||
+        !module_attach(m, fs, d, path_dir(a, path), true))
         return NULL;
     return m;
 }

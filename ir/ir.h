@@ -80,7 +80,8 @@ typedef struct {
 
 /* ---- weights and state -------------------------------------------------------------------------------------------- */
 
-typedef struct { const char *name; Digest digest; uint64_t bytes; const uint8_t *p; } SourceFile;     /* p NULL: not at hand */
+/* p NULL: not at hand.  `packed`: the weights file of a scheduled Module, attached beside the others; no part of its text. */
+typedef struct { const char *name; Digest digest; uint64_t bytes; const uint8_t *p; bool packed; } SourceFile;
 
 typedef enum {
     W_view,         /* bytes of a source file: file, off, fmt; shape is the type's */

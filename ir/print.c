@@ -286,6 +286,8 @@ void module_print(const Module *m, Buf *b)
     string_print(b, str_of(m->name));
     buf_putc(b, '\n');
     for (int i = 0; i < m->n_file; i++) {
+        if (m->file[i].packed)
+            continue;
         buf_printf(b, "file %d ", i);
         string_print(b, str_of(m->file[i].name));
         buf_printf(b, " digest=%s bytes=%" PRIu64 "\n", digest_hex(b->a, m->file[i].digest), m->file[i].bytes);
