@@ -1,0 +1,189 @@
+#!/bin/sh
+# If this fails, the command line breaks its contract: other people's scripts hold on to exit codes, messages and JSON.
+#
+#     tests/cli/cli.sh OBJ       OBJ holds sinter and tests/models/mkmodel
+#
+# Ends with "N passed, N failed, N skipped".
+set -u
+obj=$(cd "$1" && pwd) || exit 1
+here=$(cd "$(dirname "$0")" && pwd)
+work=$(mktemp -d) || exit 1
+trap 'rm -rf "$work"' EXIT
+passed=0 failed=0 skipped=0
+cd "$work" || exit 1
+export XDG_CACHE_HOME="$work/cache"
+
+good() { passed=$((passed + 1)); }
+bad() { failed=$((failed + 1)); echo "FAIL $*"; sed 's/^/     | /' err | head -n 5; }
+
+# want STATUS PATTERN ARGS...   runs sinter; the exit status and, on standard error, the pattern ("": nothing but notes)
+want() {
+    status=$1 pattern=$2
+    shift 2
+    "$obj/sinter" "$@" > out 2> err
+    got=$?
+    if [ $got != "$status" ]; then
+        bad "sinter $*: exit $got, not $status"
+    elif [ -z "$pattern" ] && grep -v '^sinter: note: ' err > /dev/null; then
+        bad "sinter $*: something on standard error"
+    elif [ -n "$pattern" ] && ! grep -q -e "$pattern" err; then
+        bad "sinter $*: no '$pattern'"
+    else
+        good
+    fi
+}
+
+# says PATTERN   standard output of the last command has it
+says() { if grep -q -e "$1" out; then good; else bad "standard output has no '$1'"; fi; }
+# that DESCRIPTION COMMAND...   holds
+that() { what=$1; shift; if "$@" > /dev/null 2>&1; then good; else bad "$what"; fi; }
+json() { if python3 -c 'import json, sys; assert json.load(open("out"))["schema"] == 1' 2> err; then good; else bad "$1: no valid JSON"; fi; }
+
+# ---- help and usage ----------------------------------------------------------------------------------------------------
+want 2 'Usage:'
+want 0 '' --version
+says '^sinter [0-9]'
+want 0 '' help
+says 'sinter build'
+for c in build run inspect opt verify bench targets explore explain eval quantize help; do
+    want 0 '' help $c
+    says "Usage: sinter $c"
+    want 0 '' $c --help
+    says "Usage: sinter $c"
+done
+for c in explore explain eval quantize; do
+    want 1 "sinter $c. is not there yet" $c x.gguf -t native
+done
+want 2 "there is no command 'bild'; did you mean 'build'" bild m.gguf
+want 2 "there is no command 'bild'; did you mean 'build'" help bild
+want 2 "unknown option '--taget'; did you mean '--target'" build m.gguf --taget x86_64
+want 2 "unknown option '-Q'" build m.gguf -Q
+want 2 "did you mean 'x86_64-v4'" build m.gguf -t x86_64-v44
+want 2 "'--kv\|--kv: 'f64'" build m.gguf --kv f64
+want 2 'needs a value' build m.gguf -t
+want 2 'no model' build
+want 2 "unexpected argument 'b.gguf'" build a.gguf b.gguf
+want 2 'too few arguments' verify
+want 2 'too few arguments' run
+want 2 'whole number from 1' bench . --runs 0
+for o in '--quant q4_0' '--prune heads' --exact '--kernels k' '--calib-data f' '--spec lookup' '--emit opencl' '--emit metal' \
+    '--project arduino' '--act i8' '--act prefill=bf16,decode=q8' '--kv q8'; do
+    want 1 'not there yet' build m.gguf $o
+done
+
+# ---- targets -----------------------------------------------------------------------------------------------------------
+want 0 '' targets
+says '^x86_64-v4 .*avx512vnni'
+says '^native'
+want 0 '' targets --json
+json 'targets --json'
+for t in portable x86_64 x86_64-v3 x86_64-v4 native aarch64 aarch64-dotprod riscv64; do
+    want 0 '' targets $t
+    says '^features: \['
+    cp out $t.yaml
+    want 0 '' targets ./$t.yaml --json
+    json "targets $t.yaml"
+done
+want 1 "did you mean 'riscv64'" targets riscv46
+printf 'name: x\nfamily: x86_64\nisa: [avx2, portable]\ncash: {}\n' > wrong.yaml
+want 1 "wrong.yaml:4:1: unknown key 'cash' (did you mean 'cache'?)" targets wrong.yaml
+want 1 'missing.yaml' targets missing.yaml
+
+# ---- building ----------------------------------------------------------------------------------------------------------
+"$obj/tests/models/mkmodel" --cases "$here/../models/cases.json" gqa2-f32 "$work/m.gguf" || bad mkmodel
+want 0 '' build m.gguf -t portable -o first -MD
+that 'the folder has no manifest' test -s first/manifest.json
+that 'make cannot read the depfile' make -n -f first.d first/manifest.json
+that 'the depfile does not name the model' grep -q 'm\.gguf' first.d
+want 0 '' build m.gguf -t portable -o 'b b/first' -MF 'b b.d'
+that 'two builds of one model differ' diff -r first 'b b/first'
+that 'the depfile does not escape blanks' grep -q 'b\\ b/first/manifest.json:' 'b b.d'
+want 0 '' build first/first.sir -o again/first
+that 'a build of NAME.sir differs' diff -r first again/first
+want 0 '' build m.gguf -t portable --emit ir -o m.sir
+want 0 '' build m.sir -t portable -o fromir/first
+that 'a build of --emit ir has other weights' cmp first/first.weights fromir/first/first.weights
+want 0 '' build m.gguf --emit ir
+says '^func @main'
+want 0 '' build m.gguf -t portable --dry-run -o dry
+says '^weights file'
+that '--dry-run wrote a folder' test ! -e dry
+want 0 '# after fuse' build m.gguf -t portable --print-after fuse --dry-run
+want 3 'over budget: the weights file has' build m.gguf -t portable --max-flash 1K -o big
+want 3 'over budget: a session needs' build m.gguf -t portable --max-ram 1000 -o big
+that 'an over-budget build wrote a folder' test ! -e big
+want 1 'nothing.gguf' build nothing.gguf -o failed
+head -c 3000 m.gguf > cut.gguf
+want 1 'cut.gguf' build cut.gguf -o failed
+that 'a failed build left something' sh -c '! ls -d failed* 2> /dev/null'
+mkdir foreign && echo mine > foreign/file
+want 1 'foreign' build m.gguf -t portable -o foreign
+that 'a foreign folder was touched' grep -q mine foreign/file
+cp -r first old
+want 1 'cut.gguf' build cut.gguf -t portable -o old
+that 'a failed build changed the old folder' diff -r first old
+
+# ---- a project ----------------------------------------------------------------------------------------------------------
+sum=$("$obj/sinter" inspect m.gguf --json | python3 -c 'import json, sys; print(json.load(sys.stdin).get("digest", ""))' 2> err)
+printf 'model: m.gguf\ndigest: %s\nname: both\nout: proj\ntargets: [portable, {target: "x86_64,x86_64-v3", out: set}]\noptions: {act: f32, kv: f32, ctx: 64}\nbudgets: {ram: 9M}\n' \
+    "${sum:-00000000000000000000000000000000}" > sinter.yaml
+if [ -n "$sum" ]; then
+    want 0 '' build -f sinter.yaml -MD
+    that 'a project builds no folder per target' test -s proj/portable/manifest.json -a -s set/both_x86_64_v3.c
+    that 'the depfile does not name sinter.yaml' grep -q 'sinter\.yaml' set.d
+else
+    skipped=$((skipped + 3))
+fi
+sed 's/^digest: .*/digest: 00000000000000000000000000000000/' sinter.yaml > other.yaml
+want 1 'digest' build -f other.yaml
+sed 's/act: f32/act: f33/' sinter.yaml > other.yaml
+want 1 "other.yaml:6:16: act: 'f33'" build -f other.yaml
+sed 's/ram: 9M/ram: 9/' sinter.yaml | grep -v '^digest' > other.yaml
+want 3 'over budget' build -f other.yaml
+that 'a budget of 9 bytes was kept' test ! -e proj/x86_64
+
+# ---- an interrupted build leaves the old folder and nothing else ----------------------------------------------------------
+# A model large enough that the signal arrives while the weights are written.
+"$obj/tests/models/mkmodel" --cases "$here/../models/cases.json" hd128-q8_0 "$work/big.gguf" || bad mkmodel
+cp -r first kept
+for delay in 0 0.01 0.02 0.03 0.05; do
+    "$obj/sinter" build big.gguf -t portable -o kept > out 2> err &
+    pid=$!
+    sleep $delay
+    kill -INT $pid 2> /dev/null
+    wait $pid
+    got=$?
+    if [ $got != 0 ]; then
+        that "an interrupted build (after $delay s) changed the old folder" diff -r first kept
+    else
+        that "a build that was faster than the signal is not whole" test -s kept/manifest.json
+        rm -rf kept && cp -r first kept
+    fi
+    that 'an interrupted build left a temporary folder' sh -c '! ls -d kept.* 2> /dev/null'
+done
+
+# ---- what was built -------------------------------------------------------------------------------------------------------
+if command -v make > /dev/null && command -v "${CC:-cc}" > /dev/null; then
+    want 0 '' verify first --tokens 3
+    says '^ok'
+    want 0 '' verify first --json
+    json 'verify --json'
+    want 0 '' bench first --runs 1 --prompt 8 -n 4 --json
+    json 'bench --json'
+    want 0 '' bench first --runs 2 --prompt 8 -n 4
+    says '^decode'
+    want 0 '' run m.gguf -t portable --ids 1,2,3 -n 4 --print-ids
+    cp out once
+    want 0 '' run m.gguf -t portable --ids 1,2,3 -n 4 --print-ids
+    that 'a second run prints something else' cmp once out
+    want 2 'no-such-option' run m.gguf -t portable --no-such-option
+else
+    skipped=$((skipped + 12))
+fi
+want 1 'is not a folder that' bench .
+want 1 'is not a folder that' verify nowhere
+mkdir broken && echo '{"sinter": 1' > broken/manifest.json
+want 1 'is not a manifest' bench broken
+
+echo "$passed passed, $failed failed, $skipped skipped"
+[ $failed = 0 ]
