@@ -174,17 +174,17 @@ static bool plan_func(Plan *p, Func *f, bool is_entry, uint64_t base, bool write
     Arena *a = p->env->scratch;
     Slots *s = &p->slots;
     int n_op = 0, n_buf = 0, i_op = 0, n_callee = 0;
-    int *buf_of_root = ARENA_ARRAY(a, int, s->n + 1), *root_of_buf;
+    int *buf_of_root = ARENA_ARRAY(a, int, s->cap + 1), *root_of_buf;
     Func **callee;
     Buffer *buf;
     uint64_t total;
 
     for (const Op *o = f->body->first; o; o = o->next)
         n_op++;
-    buf = ARENA_ARRAY(a, Buffer, s->n + n_op + 1);
-    root_of_buf = ARENA_ARRAY(a, int, s->n + n_op + 1);
-    callee = ARENA_ARRAY(a, Func *, s->n + n_op + 1);
-    for (int i = 0; i <= s->n; i++)
+    buf = ARENA_ARRAY(a, Buffer, s->cap + n_op + 1);        /* by capacity: values are numbered as they are met */
+    root_of_buf = ARENA_ARRAY(a, int, s->cap + n_op + 1);
+    callee = ARENA_ARRAY(a, Func *, s->cap + n_op + 1);
+    for (int i = 0; i <= s->cap; i++)
         buf_of_root[i] = -1;
     for (const Op *o = f->body->first; o; o = o->next, i_op++) {
         for (int k = 0; k < o->n_in + o->n_out; k++) {

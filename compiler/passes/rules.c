@@ -104,11 +104,13 @@ static bool match(const Region *r, const char **p, Value *v, Value **var, bool t
     return true;
 }
 
+/* NULL: an op of the pattern does not take these operands (`sub` with the smaller one in front). */
 static Value *build(Region *r, Op *before, const char **p, Value *const *var)
 {
     Value *in[4] = { NULL };
     int n = 0;
     OpKind kind;
+    Type type;
 
     skip_space(p);
     if (**p == '?')
@@ -116,8 +118,11 @@ static Value *build(Region *r, Op *before, const char **p, Value *const *var)
     (*p)++;
     kind = op_find(word(p));
     for (skip_space(p); **p != ')' && n < 4; skip_space(p))
-        in[n++] = build(r, before, p, var);
+        if (!(in[n++] = build(r, before, p, var)))
+            return NULL;
     (*p)++;
+    if (!op_fits(r, kind, in, n, NULL, 0, &type))
+        return NULL;
     return op_new(r, before, kind, func_fresh_name(r->func, "v"), in, n, NULL, 0)->out[0];
 }
 
@@ -169,6 +174,8 @@ int rules_apply(Func *f, int *count)
                 continue;
             assert(n_ops_in(rule->replacement) < n_ops_in(rule->match));
             by = pattern_build(r, o, rule->replacement, var);
+            if (!by || !type_eq(by->type, o->out[0]->type))     /* broadcasting operands the other way round: leave it */
+                continue;
             if (by->kind == VAL_result && by->op->next == o) {
                 by->op->from = by->op->from ? by->op->from : o->from;
                 by->op->layer = o->layer;

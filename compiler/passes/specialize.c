@@ -11,9 +11,13 @@ bool pass_specialize(Module *m, const Env *env, Diag *d)
     Func *old = m->first_func;
     int n_old = 0;
 
-    (void)d;
-    for (Func *f = old; f; f = f->next)
+    for (Func *f = old; f; f = f->next) {
         n_old++;
+        for (const Op *o = f->body->first; o; o = o->next)
+            if (o->kind == OP_call)
+                return fail(d, AT_WHAT(NULL, str_printf(m->a, "function '%s'", f->name)),
+                            "calls '%s': functions with calls cannot be specialized (write them as one)", o->callee->name);
+    }
     for (int i = 0; i < m->n_entry; i++) {
         Entry *e = &m->entry[i];
         Dim *by = ARENA_ARRAY(env->scratch, Dim, m->n_sym + 1);

@@ -29,7 +29,7 @@ static Module *side(Arena *a, const char *pattern)
     return m;
 }
 
-static void run(Arena *a, Module *m, const float in[3][N], float out[N])
+static void run(Arena *a, Module *m, float in[3][N], float out[N])
 {
     Diag *d = diag_new(a, stderr);
     Interp *ip = interp_new(m, d, 1);
@@ -37,7 +37,7 @@ static void run(Arena *a, Module *m, const float in[3][N], float out[N])
     int64_t sym[8] = { 0 };
 
     for (int i = 0; i < 3; i++)
-        t[i] = (Tensor){ .type = m->first_func->body->param[i]->type, .rank = 1, .dim = { N }, .f = (float *)in[i], .n = N };
+        t[i] = (Tensor){ .type = m->first_func->body->param[i]->type, .rank = 1, .dim = { N }, .f = in[i], .n = N };
     assert_true(module_verify(m, d));
     assert_true(interp_run(ip, &m->entry[0], sym, t, 3, &y, 1));
     memcpy(out, y.f, N * sizeof *out);
