@@ -54,6 +54,7 @@ static void head(Page *p, const char *name)
 {
     const Module *m = p->m;
     int64_t n_target = module_meta_int(m, "build.n_target", 0);
+    uint64_t cache = 0;
 
     buf_printf(p->b, "<!doctype html>\n<html lang=en><head><meta charset=utf-8><meta name=viewport content=\"width=device-width\">\n<title>%s: "
                      "how it was compiled</title>\n%s</head><body>\n", html(p, name), style);
@@ -65,8 +66,16 @@ static void head(Page *p, const char *name)
     card(p, size_text(p, m->weights_bytes), "weights file");
     card(p, size_text(p, (uint64_t)module_meta_int(m, "arena_bytes", 0)), "arena (activations)");
     card(p, size_text(p, (uint64_t)module_meta_int(m, "scratch_bytes", 0)), "scratch per thread");
+    for (int i = 0; i < m->n_state; i++) {
+        Type t = m->state[i]->type;
+        uint64_t bytes;
+
+        t.dim[0] = dim_const((Module *)m, 1);
+        if (type_bytes(t, &bytes))
+            cache += bytes;
+    }
     if (m->n_state)
-        card(p, str_printf(p->a, "%d", m->n_state), "states (caches)");
+        card(p, size_text(p, cache), str_printf(p->a, "cache per position (%d states)", m->n_state));
     buf_puts(p->b, "</div>\n");
 }
 
@@ -215,7 +224,7 @@ static void arena_map(Page *p, const Func *f)
     int n = 0, t = 0;
     const Func *drawn[16];
     int n_drawn = 0;
-    double total = (double)module_meta_int(p->m, "arena_bytes", 1);
+    double total = 1;
 
     for (const Op *o = f->body->first; o; o = o->next) {
         const Op *s = o;
@@ -241,6 +250,10 @@ static void arena_map(Page *p, const Func *f)
     }
     if (!t)
         return;
+    for (int i = 0; i < n; i++)                         /* the picture is as high as what this function uses of the arena */
+        if (total < (double)box[i].at + (double)box[i].bytes)
+            total = (double)box[i].at + (double)box[i].bytes;
+    buf_printf(p->b, "<p class=soft>%s from top to bottom.</p>\n", size_text(p, (uint64_t)total));
     buf_printf(p->b, "<svg viewBox=\"0 0 900 %d\" role=img aria-label=\"arena of %s\">\n", 400, html(p, f->name));
     for (int i = 0; i < t; i++)
         buf_printf(p->b, "<text class=soft x=%d y=326 transform=\"rotate(35 %d 326)\">%s</text>\n", 20 + i * 860 / t, 20 + i * 860 / t, html(p, when[i]));

@@ -421,6 +421,19 @@ static void tile_rope(Stage *z, const Op *o, const Tile *at)
     name_of(z, o->out[0])->tile = y;
 }
 
+/* Does the expression need parentheses as an operand?  Not if nothing but brackets and calls holds it together. */
+static bool is_atom(const char *expr)
+{
+    int depth = 0;
+
+    for (; *expr; expr++) {
+        depth += (*expr == '(' || *expr == '[') - (*expr == ')' || *expr == ']');
+        if (*expr == ' ' && !depth)
+            return false;
+    }
+    return true;
+}
+
 static bool tile_op(Stage *z, const Op *o, const Tile *at)
 {
     Emit *e = z->e;
@@ -429,11 +442,9 @@ static bool tile_op(Stage *z, const Op *o, const Tile *at)
         const char *operand[2] = { "", "" };
 
         for (int i = 0; i < o->n_in && i < 2; i++)
-            operand[i] = o->n_in == 1 || strpbrk(tile_expr(z, o->in[i], at), " ") == NULL
-                             ? tile_expr(z, o->in[i], at)
+            operand[i] = is_atom(tile_expr(z, o->in[i], at)) || op_info[o->kind].c_expr[0] == 's'
+                             ? tile_expr(z, o->in[i], at)       /* an argument of sn_...() is in parentheses already */
                              : str_printf(z->w->a, "(%s)", tile_expr(z, o->in[i], at));
-        if (o->n_in == 1 && strpbrk(operand[0], " ") && op_info[o->kind].c_expr[0] == '-')
-            operand[0] = str_printf(z->w->a, "(%s)", operand[0]);
         name_of(z, o->out[0])->expr = expand(z, o, operand);
         if (n_uses_inside(z, o->out[0]) > 1)
             tile_array(z, o->out[0], at);

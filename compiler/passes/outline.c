@@ -170,6 +170,15 @@ static const char *name_in_layer(Arena *a, const char *name, int layer)
     return s.n ? str_z(a, s) : name;
 }
 
+/* "kv.7.k" in layer 7 is "kv.k". */
+static const char *name_without_layer(Arena *a, const char *name, int layer)
+{
+    char *number = str_printf(a, ".%d.", layer);
+    const char *at = strstr(name, number);
+
+    return at ? str_printf(a, "%.*s%s", (int)(at - name) + 1, name, at + strlen(number)) : name;
+}
+
 /* The names of values inside the function, free of the number of the layer they were taken from. */
 static void rename_results(Module *m, Region *r, int layer)
 {
@@ -193,7 +202,9 @@ static Func *make_func(Module *m, Func *caller, const Run *r, int n_kinds, int k
     for (int i = 0; i < r->n_ext; i++) {
         Value *v = r->ext[i];
         ValueKind as = v->kind == VAL_param ? v->stands_for : v->kind == VAL_result ? VAL_result : v->kind;
-        const char *name = v == r->on ? "x" : v->kind == VAL_weight || v->kind == VAL_state ? name_in_layer(m->a, v->name, r->layer) : v->name;
+        const char *name = v == r->on ? "x" : v->kind == VAL_weight ? name_in_layer(m->a, v->name, r->layer)
+                           : v->kind == VAL_state                  ? name_without_layer(m->a, v->name, r->layer)
+                                                                   : v->name;
 
         func_add_param(f, func_fresh_name(f, name), v->type, as);
     }
@@ -215,6 +226,9 @@ static Func *make_func(Module *m, Func *caller, const Run *r, int n_kinds, int k
     for (int i = 0; i < r->n_out; i++)
         ret->in[i] = r->out[i];
     rename_results(m, f->body, r->layer);
+    for (Op *o = f->body->first; o; o = o->next)        /* a stage calls its operands what the function calls them */
+        for (int i = 0; o->kind == OP_fused && i < o->n_in; i++)
+            o->region[0]->param[i]->name = o->in[i]->name;
     return f;
 }
 
