@@ -40,3 +40,7 @@ check-runtime: $(rt)/test $(rt)/test-asan $(rt)/test-tsan $(rt)/test-one $(rt)/N
 	$(V)sh tests/runtime/program.sh $(rt)
 
 .PHONY: check-runtime
+
+check-samples: $(obj)/sinter    ## the samples build against an emitted folder and run
+	$(V)sh tests/runtime/samples.sh $(obj)/sinter $(rt)/samples samples
+.PHONY: check-samples
