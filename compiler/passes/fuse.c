@@ -16,28 +16,40 @@
  * Requires: functions that are one list of ops.  Leaves: functions of `fused` ops and the return. */
 #include "compiler/passes/passes.h"
 
+#include <stdlib.h>
+
 typedef struct {
     Op *op;
     int group;                      /* -1: not yet in a stage */
     int *need, n_need;              /* ops (indices) that must come before */
 } Node;
 
+typedef struct { const Op *op; int i; } Place;          /* which node an op is */
+
 typedef struct {
     const Env *env;
     Func *f;
     Node *node;
+    Place *place;                   /* sorted by address */
     int n;                          /* ops but the return */
     int n_group;
     const char **kind;              /* of each group */
-    bool *mark;                     /* see mark_dependents */
+    bool *mark;                     /* of each node: see mark_dependents */
+    int marked;                     /* the group that mark[] speaks of, -1: out of date */
 } Fuse;
+
+static int by_address(const void *a, const void *b)
+{
+    const Op *x = ((const Place *)a)->op, *y = ((const Place *)b)->op;
+
+    return x < y ? -1 : x > y;
+}
 
 static int index_of(const Fuse *z, const Op *o)
 {
-    for (int i = 0; i < z->n; i++)
-        if (z->node[i].op == o)
-            return i;
-    return -1;
+    const Place key = { o, 0 }, *p = bsearch(&key, z->place, (size_t)z->n, sizeof key, by_address);
+
+    return p ? p->i : -1;
 }
 
 static void add_need(Node *node, int i)
@@ -75,6 +87,9 @@ static void find_needs(Fuse *z)
 /* Does node i, outside group g, depend on a member of g (through nodes outside or inside it)?  Fills mark[]: 1 for all such nodes. */
 static void mark_dependents(Fuse *z, int g)
 {
+    if (z->marked == g)
+        return;
+    z->marked = g;
     for (int i = 0; i < z->n; i++) {
         z->mark[i] = false;
         if (z->node[i].group == g)
@@ -85,6 +100,12 @@ static void mark_dependents(Fuse *z, int g)
             z->mark[i] = z->mark[i] || z->node[p].group == g || z->mark[p];
         }
     }
+}
+
+static void join(Fuse *z, int i, int g)
+{
+    z->node[i].group = g;
+    z->marked = -1;
 }
 
 /* May node i join group g?  Not if it needs something outside g that itself needs g. */
@@ -103,13 +124,13 @@ static bool no_detour_front(Fuse *z, int g, int i)
     int was = z->node[i].group;
     bool ok = true;
 
-    z->node[i].group = g;
+    join(z, i, g);
     mark_dependents(z, g);
     for (int m = 0; m < z->n; m++)
         if (z->node[m].group == g)
             for (int k = 0; k < z->node[m].n_need; k++)
                 ok = ok && !z->mark[z->node[m].need[k]];
-    z->node[i].group = was;
+    join(z, i, was);
     return ok;
 }
 
@@ -177,7 +198,7 @@ static void take_followers(Fuse *z, int g, int64_t width, int layer)
 {
     for (int i = 0; i < z->n; i++)
         if (z->node[i].op->layer == layer && can_follow(z, g, i, width))
-            z->node[i].group = g;
+            join(z, i, g);
 }
 
 /* What makes x, where that is a row of one token: quant and norm, if nobody else wants them. */
@@ -200,14 +221,14 @@ static void take_prologue(Fuse *z, int g, const Value *x, int layer)
             return;
     if (!no_detour_front(z, g, i))
         return;
-    z->node[i].group = g;
+    join(z, i, g);
     take_prologue(z, g, x->op->in[0], layer);
 }
 
 static int new_group(Fuse *z, int i, const char *kind)
 {
     z->kind[z->n_group] = kind;
-    z->node[i].group = z->n_group;
+    join(z, i, z->n_group);
     return z->n_group++;
 }
 
@@ -240,9 +261,9 @@ static void group_anchors(Fuse *z, bool alone)
         if (alone)
             continue;
         if (o->kind == OP_matmul)
-            for (int k = i + 1; k < z->n; k++)
+            for (int k = i + 1, n = 1; k < z->n && n < MAX_ANCHORS; k++)
                 if (z->node[k].group < 0 && same_x_contraction(o, z->node[k].op) && no_detour(z, g, k))
-                    z->node[k].group = g;
+                    join(z, k, g), n++;
         if (o->kind == OP_matmul)
             take_prologue(z, g, o->in[0], o->layer);
         take_followers(z, g, tile_width(o), o->layer);
@@ -272,7 +293,7 @@ static void group_rows(Fuse *z, bool alone)
             Op *p = z->node[k].op;
 
             if (z->node[k].group < 0 && p->layer == o->layer && row_dim(p) == row_dim(o) && no_detour(z, g, k))
-                z->node[k].group = g;
+                join(z, k, g);
         }
     }
 }
@@ -365,39 +386,45 @@ static void build_stage(Fuse *z, int g)
     op_set_attr(fused, attr_str("kind", z->kind[g]));
 }
 
-/* Groups in an order in which each comes after what it needs; of those ready, the one with the first op. */
+/* Groups in an order in which each comes after what it needs; of those ready, the one with the first op [Kahn 1962]. */
 static bool sort_groups(Fuse *z, int *order)
 {
-    bool *done = ARENA_ARRAY(z->env->scratch, bool, z->n_group + 1);
+    Arena *a = z->env->scratch;
+    int *n_wait = ARENA_ARRAY(a, int, z->n_group + 1), *by_first = ARENA_ARRAY(a, int, z->n_group + 1), n = 0;
+    bool *done = ARENA_ARRAY(a, bool, z->n_group + 1);
 
+    for (int i = 0; i < z->n; i++) {
+        int g = z->node[i].group;
+
+        if (!done[g])
+            by_first[n++] = g;
+        done[g] = true;
+        for (int q = 0; q < z->node[i].n_need; q++)
+            n_wait[g] += z->node[z->node[i].need[q]].group != g;
+    }
+    for (int g = 0; g < z->n_group; g++)
+        done[g] = false;
     for (int k = 0; k < z->n_group; k++) {
         int best = -1;
 
-        for (int i = 0; i < z->n && best < 0; i++) {
-            int g = z->node[i].group;
-            bool ready = !done[g];
-
-            for (int p = 0; p < z->n && ready; p++)
-                if (z->node[p].group == g)
-                    for (int q = 0; q < z->node[p].n_need; q++) {
-                        int h = z->node[z->node[p].need[q]].group;
-
-                        ready = ready && (h == g || done[h]);
-                    }
-            if (ready)
-                best = g;
-        }
+        for (int i = 0; i < n && best < 0; i++)
+            if (!done[by_first[i]] && !n_wait[by_first[i]])
+                best = by_first[i];
         if (best < 0)
             return false;
         done[best] = true;
         order[k] = best;
+        for (int i = 0; i < z->n; i++)
+            for (int q = 0; q < z->node[i].n_need; q++)
+                if (z->node[i].group != best && z->node[z->node[i].need[q]].group == best)
+                    n_wait[z->node[i].group]--;
     }
     return true;
 }
 
 static void fuse_func(const Env *env, Func *f)
 {
-    Fuse z = { .env = env, .f = f };
+    Fuse z = { .env = env, .f = f, .marked = -1 };
     bool alone = env->opt->fuse && !strcmp(env->opt->fuse, "none");
     int *order;
 
@@ -410,11 +437,16 @@ static void fuse_func(const Env *env, Func *f)
     z.n = 0;
     for (Op *o = f->body->first; o && o != f->body->last; o = o->next)
         z.node[z.n++] = (Node){ .op = o, .group = -1 };
+    z.place = ARENA_ARRAY(env->scratch, Place, z.n + 1);
+    for (int i = 0; i < z.n; i++)
+        z.place[i] = (Place){ z.node[i].op, i };
+    qsort(z.place, (size_t)z.n, sizeof z.place[0], by_address);
     find_needs(&z);
     group_anchors(&z, alone);
     group_rows(&z, alone);
     if (!sort_groups(&z, order)) {                      /* two groups that need each other: give up on groups */
         z.n_group = 0;
+        z.marked = -1;
         for (int i = 0; i < z.n; i++)
             z.node[i].group = -1;
         group_anchors(&z, true);

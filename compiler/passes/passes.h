@@ -27,6 +27,9 @@ bool pass_memory(Module *m, const Env *env, Diag *d);
 
 /* ---- stages.c: what passes and codegen both ask of a fused op ------------------------------------------------------------ */
 
+/* Most contractions of one stage: sets of them are bit masks. */
+enum { MAX_ANCHORS = 32 };
+
 /* An op computed element by element (its C expression is in the table). */
 bool op_is_elementwise(const Op *o);
 /* The contraction (or attention) of a stage, NULL for a row stage. */

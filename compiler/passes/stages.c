@@ -1,11 +1,10 @@
 /* What a stage is made of.  A fused op's region holds, in order: a prologue (ops on whole rows), one or more contractions or one
  * attention (the anchor), an epilogue (ops on the tile of results that a kernel leaves).  A row stage has no anchor.  Nothing of this is
  * written down: it follows from the region, and these functions are where passes and codegen both ask.
- *
- * Sets of contractions are bit masks; a stage has at most MAX_ANCHORS of them. */
+ */
 #include "compiler/passes/passes.h"
 
-enum { MAX_ANCHORS = 32 };
+#include <stdlib.h>
 
 bool op_is_elementwise(const Op *o)
 {
@@ -35,70 +34,82 @@ Op *stage_anchor(const Op *fused)
     return NULL;
 }
 
-/* Which contractions a value of the region is computed from, through ops of the epilogue. */
-static uint32_t sources(const Region *r, const Value *v)
-{
-    uint32_t set = 0;
-    int i_anchor = 0;
+/* An op of the region and which contractions it is computed from, through ops of the epilogue. */
+typedef struct { const Op *op; uint32_t set; } From;
 
-    if (v->kind != VAL_result || v->op->parent != r)
-        return 0;
+/* All ops of the region in order, malloc'd; each op's set follows from those before it, so every value is looked at once. */
+static From *all_sources(const Region *r, int *n_out)
+{
+    int n = 0, i_anchor = 0;
+    From *from;
+
     for (const Op *o = r->first; o; o = o->next)
+        n++;
+    from = malloc(sizeof *from * (size_t)(n + 1));
+    if (!from)
+        bug("no memory to look at a stage of %d ops", n);
+    n = 0;
+    for (const Op *o = r->first; o; o = o->next, n++) {
+        from[n] = (From){ o, 0 };
         if (is_anchor(o)) {
-            if (o == v->op)
-                return 1u << i_anchor;
-            i_anchor++;
+            if (i_anchor == MAX_ANCHORS)
+                bug("a stage with more than %d contractions", MAX_ANCHORS);
+            from[n].set = 1u << i_anchor++;
+            continue;
         }
-    for (int i = 0; i < v->op->n_in; i++)
-        set |= sources(r, v->op->in[i]);
-    return set;
+        for (int i = 0; i < o->n_in; i++)
+            for (int k = n - 1; k >= 0 && o->in[i]->kind == VAL_result; k--)
+                if (from[k].op == o->in[i]->op) {
+                    from[n].set |= from[k].set;
+                    break;
+                }
+    }
+    *n_out = n;
+    return from;
 }
 
 bool stage_is_prologue(const Op *fused, const Op *o)
 {
-    const Region *r = fused->region[0];
-    uint32_t set = 0;
+    From *from;
+    int n;
+    bool yes = false;
 
     if (!stage_anchor(fused) || is_anchor(o) || o->kind == OP_yield)
         return false;
-    for (int i = 0; i < o->n_in; i++)
-        set |= sources(r, o->in[i]);
-    return set == 0;
+    from = all_sources(fused->region[0], &n);
+    for (int i = 0; i < n; i++)
+        yes = yes || (from[i].op == o && !from[i].set);
+    free(from);
+    return yes;
 }
 
 /* For each contraction, the smallest number of one that it is paired with, itself included. */
 static int pair_up(const Op *fused, int *root)
 {
-    const Region *r = fused->region[0];
-    int n = 0;
+    int n = 0, n_op;
+    From *from = all_sources(fused->region[0], &n_op);
 
-    for (const Op *o = r->first; o; o = o->next)
-        if (is_anchor(o)) {
-            if (n == MAX_ANCHORS)
-                bug("a stage with more than %d contractions", MAX_ANCHORS);
+    for (int i = 0; i < n_op; i++)
+        if (is_anchor(from[i].op)) {
             root[n] = n;
             n++;
         }
-    for (const Op *o = r->first; o; o = o->next) {
-        uint32_t set = 0;
+    for (int i = 0; i < n_op; i++) {
         int first = -1;
 
-        if (!op_is_elementwise(o))
+        if (!op_is_elementwise(from[i].op))
             continue;
-        for (int i = 0; i < o->n_in; i++)
-            set |= sources(r, o->in[i]);
-        for (int i = 0; i < n; i++)
-            if (set >> i & 1) {
-                int from = root[i];
+        for (int k = 0; k < n; k++)
+            if (from[i].set >> k & 1) {
+                int a = first < 0 ? root[k] : first, b = root[k];
 
-                if (first < 0)
-                    first = root[i];
-                for (int k = 0; k < n; k++)             /* merge the two classes under the smaller root */
-                    if (root[k] == from || root[k] == first)
-                        root[k] = first < from ? first : from;
-                first = root[i];
+                first = a < b ? a : b;
+                for (int q = 0; q < n; q++)             /* merge the two classes under the smaller root */
+                    if (root[q] == a || root[q] == b)
+                        root[q] = first;
             }
     }
+    free(from);
     return n;
 }
 
