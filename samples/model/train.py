@@ -1,20 +1,21 @@
-"""Train the sample model from nothing and write it as GGUF:   python train.py [--out DIR] [--steps N]
+"""Train the sample model from nothing and write it as GGUF:   python train.py [--out DIR]
 
     world.documents ──> byte-level BPE ──> rows of tokens ──> Llama, AdamW ──> master.safetensors (f32)
                                               └──> interpolated bigram          └──> story.gguf (q8_0)
 
-The whole run is a function of the seeds below and of the arithmetic of the machine: one thread, f32,
-no randomness but two seeded generators. README.md records versions, losses and digests of the run
-whose story.gguf is committed here.
+The whole run is a function of the seeds below and of the arithmetic of the machine: one thread,
+f32, no randomness but seeded generators. README.md records versions, losses and digests of the
+run whose story.gguf is committed here.
 
-The network is Llama (RMSNorm, RoPE, grouped-query attention, SwiGLU, tied head). RoPE turns the pairs
-(0,1) (2,3) ... of a head, as GGUF's llama stores them, so the GGUF takes the trained rows as they are;
-the master follows Hugging Face, which pairs i with i + head_dim/2, and gets its rows reordered.
+The network is Llama (RMSNorm, RoPE, grouped-query attention, SwiGLU, tied head). RoPE turns the
+pairs (0,1) (2,3) ... of a head, as GGUF's llama stores them, so the GGUF takes the trained rows as
+they are; the master follows Hugging Face, which pairs i with i + head_dim/2: its rows are moved.
 """
 
 import argparse
 import hashlib
 import itertools
+import json
 import math
 import os
 import time
@@ -30,17 +31,19 @@ from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
 
 import world
 
-N_VOCAB, N_CTX, N_EMBD, N_LAYER, N_HEAD, N_HEAD_KV, HEAD_DIM, N_FF = 1024, 512, 128, 4, 4, 2, 32, 384
+N_VOCAB, N_CTX, N_EMBD, N_LAYER, N_FF = 1024, 512, 128, 4, 384
+N_HEAD, N_HEAD_KV, HEAD_DIM = 4, 2, 32
 ROPE_BASE, NORM_EPS = 10000.0, 1e-5
 SEED_TRAIN, SEED_HELD, SEED_WEIGHTS = 1, 2, 3
 END, IM_START, IM_END = "<|endoftext|>", "<|im_start|>", "<|im_end|>"
-CHAT_TEMPLATE = ("{% for message in messages %}{{'<|im_start|>' + message['role'] + '\\n' + message['content']"
+CHAT_TEMPLATE = ("{% for message in messages %}{{'<|im_start|>' + message['role'] + '\\n' + "
+                 "message['content']"
                  " + '<|im_end|>' + '\\n'}}{% endfor %}"
                  "{% if add_generation_prompt %}{{ '<|im_start|>assistant\\n' }}{% endif %}")
-HELD_ROWS = 200                    # rows of 512 tokens: half tunes the bigram's weights, half is scored
+HELD_ROWS = 200                   # of 512 tokens: half tunes the bigram's weights, half is scored
 
 
-# ---- text to rows of tokens -----------------------------------------------------------------------
+# ---- text to rows of tokens --------------------------------------------------------------------
 
 def as_text(doc):
     """A document with its control tokens; every document ends with <|endoftext|>."""
@@ -64,7 +67,7 @@ def train_tokenizer(n_docs=6000):
 
 
 class Rows:
-    """Endless rows of tokens. A row begins where a document begins and is cut at the wanted length."""
+    """Rows of tokens without end. A row begins where a document begins and is cut to a length."""
 
     def __init__(self, tok, seed, skip=frozenset()):
         self.tok, self.docs, self.skip, self.seen = tok, world.documents(seed), skip, set()
@@ -82,12 +85,13 @@ class Rows:
         return np.array([self.row(n) for _ in range(n_rows)], dtype=np.int64)
 
 
-# ---- the baseline ---------------------------------------------------------------------------------
+# ---- the baseline ------------------------------------------------------------------------------
 
 def bigram_loss(train_rows, tune, score):
     """Mean negative log-likelihood, in nats per token, of
          p(b | a) = w2 count(a,b)/count(a) + w1 count(b)/n + w0/n_vocab
-    with one triple of weights for each magnitude of count(a), fitted on `tune` by expectation maximization."""
+    with three weights for each magnitude of count(a), fitted on `tune` by expectation
+    maximization."""
     pair = np.zeros((N_VOCAB, N_VOCAB))
     for rows in train_rows:
         np.add.at(pair, (rows[:, :-1].ravel(), rows[:, 1:].ravel()), 1)
@@ -96,7 +100,8 @@ def bigram_loss(train_rows, tune, score):
 
     def terms(rows):
         a, b = rows[:, :-1].ravel(), rows[:, 1:].ravel()
-        return bucket[a], np.stack([np.full(a.shape, 1 / N_VOCAB), uni[b], pair[a, b] / np.maximum(left[a], 1)])
+        return bucket[a], np.stack([np.full(a.shape, 1 / N_VOCAB), uni[b],
+                                    pair[a, b] / np.maximum(left[a], 1)])
 
     k, t = terms(tune)
     w = np.full((21, 3), 1 / 3)
@@ -110,34 +115,61 @@ def bigram_loss(train_rows, tune, score):
     return -np.log((w[k].T * t).sum(0)).mean()
 
 
-# ---- the network ----------------------------------------------------------------------------------
+# ---- the network -------------------------------------------------------------------------------
 
 def init_weights():
-    """Tensors by their GGUF names."""
+    """Tensors by their GGUF names: random, but the first two layers begin as an induction head.
+
+    To copy a word that was said before ("... A B ... A" -> "B") two layers must work together, and
+    a small model finds this pair late: without help it had not after 1.6 million tokens, and gave
+    Ben's hat to somebody else. So a rough one stands in the first values:
+
+      layer 0, heads 0 and 1 look at the token before. Every embedding has the component `u`; q and
+               k read it into fast turning pairs of RoPE, k one step ahead, so that the score is
+               greatest at distance 1. What is seen there (P x) is written to the directions R.
+      layer 1  compares P x here with what layer 0 wrote elsewhere, in slowly turning pairs. So it
+               finds the token that came after the same word, and adds it to the residual stream.
+
+    As all tokens have the same u, it adds the same to all logits and changes no probability."""
     g = torch.Generator().manual_seed(SEED_WEIGHTS)
-    small = 0.02 / math.sqrt(2 * N_LAYER)
-    w = {}
 
-    def matrix(name, n_out, n_in, std=0.02):
-        w[name + ".weight"] = (torch.randn(n_out, n_in, generator=g) * std).requires_grad_()
+    def random(n_out, n_in, std):
+        return torch.randn(n_out, n_in, generator=g) * std
 
-    def norm(name):
-        w[name + ".weight"] = torch.ones(N_EMBD).requires_grad_()
-
-    matrix("token_embd", N_VOCAB, N_EMBD)
+    w = {"token_embd.weight": random(N_VOCAB, N_EMBD, 0.09)}
     for i in range(N_LAYER):
         b = "blk.%d." % i
-        norm(b + "attn_norm")
-        matrix(b + "attn_q", N_HEAD * HEAD_DIM, N_EMBD)
-        matrix(b + "attn_k", N_HEAD_KV * HEAD_DIM, N_EMBD)
-        matrix(b + "attn_v", N_HEAD_KV * HEAD_DIM, N_EMBD)
-        matrix(b + "attn_output", N_EMBD, N_HEAD * HEAD_DIM, small)
-        norm(b + "ffn_norm")
-        matrix(b + "ffn_gate", N_FF, N_EMBD)
-        matrix(b + "ffn_up", N_FF, N_EMBD)
-        matrix(b + "ffn_down", N_EMBD, N_FF, small)
-    norm("output_norm")
-    return w
+        w[b + "attn_norm.weight"] = torch.ones(N_EMBD)
+        w[b + "attn_q.weight"] = random(N_HEAD * HEAD_DIM, N_EMBD, 0.02)
+        w[b + "attn_k.weight"] = random(N_HEAD_KV * HEAD_DIM, N_EMBD, 0.02)
+        w[b + "attn_v.weight"] = random(N_HEAD_KV * HEAD_DIM, N_EMBD, N_EMBD ** -0.5)
+        w[b + "attn_output.weight"] = random(N_EMBD, N_HEAD * HEAD_DIM, 0.001)
+        w[b + "ffn_norm.weight"] = torch.ones(N_EMBD)
+        w[b + "ffn_gate.weight"] = random(N_FF, N_EMBD, N_EMBD ** -0.5)
+        w[b + "ffn_up.weight"] = random(N_FF, N_EMBD, N_EMBD ** -0.5)
+        w[b + "ffn_down.weight"] = random(N_EMBD, N_FF, 0.001)
+    w["output_norm.weight"] = torch.ones(N_EMBD)
+
+    basis = torch.linalg.qr(random(N_EMBD, N_EMBD, 1.0))[0].T
+    P, R, u = basis[:HEAD_DIM], basis[HEAD_DIM:2 * HEAD_DIM], basis[-1]
+    w["token_embd.weight"] += 0.09 * math.sqrt(N_EMBD) * u
+    q, k, v, o = (w["blk.0.attn_%s.weight" % x] for x in ("q", "k", "v", "output"))
+    for pair in range(6):
+        angle = ROPE_BASE ** (-2 * pair / HEAD_DIM)
+        for head in (0, 1):
+            q[head * HEAD_DIM + 2 * pair] += 1.5 * u
+        k[2 * pair] += 1.5 * math.cos(angle) * u
+        k[2 * pair + 1] += 1.5 * math.sin(angle) * u
+    v[:HEAD_DIM] = P
+    o[:, :HEAD_DIM] += 0.45 * R.T
+    q, k, v, o = (w["blk.1.attn_%s.weight" % x] for x in ("q", "k", "v", "output"))
+    for head in range(N_HEAD):
+        at, kv = head * HEAD_DIM, head // (N_HEAD // N_HEAD_KV) * HEAD_DIM
+        q[at + 14:at + HEAD_DIM] += 3 * P[14:]
+        if head % 2 == 0:
+            k[kv + 14:kv + HEAD_DIM] += 3 * R[14:]
+        o[:, at:at + HEAD_DIM] += 0.45 * v[kv:kv + HEAD_DIM].T
+    return {name: x.requires_grad_() for name, x in w.items()}
 
 
 def rope_table(n):
@@ -184,51 +216,77 @@ def loss_of(w, rows, table):
 
 @torch.no_grad()
 def held_out_loss(w, rows, table):
-    return sum(loss_of(w, rows[i:i + 10], table).item() for i in range(0, len(rows), 10)) / (len(rows) // 10)
+    return sum(loss_of(w, rows[i:i + 10],
+                       table).item() for i in range(0, len(rows), 10)) / (len(rows) // 10)
 
 
-# ---- training -------------------------------------------------------------------------------------
+# ---- training ----------------------------------------------------------------------------------
 
-def schedule(step, steps, peak, warmup=80):
+N_REPEAT_STEPS, STEP_TOKENS = 120, 2048
+
+
+def repeats(rng, n_rows, n, period):
+    """Rows of a few random tokens said again and again."""
+    return np.stack([np.resize(rng.integers(3, N_VOCAB, rng.integers(3, period)),
+                               n) for _ in range(n_rows)])
+
+
+def schedule(step, steps, peak, warmup=60):
     if step < warmup:
         return peak * (step + 1) / warmup
     return peak * (0.01 + 0.99 * 0.5 * (1 + math.cos(math.pi * (step - warmup) / (steps - warmup))))
 
 
 def train(w, rows, steps, peak, table, report):
-    """Four fifths of the steps on rows of 256 tokens, the rest on rows of 512, 4096 tokens a step.
-    Returns the rows that were used."""
-    opt = torch.optim.AdamW([{"params": [p for k, p in w.items() if p.dim() == 2], "weight_decay": 0.1},
-                             {"params": [p for k, p in w.items() if p.dim() == 1], "weight_decay": 0.0}],
+    """First N_REPEAT_STEPS steps of nothing but repeats, which make the rough induction head a good
+    one. Then text: four fifths of the steps in rows of 256 tokens, the rest in rows of 512; in the
+    first half one row of eight is still a repeat, so that the head is not forgotten.
+    Returns the rows of text that were used."""
+    rng = np.random.default_rng(SEED_WEIGHTS)
+    opt = torch.optim.AdamW([{"params": [p for p in w.values() if p.dim() == 2],
+                              "weight_decay": 0.1},
+                             {"params": [p for p in w.values() if p.dim() == 1],
+                              "weight_decay": 0.0}],
                             lr=peak, betas=(0.9, 0.98), eps=1e-9)
-    used, mean, start = [], None, time.process_time()
-    for step in range(steps):
+    used, mean, start = [], 7.0, time.process_time()
+    for step in range(-N_REPEAT_STEPS, steps):
         n = 256 if step < steps * 4 // 5 else N_CTX
-        batch = rows.batch(4096 // n, n + 1)
-        used.append(batch)
+        if step < 0:
+            batch, lr = repeats(rng, STEP_TOKENS // 64, 65, 20), min(peak, 2e-3)
+            lr *= min(1, (step + N_REPEAT_STEPS + 1) / 50)
+        else:
+            n_repeat = 1 if step < steps // 2 else 0
+            batch, lr = rows.batch(STEP_TOKENS // n - n_repeat, n + 1), schedule(step, steps, peak)
+            used.append(batch)
+            if n_repeat:
+                batch = np.concatenate([batch, repeats(rng, n_repeat, n + 1, 100)])
         for group in opt.param_groups:
-            group["lr"] = schedule(step, steps, peak)
+            group["lr"] = lr
         loss = loss_of(w, batch, table)
         opt.zero_grad()
         loss.backward()
         torch.nn.utils.clip_grad_norm_(w.values(), 1.0)
         opt.step()
-        mean = loss.item() if mean is None else 0.95 * mean + 0.05 * loss.item()
+        mean = 0.95 * mean + 0.05 * loss.item()
         if step % 50 == 49 or step == steps - 1:
-            report("step %5d  loss %.4f  %.0f s of CPU" % (step + 1, mean, time.process_time() - start))
+            report("step %5d  loss %.4f  %.0f s of CPU" % (step + 1, mean,
+                                                           time.process_time() - start))
     return used
 
 
-# ---- writing --------------------------------------------------------------------------------------
+# ---- writing -----------------------------------------------------------------------------------
 
 def half_split(rows):
     """Rows of q or k from pairs (2i, 2i+1) to pairs (i, i + head_dim/2), head by head."""
     n = rows.shape[0] // HEAD_DIM
-    return np.ascontiguousarray(rows.reshape(n, HEAD_DIM // 2, 2, -1).transpose(0, 2, 1, 3).reshape(rows.shape))
+    return np.ascontiguousarray(rows.reshape(n, HEAD_DIM // 2, 2,
+                                             -1).transpose(0, 2, 1, 3).reshape(rows.shape))
 
 
-HF_NAMES = {"attn_norm": "input_layernorm", "attn_q": "self_attn.q_proj", "attn_k": "self_attn.k_proj",
-            "attn_v": "self_attn.v_proj", "attn_output": "self_attn.o_proj", "ffn_norm": "post_attention_layernorm",
+HF_NAMES = {"attn_norm": "input_layernorm", "attn_q": "self_attn.q_proj",
+            "attn_k": "self_attn.k_proj",
+            "attn_v": "self_attn.v_proj", "attn_output": "self_attn.o_proj",
+            "ffn_norm": "post_attention_layernorm",
             "ffn_gate": "mlp.gate_proj", "ffn_up": "mlp.up_proj", "ffn_down": "mlp.down_proj"}
 
 
@@ -241,7 +299,8 @@ def hf_tensors(w):
             x = half_split(x) if part[2] in ("attn_q", "attn_k") else x
             out["model.layers.%s.%s.weight" % (part[1], HF_NAMES[part[2]])] = x
         else:
-            out[{"token_embd": "model.embed_tokens.weight", "output_norm": "model.norm.weight"}[part[0]]] = x
+            out[{"token_embd": "model.embed_tokens.weight",
+                 "output_norm": "model.norm.weight"}[part[0]]] = x
     return out
 
 
@@ -251,7 +310,8 @@ def write_gguf(path, w, tok, quantize=True):
     g.add_name("Story")
     g.add_author("the sinter authors")
     g.add_license("MIT")
-    g.add_description("A very small model that tells stories about a little valley and answers simple questions.")
+    g.add_description("A very small model that tells stories about a little valley and answers "
+                      "simple questions.")
     g.add_languages(["en"])
     g.add_context_length(N_CTX)
     g.add_embedding_length(N_EMBD)
@@ -268,7 +328,6 @@ def write_gguf(path, w, tok, quantize=True):
     g.add_file_type(gguf.LlamaFileType.MOSTLY_Q8_0 if quantize else gguf.LlamaFileType.ALL_F32)
     g.add_quantization_version(2)
 
-    import json
     model = json.loads(tok.to_str())["model"]
     tokens = [t for t, _ in sorted(model["vocab"].items(), key=lambda kv: kv[1])]
     assert tokens[:3] == [END, IM_START, IM_END]
@@ -298,10 +357,11 @@ def sha256(path):
 
 def main():
     a = argparse.ArgumentParser(description=__doc__.split("\n")[0])
-    a.add_argument("--out", default="out", help="folder for story.gguf, story-f32.gguf, master.safetensors, "
+    a.add_argument("--out", default="out", help="folder for story.gguf, story-f32.gguf, "
+                                                "master.safetensors, "
                    "tokenizer.json (default out)")
-    a.add_argument("--steps", type=int, default=1000, help="default 1000")
-    a.add_argument("--lr", type=float, default=4e-3, help="peak learning rate (default 4e-3)")
+    a.add_argument("--steps", type=int, default=2400, help="of text (default 2400)")
+    a.add_argument("--lr", type=float, default=3e-3, help="peak learning rate (default 3e-3)")
     a = a.parse_args()
     os.makedirs(a.out, exist_ok=True)
     torch.set_num_threads(1)
@@ -315,17 +375,20 @@ def main():
     table = rope_table(N_CTX)
     w = init_weights()
     rows = Rows(tok, SEED_TRAIN)
-    report("torch %s, %d parameters, %d steps" % (torch.__version__, sum(p.numel() for p in w.values()), a.steps))
+    report("torch %s, %d parameters, %d steps" % (torch.__version__,
+                                                  sum(p.numel() for p in w.values()), a.steps))
     used = train(w, rows, a.steps, a.lr, table, report)
     held = Rows(tok, SEED_HELD, skip=rows.seen).batch(HELD_ROWS, N_CTX + 1)
     tune, score = held[:HELD_ROWS // 2], held[HELD_ROWS // 2:]
     report("trained on %d tokens, %d documents" % (sum(r.size for r in used), len(rows.seen)))
-    report("held out: %d tokens of documents that are not in the training text, nats per token" % (score[:, 1:].size))
+    report("held out: %d tokens of documents that are not in the training text, nats per token"
+           % score[:, 1:].size)
     report("  interpolated bigram  %.4f" % bigram_loss(used, tune, score))
     report("  model, f32           %.4f" % held_out_loss(w, score, table))
 
     final = {name: p.detach().numpy() for name, p in w.items()}
-    path = {n: os.path.join(a.out, n) for n in ("master.safetensors", "story.gguf", "story-f32.gguf", "held.npy")}
+    path = {n: os.path.join(a.out, n) for n in ("master.safetensors", "story.gguf",
+                                                "story-f32.gguf", "held.npy")}
     save_file(hf_tensors(final), path["master.safetensors"], metadata={"format": "pt"})
     write_gguf(path["story-f32.gguf"], final, tok, quantize=False)
     write_gguf(path["story.gguf"], final, tok)
