@@ -1,14 +1,27 @@
-# sinter: build, test, demo.  `make help` lists the targets.
+# sinter: build, test, demo.  `make help` lists the targets; docs/building.md says more.
+#
+#   V=                  show the commands
+#   obj=DIR             where everything is built (build); several such folders may exist at once
+#   SANITIZE=a,b        -fsanitize=a,b for sinter and its tests
+#   CC CFLAGS LDFLAGS   the caller's, as everywhere
 V ?= @
+# Tests call make for emitted folders, in every way that a user might: these makes begin afresh.  Variables set on the command line
+# reach them as environment, not as overrides (obj is a name of theirs, too), and there is no jobserver that they are no part of.
+MAKEOVERRIDES =
+unexport MAKEFLAGS MFLAGS
 obj ?= build
-CC ?= cc
-CFLAGS ?= -g -O2          # the caller's
+CFLAGS ?= -g -O2
 PREFIX ?= /usr/local
 PKGS = yaml-0.1 jansson libxxhash libutf8proc
-LLVM_CONFIG ?= $(firstword $(wildcard /usr/lib/llvm-19/bin/llvm-config /usr/lib/llvm-16/bin/llvm-config /usr/lib/llvm-14/bin/llvm-config) llvm-config)
+# libclang, which reads the kernel library: the newest of Debian's (whose package has no llvm-config), or what llvm-config says.
+LLVM ?= $(lastword $(sort $(patsubst %/include/clang-c/Index.h,%,$(wildcard /usr/lib/llvm-*/include/clang-c/Index.h))))
+LLVM_CONFIG ?= llvm-config
+llvm_include = $(or $(LLVM:%=%/include),$(shell $(LLVM_CONFIG) --includedir))
+llvm_lib = $(or $(LLVM:%=%/lib),$(shell $(LLVM_CONFIG) --libdir))
 
+# Nothing here fails where a package is missing, so that `make demo` and `make test` can install it and call make again.
 pkg_cflags := $(shell pkg-config --cflags $(PKGS) 2>/dev/null)
-pkg_libs := $(shell pkg-config --libs $(PKGS) 2>/dev/null)
+pkg_libs := $(or $(shell pkg-config --libs $(PKGS) 2>/dev/null),-lyaml -ljansson -lxxhash -lutf8proc)
 cflags = -std=c11 -D_GNU_SOURCE -Wall -Wextra -Wpedantic -MMD -MP -I. $(pkg_cflags) \
          $(if $(SANITIZE),-fsanitize=$(SANITIZE) -fno-sanitize-recover=all) $(CFLAGS)
 libs = $(pkg_libs) -lm -lpthread $(if $(SANITIZE),-fsanitize=$(SANITIZE))
@@ -46,8 +59,8 @@ $(obj)/gen/embedded.c: $(obj)/tools/embed $(runtime_src)
 	$(V)$(obj)/tools/embed $(runtime_src) > $@.tmp && mv $@.tmp $@
 $(obj)/tools/kernel_reader: codegen/tools/kernel_reader.c
 	@mkdir -p $(@D)
-	$(V)$(CC) -std=c11 -D_GNU_SOURCE -O1 -g -Wall -Wextra -I$(shell $(LLVM_CONFIG) --includedir) $< -o $@ \
-	    -L$(shell $(LLVM_CONFIG) --libdir) -Wl,-rpath,$(shell $(LLVM_CONFIG) --libdir) -lclang
+	$(V)$(CC) -std=c11 -D_GNU_SOURCE -O1 -g -Wall -Wextra -I$(llvm_include) $< -o $@ \
+	    -L$(llvm_lib) -Wl,-rpath,$(llvm_lib) -lclang
 $(obj)/gen/kernels_db.c: $(obj)/tools/kernel_reader $(kernel_src)
 	@mkdir -p $(@D)
 	$(V)$(obj)/tools/kernel_reader runtime/kernels > $@.tmp && mv $@.tmp $@
@@ -60,9 +73,44 @@ $(obj)/tests/unit/%: tests/unit/%.c $(obj)/libsinter.a
 
 include $(wildcard tests/*/tests.mk)
 
+# Suites of tests are targets; tests/suites.txt says which belong to what.
+demo:                   ## install what is missing, get a model, compile it, let it talk
+	@+MAKE='$(MAKE)' tests/demo.sh $(obj)
+test:                   ## install what is missing, then every test that takes no longer than a few minutes
+	@tests/setup.sh test
+	@+MAKE='$(MAKE)' obj=$(obj) tests/run_suites.sh check test
+check:                  ## the fast tests, under a minute
+	@+MAKE='$(MAKE)' obj=$(obj) tests/run_suites.sh check
+check-asan:             ## the same under AddressSanitizer and UBSan
+	$(V)$(MAKE) --no-print-directory check obj=build-asan SANITIZE=address,undefined
+
+# Speed of SmolLM2 as compiled for this machine.  tests/fetch.sh gets the model (make demo does, too).
+bench: $(obj)/sinter    ## tokens per second of SmolLM2 on this machine
+	$(V)model=$$(tests/fetch.sh --cached smollm2) || { echo "bench: SmolLM2 is not in the cache (tests/fetch.sh smollm2)"; exit 1; }; \
+	$(obj)/sinter build "$$model" -o $(obj)/bench/smollm2 && \
+	$(MAKE) --no-print-directory -s -C $(obj)/bench/smollm2 && \
+	$(obj)/sinter bench $(obj)/bench/smollm2
+
+REF ?= main
+same-output: $(obj)/sinter      ## does every emitted byte equal what REF's sinter emits?  (REF=main)
+	$(V)+MAKE='$(MAKE)' tests/same_output.sh $(obj) $(REF)
+
+size: $(obj)/sinter     ## bytes of code and tables of an emitted library
+	$(V)tests/size.sh $(obj)/sinter $(obj)/size
+
+docs: docs-ops          ## write the parts of docs/ that are made from tables
+
+install: $(obj)/sinter  ## into $(DESTDIR)$(PREFIX): sinter and its manual
+	install -d $(DESTDIR)$(PREFIX)/bin $(DESTDIR)$(PREFIX)/share/doc/sinter
+	install -m 755 $(obj)/sinter $(DESTDIR)$(PREFIX)/bin/sinter
+	install -m 644 LICENSE README.md docs/*.md $(DESTDIR)$(PREFIX)/share/doc/sinter
+
 clean:                  ## remove what was built
 	rm -rf build build-* sinter
 
+help:                   ## list the targets
+	@cat $(MAKEFILE_LIST) | sed -n 's/^\([a-z-]*\):.*## /  \1\t/p' | expand -t 22
+
 -include $(shell find $(obj) -name '*.d' 2>/dev/null)
-.PHONY: all clean help
+.PHONY: all demo test check check-asan bench same-output size docs install clean help
 .DELETE_ON_ERROR:

