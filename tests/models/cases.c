@@ -1,12 +1,18 @@
-/* Reading cases.json (jansson) and truth/NAME.f32.  A configuration has the names of transformers' LlamaConfig. */
+/* Reading cases.json (jansson) and truth/NAME.f32.  A configuration has the names of transformers'
+ * LlamaConfig. */
 #include "tests/models/cases.h"
 
 #include <jansson.h>
 #include <stdlib.h>
 
-typedef struct { Arena *a; Diag *d; const char *path, *name; } Reader;
+typedef struct {
+    Arena *a;
+    Diag *d;
+    const char *path, *name;
+} Reader;
 
-/* The member `key` of `o` as a number; missing ones are reported and give 0, so that all are named in one run. */
+/* The member `key` of `o` as a number; missing ones are reported and give 0, so that all are named
+ * in one run. */
 static double number(Reader *r, const json_t *o, const char *key)
 {
     const json_t *v = json_object_get(o, key);
@@ -60,11 +66,13 @@ static void read_case(Reader *r, const json_t *j, Case *c)
     c->attn_bias = truth_value(r, g, "attention_bias");
     c->mlp_bias = truth_value(r, g, "mlp_bias");
     c->rope = (RopeScaling){
-        .type = text(r, s, "rope_type"), .theta = number(r, s, "rope_theta"),
+        .type = text(r, s, "rope_type"),
+        .theta = number(r, s, "rope_theta"),
         .factor = optional(s, "factor"),
         .low_freq_factor = optional(s, "low_freq_factor"),
         .high_freq_factor = optional(s, "high_freq_factor"),
-        .beta_fast = optional(s, "beta_fast"), .beta_slow = optional(s, "beta_slow"),
+        .beta_fast = optional(s, "beta_fast"),
+        .beta_slow = optional(s, "beta_slow"),
         .attention_factor = optional(s, "attention_factor"),
         .original_ctx = (int64_t)optional(s, "original_max_position_embeddings"),
     };
@@ -78,8 +86,10 @@ bool cases_read(Arena *a, Diag *d, const char *path, Cases *out)
     int n_errors = diag_n_errors(d);
 
     if (!root)
-        return fail(d, AT_LINE(path, e.line > 0 ? e.line : 0, e.column > 0 ? e.column : 0), "%s", e.text);
-    const json_t *cases = json_object_get(root, "cases"), *lengths = json_object_get(root, "lengths");
+        return fail(d, AT_LINE(path, e.line > 0 ? e.line : 0, e.column > 0 ? e.column : 0), "%s",
+                    e.text);
+    const json_t *cases = json_object_get(root, "cases"),
+                 *lengths = json_object_get(root, "lengths");
 
     out->dir = path_dir(a, path);
     out->n = (int)json_array_size(cases);
@@ -109,13 +119,14 @@ void case_ids(const Case *c, int64_t n, int32_t *ids)
 {
     for (int64_t t = 0; t < n; t++) {
         float v = fill_value(STR("ids"), (uint64_t)t, (uint64_t)n, 1, 0);
-        int64_t u = (int64_t)(v * (float)(1 << 23)) + (1 << 23);        /* 24 bits, exact */
+        int64_t u = (int64_t)(v * (float)(1 << 23)) + (1 << 23); /* 24 bits, exact */
 
         ids[t] = (int32_t)(u * c->n_vocab >> 24);
     }
 }
 
-bool case_truth(Arena *a, FileSet *fs, Diag *d, const Cases *cs, const Case *c, int64_t n, TruthRow *rows)
+bool case_truth(Arena *a, FileSet *fs, Diag *d, const Cases *cs, const Case *c, int64_t n,
+                TruthRow *rows)
 {
     const char *path = path_join(a, cs->dir, str_printf(a, "truth/%s.f32", c->name));
     uint64_t total = 0, before = 0;
@@ -136,17 +147,21 @@ bool case_truth(Arena *a, FileSet *fs, Diag *d, const Cases *cs, const Case *c, 
     if (!file_map(fs, a, d, path, &m))
         return false;
     if (m.n != total * sizeof(float))
-        return fail(d, AT_FILE(path), "%" PRIu64 " bytes where %" PRIu64 " are due (recorded for another cases.json? "
-                    "run record.py)", m.n, (uint64_t)(total * sizeof(float)));
+        return fail(d, AT_FILE(path),
+                    "%" PRIu64 " bytes where %" PRIu64 " are due (recorded for another cases.json? "
+                    "run record.py)",
+                    m.n, (uint64_t)(total * sizeof(float)));
     float *f = ARENA_ARRAY(a, float, total);
 
-    memcpy(f, m.p, m.n);                        /* little-endian, as every machine that runs these tests */
+    memcpy(f, m.p, m.n); /* little-endian, as every machine that runs these tests */
     f += before;
     for (int64_t t = 0; t < n; t++) {
         bool last = t == n - 1;
 
-        rows[t] = (TruthRow){ .max_abs = *f, .first = last ? 0 : t * TRUTH_WINDOW % c->n_vocab,
-                              .n = last ? c->n_vocab : TRUTH_WINDOW, .logit = f + 1 };
+        rows[t] = (TruthRow){ .max_abs = *f,
+                              .first = last ? 0 : t * TRUTH_WINDOW % c->n_vocab,
+                              .n = last ? c->n_vocab : TRUTH_WINDOW,
+                              .logit = f + 1 };
         f += 1 + rows[t].n;
     }
     return true;

@@ -1,6 +1,7 @@
-/* chat_text: a conversation rendered by the library of an emitted model named `model` (see check_chat in golden.c).
+/* chat_text: a conversation rendered by the library of an emitted model named `model` (see
+ * check_chat in golden.c).
  *
- *     chat_text WEIGHTS 0|1 [ROLE CONTENT]...         1: the text ends where the model's answer begins
+ *     chat_text WEIGHTS 0|1 [ROLE CONTENT]...         1: the text ends where an answer begins
  *
  * Prints the text, nothing added.  Exit 1: the library cannot render it. */
 #include <stdio.h>

@@ -1,16 +1,21 @@
 /* check_logits: a file of logits against the recorded truth of a case.
  *
- *     check_logits [--cases FILE] [--tol X] NAME N FILE.f32      FILE: raw little-endian f32 [N, vocab], what --logits writes
+ *     check_logits [--cases FILE] [--tol X] NAME N FILE.f32
  *
- * At every position every recorded logit must be within X * max(1, largest |logit| of the row) (X: 1e-4), and so must the
- * largest |logit| of the row itself: a wrong logit that is not recorded shows there if it is large.  Prints the worst
- * position, in tolerances; exit 0 within, 1 outside, 2 wrong usage. */
+ * FILE holds raw little-endian f32 [N, vocab], what --logits writes.
+ * At every position every recorded logit must be within X * max(1, largest |logit| of the row) (X:
+ * 1e-4), and so must the largest |logit| of the row itself: a wrong logit that is not recorded
+ * shows there if it is large.  Prints the worst position, in tolerances; exit 0 within, 1 outside,
+ * 2 wrong usage. */
 #include "tests/models/cases.h"
 
 #include <math.h>
 #include <stdlib.h>
 
-typedef struct { int64_t pos, token; double have, want, tol, ratio; } Worst;   /* token -1: the row's maximum */
+typedef struct {
+    int64_t pos, token;
+    double have, want, tol, ratio;
+} Worst; /* token -1: the row's maximum */
 
 static void compare(Worst *w, int64_t pos, int64_t token, double have, double want, double tol)
 {
@@ -23,7 +28,8 @@ static void compare(Worst *w, int64_t pos, int64_t token, double have, double wa
 }
 
 /* The worst of all positions; *n_outside counts positions with a value outside its tolerance. */
-static Worst compare_all(const TruthRow *rows, const float *logits, int64_t n, int64_t n_vocab, double x, int64_t *n_outside)
+static Worst compare_all(const TruthRow *rows, const float *logits, int64_t n, int64_t n_vocab,
+                         double x, int64_t *n_outside)
 {
     Worst all = { .pos = -1 };
 
@@ -34,7 +40,7 @@ static Worst compare_all(const TruthRow *rows, const float *logits, int64_t n, i
         Worst w = { .pos = t };
 
         for (int64_t k = 0; k < n_vocab; k++)
-            max_abs = fabs(row[k]) <= max_abs ? max_abs : fabs(row[k]);         /* a NaN is kept */
+            max_abs = fabs(row[k]) <= max_abs ? max_abs : fabs(row[k]); /* a NaN is kept */
         compare(&w, t, -1, max_abs, rows[t].max_abs, tol);
         for (int64_t j = 0; j < rows[t].n; j++) {
             int64_t k = (rows[t].first + j) % n_vocab;
@@ -76,8 +82,9 @@ static int run(FileSet *fs, Arena *a, Diag *d, int argc, char **argv)
     if (!case_truth(a, fs, d, &cs, c, n, rows) || !file_map(fs, a, d, argv[3], &m))
         return 1;
     if (m.n != (uint64_t)(n * c->n_vocab) * sizeof(float)) {
-        fail(d, AT_FILE(argv[3]), "%" PRIu64 " bytes, but %" PRId64 " positions of %" PRId64 " logits are %" PRId64, m.n, n,
-             c->n_vocab, n * c->n_vocab * (int64_t)sizeof(float));
+        fail(d, AT_FILE(argv[3]),
+             "%" PRIu64 " bytes, but %" PRId64 " positions of %" PRId64 " logits are %" PRId64, m.n,
+             n, c->n_vocab, n * c->n_vocab * (int64_t)sizeof(float));
         return 1;
     }
     float *logits = ARENA_ARRAY(a, float, n * c->n_vocab);
@@ -85,7 +92,8 @@ static int run(FileSet *fs, Arena *a, Diag *d, int argc, char **argv)
     memcpy(logits, m.p, m.n);
     Worst w = compare_all(rows, logits, n, c->n_vocab, x, &n_outside);
 
-    printf("%s %s, %" PRId64 " tokens: worst at position %" PRId64 " ", n_outside ? "DIFFERS" : "ok", c->name, n, w.pos);
+    printf("%s %s, %" PRId64 " tokens: worst at position %" PRId64 " ",
+           n_outside ? "DIFFERS" : "ok", c->name, n, w.pos);
     if (w.token < 0)
         printf("in the largest |logit|");
     else

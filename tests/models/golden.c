@@ -2,23 +2,29 @@
  *
  *     golden [--sinter FILE] [--data DIR] [--target T] [--work DIR] [--full] [MODEL ...]
  *
- * MODELs: story (samples/model, always there), smollm2, gpt-2, llama-bpe (files of vocabularies); without names all.
- * Recorded outputs: samples/model/golden.json, and DIR/golden/ (--data; $SINTER_DATA; ../shared), whose README says how they
- * were made.  Model files: $SINTER_MODELS or ${XDG_CACHE_HOME:-~/.cache}/sinter.  What is not there is skipped by name.
+ * MODELs: story (samples/model, always there), smollm2, gpt-2, llama-bpe (files of vocabularies);
+ * without names all.  Recorded outputs: samples/model/golden.json, and DIR/golden/ (--data;
+ * $SINTER_DATA; ../shared), whose README says how they were made.  Model files: $SINTER_MODELS or
+ * ${XDG_CACHE_HOME:-~/.cache}/sinter.  What is not there is skipped by name.
  *
- * A model with tensors is built twice: with default options (activations rounded to 8 bits, f16 KV cache) and with
- * --act f32 --kv f32.  Each program is judged by its command line only, fed as one prefill and --one-by-one:
+ * A model with tensors is built twice: with default options (activations rounded to 8 bits, f16 KV
+ * cache) and with --act f32 --kv f32.  The programs are fed as one prefill and --one-by-one:
  *
- *     long      1024 tokens, teacher forced: the argmax equals fp32's wherever fp32's margin (best minus second logit) is
- *               over `margin`; mean negative log likelihood within `nll` of fp32's
- *     greedy    prompts with the fp32 run's continuation, teacher forced: the argmax likewise; and what the program
- *               generates by itself (--print-ids) equals it up to the first step whose margin is not over `margin`
+ *     long      1024 tokens, teacher forced: the argmax equals fp32's wherever fp32's margin (best
+ *               minus second logit) is over `margin`; mean negative log likelihood within `nll` of
+ *               fp32's
+ *     greedy    prompts with the fp32 run's continuation, teacher forced: the argmax likewise; and
+ *               what the program generates by itself (--print-ids) equals it up to the first step
+ *               whose margin is not over `margin`
  *     ppl       --perplexity of ppl.txt, 20 chunks, within the fraction `ppl` of fp32's
- *     tokens    ids of every recorded string, from -p and from a file, with and without special tokens
- *     chat      every recorded conversation rendered by the library (chat_text.c, compiled against it) is the recorded text;
- *               and of those that the command line can say, the ids of --chat equal the ids of the recorded text
+ *     tokens    ids of every recorded string, from -p and from a file, with and without special
+ *               tokens
+ *     chat      every recorded conversation rendered by the library (chat_text.c, compiled against
+ *               it) is the recorded text; and of those that the command line can say, the ids of
+ *               --chat equal the ids of the recorded text
  *
- * --full adds the perplexity one by one.  Each check prints one line with what it measured; the last line counts them. */
+ * --full adds the perplexity one by one.  Each check prints one line with what it measured; the
+ * last line counts them. */
 #include "ir/base/base.h"
 
 #include <errno.h>
@@ -32,31 +38,37 @@
 #include <unistd.h>
 
 typedef struct {
-    const char *name, *act, *kv;                /* act NULL: default options */
+    const char *name, *act, *kv; /* act NULL: default options */
     double margin, nll, ppl;
 } Build;
 
-/* The bounds are the issue's.  For comparison, llama.cpp (8-bit activations) has NLL 0.0070 over fp32, perplexity 0.4 %. */
+/* The bounds are the issue's.  For comparison, llama.cpp (8-bit activations) has NLL 0.0070 over
+ * fp32, perplexity 0.4 %. */
 static const Build builds[] = {
     { "default", NULL, NULL, 0.5, 0.010, 0.006 },
     { "f32", "f32", "f32", 0.02, 0.001, 0.001 },
 };
 
-/* Where a model and its recorded outputs are.  A golden file is "FILE" or "FILE#KEY/KEY": a member inside it. */
+/* Where a model and its recorded outputs are.  A golden file is "FILE" or "FILE#KEY/KEY": a member
+ * inside it. */
 typedef struct {
     const char *name, *file;
-    bool ours;                                  /* file and goldens are in the repository */
+    bool ours; /* file and goldens are in the repository */
     const char *long_, *greedy, *ppl, *tokens, *chat;
 } RealModel;
 
 static const RealModel models[] = {
-    { "story", "samples/model/story.gguf", true, "samples/model/golden.json#long", "samples/model/golden.json#fp32/runs",
-      NULL, "samples/model/golden.json#strings", "samples/model/golden.json#cases" },
+    { "story", "samples/model/story.gguf", true, "samples/model/golden.json#long",
+      "samples/model/golden.json#fp32/runs", NULL, "samples/model/golden.json#strings",
+      "samples/model/golden.json#cases" },
     { "smollm2", "SmolLM2-135M-Instruct.Q4_1.gguf", false, "long.json#smollm2-135m-instruct-q4_1",
-      "greedy-smollm2-135m-instruct-q4_1.json#fp32/runs", "ppl.json#smollm2-135m-instruct-q4_1/fp32/ppl",
-      "tok-smollm2-135m-instruct-q4_1.json#strings", "chat-smollm2.json#cases" },
-    { "gpt-2", "ggml-vocab-gpt-2.gguf", false, NULL, NULL, NULL, "tok-vocab-gpt-2.json#strings", NULL },
-    { "llama-bpe", "ggml-vocab-llama-bpe.gguf", false, NULL, NULL, NULL, "tok-vocab-llama-bpe.json#strings", NULL },
+      "greedy-smollm2-135m-instruct-q4_1.json#fp32/runs",
+      "ppl.json#smollm2-135m-instruct-q4_1/fp32/ppl", "tok-smollm2-135m-instruct-q4_1.json#strings",
+      "chat-smollm2.json#cases" },
+    { "gpt-2", "ggml-vocab-gpt-2.gguf", false, NULL, NULL, NULL, "tok-vocab-gpt-2.json#strings",
+      NULL },
+    { "llama-bpe", "ggml-vocab-llama-bpe.gguf", false, NULL, NULL, NULL,
+      "tok-vocab-llama-bpe.json#strings", NULL },
 };
 enum { N_MODELS = sizeof models / sizeof *models };
 
@@ -68,9 +80,14 @@ typedef struct {
 } Suite;
 
 /* One emitted program. */
-typedef struct { Suite *s; const RealModel *m; const Build *b; const char *path, *dir; } Program;
+typedef struct {
+    Suite *s;
+    const RealModel *m;
+    const Build *b;
+    const char *path, *dir;
+} Program;
 
-/* ---- results ------------------------------------------------------------------------------------------------------ */
+/* ---- results --------------------------------------------------------------------------------- */
 
 static void result(Suite *s, bool ok, const char *fmt, ...) SN_PRINTF(3, 4);
 static void result(Suite *s, bool ok, const char *fmt, ...)
@@ -93,12 +110,9 @@ static void skip(Suite *s, const char *what, const char *why)
     s->skipped++;
 }
 
-/* ---- files and programs ------------------------------------------------------------------------------------------- */
+/* ---- files and programs ---------------------------------------------------------------------- */
 
-static bool exists(const char *path)
-{
-    return access(path, R_OK) == 0;
-}
+static bool exists(const char *path) { return access(path, R_OK) == 0; }
 
 /* The whole file, terminated; NULL when it cannot be read. */
 static char *slurp(Arena *a, const char *path, size_t *n)
@@ -131,7 +145,8 @@ static const char *work_file(const Suite *s, const char *name)
     return path_join(s->a, s->work, name);
 }
 
-/* Runs a program; its stdout goes to the file `out`, its stderr to WORK/stderr.  Returns the exit status, 128 + a signal. */
+/* Runs a program; its stdout goes to the file `out`, its stderr to WORK/stderr.  Returns the exit
+ * status, 128 + a signal. */
 static int run(Suite *s, const char *const *argv, const char *out)
 {
     int status;
@@ -139,7 +154,8 @@ static int run(Suite *s, const char *const *argv, const char *out)
 
     if (pid == 0) {
         int o = open(out, O_WRONLY | O_CREAT | O_TRUNC, 0666);
-        int e = open(work_file(s, "stderr"), O_WRONLY | O_CREAT | O_TRUNC, 0666), i = open("/dev/null", O_RDONLY);
+        int e = open(work_file(s, "stderr"), O_WRONLY | O_CREAT | O_TRUNC, 0666),
+            i = open("/dev/null", O_RDONLY);
 
         if (o < 0 || e < 0 || i < 0 || dup2(i, 0) < 0 || dup2(o, 1) < 0 || dup2(e, 2) < 0)
             _exit(127);
@@ -165,10 +181,11 @@ static const char *last_words(Suite *s)
     return nl ? nl + 1 : t;
 }
 
-/* ---- recorded values ---------------------------------------------------------------------------------------------- */
+/* ---- recorded values ------------------------------------------------------------------------- */
 
-/* The member that "FILE#KEY/KEY" names; NULL when the file is not there.  A file that is there and is not as expected ends
- * the program: a golden that is silently not compared is worse than none.  The caller drops *root. */
+/* The member that "FILE#KEY/KEY" names; NULL when the file is not there.  A file that is there and
+ * is not as expected ends the program: a golden that is silently not compared is worse than none.
+ * The caller drops *root. */
 static const json_t *recorded(Suite *s, const RealModel *m, const char *spec, json_t **root)
 {
     const char *hash = strchr(spec, '#');
@@ -190,7 +207,8 @@ static const json_t *recorded(Suite *s, const RealModel *m, const char *spec, js
         at = json_object_get(at, key);
     }
     if (!at) {
-        fprintf(stderr, "golden: %s: not as expected: %s %s\n", path, spec, *root ? "is not there" : e.text);
+        fprintf(stderr, "golden: %s: not as expected: %s %s\n", path, spec,
+                *root ? "is not there" : e.text);
         exit(2);
     }
     return at;
@@ -240,9 +258,13 @@ static bool same_ids(const int32_t *a, int64_t n_a, const int32_t *b, int64_t n_
     return n_a == n_b && (n_a == 0 || memcmp(a, b, (size_t)n_a * sizeof *a) == 0);
 }
 
-/* ---- logits ------------------------------------------------------------------------------------------------------- */
+/* ---- logits ---------------------------------------------------------------------------------- */
 
-typedef struct { float *p; int64_t n, n_vocab; size_t bytes; } Logits;
+typedef struct {
+    float *p;
+    int64_t n, n_vocab;
+    size_t bytes;
+} Logits;
 
 static const char *write_ids(Suite *s, const int32_t *ids, int64_t n)
 {
@@ -257,11 +279,15 @@ static const char *write_ids(Suite *s, const int32_t *ids, int64_t n)
 }
 
 /* The program's logits of all positions, mapped; false after a failed result. */
-static bool logits_of(const Program *p, const int32_t *ids, int64_t n, bool one_by_one, const char *what, Logits *l)
+static bool logits_of(const Program *p, const int32_t *ids, int64_t n, bool one_by_one,
+                      const char *what, Logits *l)
 {
     Suite *s = p->s;
-    const char *at = str_printf(s->a, "@%s", write_ids(s, ids, n)), *path = work_file(s, "logits.f32");
-    const char *argv[] = { p->path, "--ids", at, "-n", "0", "--logits", path, one_by_one ? "--one-by-one" : NULL, NULL };
+    const char *at = str_printf(s->a, "@%s", write_ids(s, ids, n)),
+               *path = work_file(s, "logits.f32");
+    const char *argv[] = { p->path, "--ids",    at,   "-n",
+                           "0",     "--logits", path, one_by_one ? "--one-by-one" : NULL,
+                           NULL };
     int rc = run(s, argv, work_file(s, "stdout")), fd;
     struct stat st;
 
@@ -270,7 +296,8 @@ static bool logits_of(const Program *p, const int32_t *ids, int64_t n, bool one_
         return false;
     }
     fd = open(path, O_RDONLY);
-    if (fd < 0 || fstat(fd, &st) != 0 || st.st_size == 0 || (uint64_t)st.st_size % ((uint64_t)n * sizeof(float)) != 0) {
+    if (fd < 0 || fstat(fd, &st) != 0 || st.st_size == 0 ||
+        (uint64_t)st.st_size % ((uint64_t)n * sizeof(float)) != 0) {
         result(s, false, "%s: the file of logits is not there or has a wrong size", what);
         if (fd >= 0)
             close(fd);
@@ -320,11 +347,13 @@ static double nll_of(const Logits *l, int64_t t, int32_t id)
 static void check_long(const Program *p, const json_t *j, bool one_by_one)
 {
     Suite *s = p->s;
-    const char *what = str_printf(s->a, "%s %s %s long", p->m->name, p->b->name, one_by_one ? "one-by-one" : "prefill");
+    const char *what = str_printf(s->a, "%s %s %s long", p->m->name, p->b->name,
+                                  one_by_one ? "one-by-one" : "prefill");
     int64_t n, n_argmax, n_margin, judged = 0, wrong = 0, equal = 0, first_wrong = -1;
     int32_t *ids = int_array(s->a, json_object_get(j, "ids"), &n);
     int32_t *best = int_array(s->a, json_object_get(j, "fp32_argmax"), &n_argmax);
-    double *margin = number_array(s->a, json_object_get(j, "fp32_margin"), &n_margin), sum = 0, mean, want;
+    double *margin = number_array(s->a, json_object_get(j, "fp32_margin"), &n_margin), sum = 0,
+           mean, want;
     Logits l;
 
     if (n < 2 || n_argmax != n || n_margin != n) {
@@ -347,13 +376,16 @@ static void check_long(const Program *p, const json_t *j, bool one_by_one)
     mean = sum / (double)(n - 1);
     want = json_number_value(json_object_get(j, "fp32_mean_nll"));
     result(s, wrong == 0 && fabs(mean - want) <= p->b->nll,
-           "%s: argmax equal at %" PRId64 " of %" PRId64 ", wrong at %" PRId64 " of the %" PRId64 " with margin over %g"
-           "%s; mean NLL %.5f, fp32 %.5f: %+.5f (bound %.3f)", what, equal, n, wrong, judged, p->b->margin,
-           wrong ? str_printf(s->a, " (first at position %" PRId64 ")", first_wrong) : "", mean, want, mean - want, p->b->nll);
+           "%s: argmax equal at %" PRId64 " of %" PRId64 ", wrong at %" PRId64 " of the %" PRId64
+           " with margin over %g"
+           "%s; mean NLL %.5f, fp32 %.5f: %+.5f (bound %.3f)",
+           what, equal, n, wrong, judged, p->b->margin,
+           wrong ? str_printf(s->a, " (first at position %" PRId64 ")", first_wrong) : "", mean,
+           want, mean - want, p->b->nll);
 }
 
-static void check_forced(const Program *p, const char *what, const int32_t *ids, int64_t n_prompt, int64_t n_out,
-                         const double *margin, bool one_by_one)
+static void check_forced(const Program *p, const char *what, const int32_t *ids, int64_t n_prompt,
+                         int64_t n_out, const double *margin, bool one_by_one)
 {
     Suite *s = p->s;
     int64_t judged = 0, wrong = 0, equal = 0;
@@ -370,18 +402,24 @@ static void check_forced(const Program *p, const char *what, const int32_t *ids,
         wrong += margin[k] > p->b->margin && !same;
     }
     munmap(l.p, l.bytes);
-    result(s, wrong == 0, "%s: argmax equal at %" PRId64 " of %" PRId64 " steps, wrong at %" PRId64 " of the %" PRId64
-           " with margin over %g", what, equal, n_out, wrong, judged, p->b->margin);
+    result(s, wrong == 0,
+           "%s: argmax equal at %" PRId64 " of %" PRId64 " steps, wrong at %" PRId64
+           " of the %" PRId64 " with margin over %g",
+           what, equal, n_out, wrong, judged, p->b->margin);
 }
 
-/* What the program generates by itself is judged up to the first step that fp32 itself nearly decided otherwise. */
-static void check_generated(const Program *p, const char *what, const int32_t *ids, int64_t n_prompt, int64_t n_out,
-                            const double *margin)
+/* What the program generates by itself is judged up to the first step that fp32 itself nearly
+ * decided otherwise. */
+static void check_generated(const Program *p, const char *what, const int32_t *ids,
+                            int64_t n_prompt, int64_t n_out, const double *margin)
 {
     Suite *s = p->s;
-    const char *at = str_printf(s->a, "@%s", write_ids(s, ids, n_prompt)), *out = work_file(s, "stdout");
-    const char *argv[] = { p->path, "--ids", at, "-n", str_printf(s->a, "%" PRId64, n_out), "--print-ids", "--ignore-eos",
-                           NULL };
+    const char *at = str_printf(s->a, "@%s", write_ids(s, ids, n_prompt)),
+               *out = work_file(s, "stdout");
+    const char *argv[] = {
+        p->path,       "--ids",        at,  "-n", str_printf(s->a, "%" PRId64, n_out),
+        "--print-ids", "--ignore-eos", NULL
+    };
     int rc = run(s, argv, out);
     int64_t sure = 0, same = 0, n;
     int32_t *have = ints_in(s->a, rc == 0 ? slurp(s->a, out, NULL) : "", &n);
@@ -393,8 +431,10 @@ static void check_generated(const Program *p, const char *what, const int32_t *i
     if (rc != 0)
         result(s, false, "%s generated: exit %d: %s", what, rc, last_words(s));
     else
-        result(s, n == n_out && same >= sure, "%s generated: %" PRId64 " ids, equal up to step %" PRId64 " of %" PRId64
-               ", at least %" PRId64 " due", what, n, same, n_out, sure);
+        result(s, n == n_out && same >= sure,
+               "%s generated: %" PRId64 " ids, equal up to step %" PRId64 " of %" PRId64
+               ", at least %" PRId64 " due",
+               what, n, same, n_out, sure);
 }
 
 static void check_greedy(const Program *p, const json_t *runs)
@@ -422,15 +462,17 @@ static void check_greedy(const Program *p, const json_t *runs)
     }
 }
 
-/* ---- perplexity --------------------------------------------------------------------------------------------------- */
+/* ---- perplexity ------------------------------------------------------------------------------ */
 
 static void check_ppl(const Program *p, double want, bool one_by_one)
 {
     Suite *s = p->s;
-    const char *what = str_printf(s->a, "%s %s ppl%s", p->m->name, p->b->name, one_by_one ? " one-by-one" : "");
+    const char *what =
+        str_printf(s->a, "%s %s ppl%s", p->m->name, p->b->name, one_by_one ? " one-by-one" : "");
     const char *text = path_join(s->a, s->data, "data/text/ppl.txt"), *out = work_file(s, "stdout");
-    const char *argv[] = { p->path, "--perplexity", text, "--chunk", "512", "--chunks", "20",
-                           one_by_one ? "--one-by-one" : NULL, NULL };
+    const char *argv[] = { p->path, "--perplexity", text, "--chunk",
+                           "512",   "--chunks",     "20", one_by_one ? "--one-by-one" : NULL,
+                           NULL };
     double have = 0;
     char *said;
     int rc;
@@ -444,24 +486,25 @@ static void check_ppl(const Program *p, double want, bool one_by_one)
         result(s, false, "%s: exit %d: %s", what, rc, last_words(s));
         return;
     }
-    said = slurp(s->a, out, NULL);                              /* the first number on stdout */
+    said = slurp(s->a, out, NULL); /* the first number on stdout */
     while (*said && (*said < '0' || *said > '9'))
         said++;
     have = strtod(said, NULL);
-    result(s, fabs(have / want - 1) <= p->b->ppl, "%s: %.4f, fp32 %.4f: %+.3f %% (bound %.1f %%)", what, have, want,
-           100 * (have / want - 1), 100 * p->b->ppl);
+    result(s, fabs(have / want - 1) <= p->b->ppl, "%s: %.4f, fp32 %.4f: %+.3f %% (bound %.1f %%)",
+           what, have, want, 100 * (have / want - 1), 100 * p->b->ppl);
 }
 
-/* ---- text --------------------------------------------------------------------------------------------------------- */
+/* ---- text ------------------------------------------------------------------------------------ */
 
-/* Token ids of a text, from -p, or from -f (from_file): the only way for a text with a NUL.  NULL after a failed result. */
-static int32_t *tokenize(const Program *p, const char *text, size_t n_text, bool special, bool from_file, const char *what,
-                         int64_t *n)
+/* Token ids of a text, from -p, or from -f (from_file): the only way for a text with a NUL.  NULL
+ * after a failed result. */
+static int32_t *tokenize(const Program *p, const char *text, size_t n_text, bool special,
+                         bool from_file, const char *what, int64_t *n)
 {
     Suite *s = p->s;
     const char *file = work_file(s, "text"), *out = work_file(s, "stdout");
-    const char *argv[] = { p->path, from_file ? "-f" : "-p", from_file ? file : text, "--tokenize",
-                           special ? NULL : "--no-special", NULL };
+    const char *argv[] = { p->path,      from_file ? "-f" : "-p",         from_file ? file : text,
+                           "--tokenize", special ? NULL : "--no-special", NULL };
     int rc;
 
     if (from_file)
@@ -496,27 +539,31 @@ static void check_tokens(const Program *p, const json_t *strings)
         for (int way = 0; way < 4; way++) {
             bool special = way & 1, from_file = way & 2;
             int64_t n_want, n;
-            int32_t *want = int_array(s->a, json_object_get(j, special ? "special" : "plain"), &n_want), *have;
+            int32_t *want =
+                        int_array(s->a, json_object_get(j, special ? "special" : "plain"), &n_want),
+                    *have;
 
             if (!from_file && memchr(text, 0, n_text))
                 continue;
             n_all++;
             have = tokenize(p, text, n_text, special, from_file, what, &n);
             if (!have)
-                return;                         /* the program does not work: one failure says it */
+                return; /* the program does not work: one failure says it */
             if (same_ids(have, n, want, n_want))
                 n_right++;
             else if (n_all - n_right <= 5)
-                printf("     %s, %s, '%s': %s, recorded %s\n", from_file ? "file" : "-p", special ? "special" : "plain",
-                       str_show(s->a, (Str){ text, n_text }, 60), ids_text(s->a, have, n), ids_text(s->a, want, n_want));
+                printf("     %s, %s, '%s': %s, recorded %s\n", from_file ? "file" : "-p",
+                       special ? "special" : "plain", str_show(s->a, (Str){ text, n_text }, 60),
+                       ids_text(s->a, have, n), ids_text(s->a, want, n_want));
         }
     }
-    result(s, n_all > 0 && n_right == n_all, "%s: %d of %d tokenizations equal (%zu strings)", what, n_right, n_all,
-           json_array_size(strings));
+    result(s, n_all > 0 && n_right == n_all, "%s: %d of %d tokenizations equal (%zu strings)", what,
+           n_right, n_all, json_array_size(strings));
 }
 
-/* A conversation that the command line can say: an optional system message, then one message of the user.  Messages that
- * contain markup of the template are not told apart from it by ids, so they are left to the library's own test. */
+/* A conversation that the command line can say: an optional system message, then one message of the
+ * user.  Messages that contain markup of the template are not told apart from it by ids, so they
+ * are left to the library's own test. */
 static bool is_one_turn(const json_t *c, const char **system, const char **user)
 {
     const json_t *m = json_object_get(c, "messages");
@@ -553,7 +600,8 @@ static void check_chat_ids(const Program *p, const json_t *cases)
 
         if (!is_one_turn(c, &system, &user))
             continue;
-        const char *argv[] = { p->path, "--chat", "-p", user, "--tokenize", system ? "-s" : NULL, system, NULL };
+        const char *argv[] = { p->path, "--chat", "-p", user, "--tokenize", system ? "-s" : NULL,
+                               system,  NULL };
         int rc;
 
         n_all++;
@@ -569,9 +617,11 @@ static void check_chat_ids(const Program *p, const json_t *cases)
         if (same_ids(have, n, want, n_want))
             n_right++;
         else
-            printf("     conversation %zu: %s, recorded %s\n", i, ids_text(s->a, have, n), ids_text(s->a, want, n_want));
+            printf("     conversation %zu: %s, recorded %s\n", i, ids_text(s->a, have, n),
+                   ids_text(s->a, want, n_want));
     }
-    result(s, n_all > 0 && n_right == n_all, "%s: %d of %d conversations of one turn equal", what, n_right, n_all);
+    result(s, n_all > 0 && n_right == n_all, "%s: %d of %d conversations of one turn equal", what,
+           n_right, n_all);
 }
 
 /* Every conversation through the library, as an application calls it. */
@@ -581,17 +631,20 @@ static void check_chat_text(const Program *p, const json_t *cases)
     const char *what = str_printf(s->a, "%s chat text", p->m->name), *out = work_file(s, "stdout");
     const char *cc = getenv("CC"), *prog = work_file(s, "chat_text");
     const char *weights = path_join(s->a, p->dir, "model.weights");
-    const char *compile[] = { cc && *cc ? cc : "cc", "-std=c99", "-Wall", "-Wextra", "-Wpedantic", "-Werror", "-I", p->dir,
-                              "tests/models/chat_text.c", path_join(s->a, p->dir, "libmodel.a"), "-lm", "-lpthread", "-o",
+    const char *compile[] = { cc && *cc ? cc : "cc", "-std=c99", "-Wall", "-Wextra", "-Wpedantic",
+                              "-Werror", "-I", p->dir, "tests/models/chat_text.c",
+                              path_join(s->a, p->dir, "libmodel.a"), "-lm", "-lpthread", "-o",
                               prog, NULL };
     int n_right = 0, n_all = 0, rc = run(s, compile, out);
 
     if (rc != 0) {
-        result(s, false, "%s: compiling a program that uses the library: exit %d: %s", what, rc, last_words(s));
+        result(s, false, "%s: compiling a program that uses the library: exit %d: %s", what, rc,
+               last_words(s));
         return;
     }
     for (size_t i = 0; i < json_array_size(cases); i++) {
-        const json_t *c = json_array_get(cases, i), *m = json_object_get(c, "messages"), *t = json_object_get(c, "text");
+        const json_t *c = json_array_get(cases, i), *m = json_object_get(c, "messages"),
+                     *t = json_object_get(c, "text");
         size_t n_msg = json_array_size(m), n = 0;
         const char **argv = ARENA_ARRAY(s->a, const char *, 2 * n_msg + 4);
         char *have;
@@ -606,20 +659,23 @@ static void check_chat_text(const Program *p, const json_t *cases)
         n_all++;
         rc = run(s, argv, out);
         have = slurp(s->a, out, &n);
-        if (rc == 0 && have && n == json_string_length(t) && memcmp(have, json_string_value(t), n) == 0)
+        if (rc == 0 && have && n == json_string_length(t) &&
+            memcmp(have, json_string_value(t), n) == 0)
             n_right++;
         else
             printf("     conversation %zu: exit %d %s, '%s'\n", i, rc, rc ? last_words(s) : "",
                    have ? str_show(s->a, (Str){ have, n }, 200) : "");
     }
-    result(s, n_all > 0 && n_right == n_all, "%s: %d of %d conversations equal", what, n_right, n_all);
+    result(s, n_all > 0 && n_right == n_all, "%s: %d of %d conversations equal", what, n_right,
+           n_all);
 }
 
-/* ---- one model ---------------------------------------------------------------------------------------------------- */
+/* ---- one model ------------------------------------------------------------------------------- */
 
 static const char *find_model(Suite *s, const RealModel *m)
 {
-    const char *dir = getenv("SINTER_MODELS"), *cache = getenv("XDG_CACHE_HOME"), *home = getenv("HOME");
+    const char *dir = getenv("SINTER_MODELS"), *cache = getenv("XDG_CACHE_HOME"),
+               *home = getenv("HOME");
 
     if (m->ours)
         return m->file;
@@ -633,7 +689,8 @@ static const char *find_model(Suite *s, const RealModel *m)
 /* Builds and compiles; false after a failed result. */
 static bool build(Suite *s, const RealModel *m, const Build *b, const char *file, Program *p)
 {
-    const char *dir = work_file(s, str_printf(s->a, "%s-%s", m->name, b->name)), *out = path_join(s->a, dir, "model");
+    const char *dir = work_file(s, str_printf(s->a, "%s-%s", m->name, b->name)),
+               *out = path_join(s->a, dir, "model");
     const char *argv[16] = { s->sinter, "build", file, "-t", s->target, "-o", out };
     const char *make[] = { "make", "-s", "-C", out, NULL };
     const char *log = work_file(s, "stdout");
@@ -659,13 +716,15 @@ static bool build(Suite *s, const RealModel *m, const Build *b, const char *file
 }
 
 /* Looks one golden up and says when it is not there. */
-static const json_t *look_up(Suite *s, const RealModel *m, const char *spec, const char *what, json_t **root)
+static const json_t *look_up(Suite *s, const RealModel *m, const char *spec, const char *what,
+                             json_t **root)
 {
     const json_t *j = NULL;
 
     *root = NULL;
     if (spec && !(j = recorded(s, m, spec, root)))
-        skip(s, str_printf(s->a, "%s %s", m->name, what), str_printf(s->a, "%s is not in %s/golden", spec, s->data));
+        skip(s, str_printf(s->a, "%s %s", m->name, what),
+             str_printf(s->a, "%s is not in %s/golden", spec, s->data));
     return j;
 }
 
@@ -691,7 +750,7 @@ static void check_program(const Program *p)
     }
     json_decref(root);
     if (p->b != &builds[0])
-        return;                                 /* the text layer is the same in every build */
+        return; /* the text layer is the same in every build */
     if ((j = look_up(s, m, m->tokens, "tokens", &root)))
         check_tokens(p, j);
     json_decref(root);
@@ -725,7 +784,9 @@ int main(int argc, char **argv)
 {
     const char *data = getenv("SINTER_DATA"), *tmp = getenv("TMPDIR");
     Arena *a = arena_new(NULL);
-    Suite s = { .a = a, .sinter = "./sinter", .data = data && *data ? data : "../shared", .target = "native" };
+    Suite s = {
+        .a = a, .sinter = "./sinter", .data = data && *data ? data : "../shared", .target = "native"
+    };
     bool made = false, wanted[N_MODELS] = { false }, any = false;
 
     for (int i = 1; i < argc; i++) {
@@ -746,8 +807,10 @@ int main(int argc, char **argv)
                 if (strcmp(argv[i], models[k].name) == 0)
                     known = any = wanted[k] = true;
             if (!known) {
-                fputs("usage: golden [--sinter FILE] [--data DIR] [--target T] [--work DIR] [--full] [story] [smollm2] "
-                      "[gpt-2] [llama-bpe]\n", stderr);
+                fputs("usage: golden [--sinter FILE] [--data DIR] [--target T] [--work DIR] "
+                      "[--full] [story] [smollm2] "
+                      "[gpt-2] [llama-bpe]\n",
+                      stderr);
                 return 2;
             }
         }

@@ -2,20 +2,22 @@
  *
  *     mkmodel [--cases FILE] --list               name, storage type and purpose of every case
  *     mkmodel [--cases FILE] --lengths            the lengths of the recorded sequences
- *     mkmodel [--cases FILE] --ids N NAME         the N token ids of a sequence, separated by commas
+ *     mkmodel [--cases FILE] --ids N NAME         the N token ids of a sequence: 1,2,3
  *     mkmodel [--cases FILE] NAME OUT.gguf        the model
  *
- * Tensors are computed by fill_value() under their Hugging Face names and written under their GGUF names.  The file is what
- * llama.cpp's converter writes for the same folder [conversion/llama.py]: rows of q and k reordered from halves to pairs
+ * Tensors are computed by fill_value() under their Hugging Face names and written under their GGUF
+ * names.  The file is what llama.cpp's converter writes for the same folder [conversion/llama.py]:
+ * rows of q and k reordered from halves to pairs
  *
- *     half-split   head: x0 x1 .. x(h/2-1) | y0 y1 .. y(h/2-1)         rotates (x[i], y[i])
- *     pairs        head: x0 y0 x1 y1 ..                                 row 2i + s  <-  row s * h/2 + i
+ *     half-split   head: x0 x1 .. x(h/2-1) | y0 y1 .. y(h/2-1)     rotates (x[i], y[i])
+ *     pairs        head: x0 y0 x1 y1 ..                            row 2i + s  <-  row s * h/2 + i
  *
- * (their biases likewise), llama3's rope scaling as the tensor rope_freqs.weight, linear and yarn as keys.  No tokenizer:
- * these models are fed token ids.
+ * (their biases likewise), llama3's rope scaling as the tensor rope_freqs.weight, linear and yarn
+ * as keys.  No tokenizer: these models are fed token ids.
  *
- * The writer is this file's own and not compiler/import/gguf_write.c, so that the importer is held against a second reading
- * of the format:  magic, version 3, counts, key/value pairs, tensor infos (dims innermost first), data aligned to 32. */
+ * The writer is this file's own and not compiler/import/gguf_write.c, so that the importer is held
+ * against a second reading of the format:  magic, version 3, counts, key/value pairs, tensor infos
+ * (dims innermost first), data aligned to 32. */
 #include "ir/formats.h"
 #include "tests/models/cases.h"
 
@@ -24,7 +26,10 @@
 
 enum { T_U32 = 4, T_F32 = 6, T_STR = 8, ALIGNMENT = 32 };
 
-typedef struct { const char *gguf, *hf; int64_t n_out, n_in, heads; } Tensor;      /* n_out 0: a vector; heads > 0: reorder */
+typedef struct {
+    const char *gguf, *hf;
+    int64_t n_out, n_in, heads;
+} Tensor; /* n_out 0: a vector; heads > 0: reorder */
 
 typedef struct {
     Arena *a;
@@ -36,7 +41,11 @@ typedef struct {
 
 static void put_u32(Buf *b, uint32_t x) { buf_put(b, &x, sizeof x); }
 static void put_u64(Buf *b, uint64_t x) { buf_put(b, &x, sizeof x); }
-static void put_str(Buf *b, const char *s) { put_u64(b, strlen(s)); buf_puts(b, s); }
+static void put_str(Buf *b, const char *s)
+{
+    put_u64(b, strlen(s));
+    buf_puts(b, s);
+}
 
 static void key_u32(Gguf *g, const char *key, int64_t x)
 {
@@ -65,7 +74,8 @@ static void key_str(Gguf *g, const char *key, const char *x)
 }
 
 /* Rows of n_in floats in the tensor's format, with its info. */
-static void put_tensor(Gguf *g, const char *name, const Format *f, const float *x, int64_t n_out, int64_t n_in)
+static void put_tensor(Gguf *g, const char *name, const Format *f, const float *x, int64_t n_out,
+                       int64_t n_in)
 {
     int64_t rows = n_out ? n_out : 1;
     size_t row_bytes = (size_t)(n_in / f->block * f->bytes);
@@ -100,25 +110,31 @@ static void add(Gguf *g, Tensor t)
     int64_t dim[2] = { t.n_out, t.n_in };
     int rank = t.n_out ? 2 : 1;
     int64_t n_in = t.n_out ? t.n_in : 1, rows = t.n_out ? t.n_out : t.n_in;
-    float *x = ARENA_ARRAY(g->a, float, rows * n_in), scale, base;
-    const Format *f = rank == 1 ? format_find(STR("f32")) : t.n_in % g->fmt->block ? format_find(STR("f16")) : g->fmt;
+    float *x = ARENA_ARRAY(g->a, float, rows *n_in), scale, base;
+    const Format *f = rank == 1                ? format_find(STR("f32"))
+                      : t.n_in % g->fmt->block ? format_find(STR("f16"))
+                                               : g->fmt;
 
     fill_scale(str_of(t.hf), rank, rank == 2 ? dim : dim + 1, &scale, &base);
     for (int64_t r = 0; r < rows; r++)
         for (int64_t k = 0; k < n_in; k++)
-            x[r * n_in + k] = fill_value(str_of(t.hf), (uint64_t)(source_row(&t, r) * n_in + k), g->c->seed, scale, base);
+            x[r * n_in + k] = fill_value(str_of(t.hf), (uint64_t)(source_row(&t, r) * n_in + k),
+                                         g->c->seed, scale, base);
     put_tensor(g, t.gguf, f, x, t.n_out, t.n_in);
 }
 
 /* One linear layer of block i: its weight, and its bias if it has one. */
-static void add_linear(Gguf *g, int64_t i, const char *gguf, const char *hf, int64_t n_out, int64_t n_in, int64_t heads,
-                       bool bias)
+static void add_linear(Gguf *g, int64_t i, const char *gguf, const char *hf, int64_t n_out,
+                       int64_t n_in, int64_t heads, bool bias)
 {
-    const char *gn = str_printf(g->a, "blk.%" PRId64 ".%s", i, gguf), *hn = str_printf(g->a, "model.layers.%" PRId64 ".%s", i, hf);
+    const char *gn = str_printf(g->a, "blk.%" PRId64 ".%s", i, gguf),
+               *hn = str_printf(g->a, "model.layers.%" PRId64 ".%s", i, hf);
 
-    add(g, (Tensor){ str_printf(g->a, "%s.weight", gn), str_printf(g->a, "%s.weight", hn), n_out, n_in, heads });
+    add(g, (Tensor){ str_printf(g->a, "%s.weight", gn), str_printf(g->a, "%s.weight", hn), n_out,
+                     n_in, heads });
     if (bias)
-        add(g, (Tensor){ str_printf(g->a, "%s.bias", gn), str_printf(g->a, "%s.bias", hn), 0, n_out, heads });
+        add(g, (Tensor){ str_printf(g->a, "%s.bias", gn), str_printf(g->a, "%s.bias", hn), 0, n_out,
+                         heads });
 }
 
 static void add_tensors(Gguf *g)
@@ -143,30 +159,41 @@ static void add_tensors(Gguf *g)
     }
 }
 
-/* Llama 3's scaling: frequencies whose wavelength is over original_ctx / low are divided by `factor`, those under
- * original_ctx / high are kept, between the two the divisor is interpolated.  The file holds the divisors. */
+/* Llama 3's scaling: frequencies whose wavelength is over original_ctx / low are divided by
+ * `factor`, those under original_ctx / high are kept, between the two the divisor is interpolated.
+ * The file holds the divisors. */
 static void add_rope_freqs(Gguf *g)
 {
     const RopeScaling *s = &g->c->rope;
     float *x = ARENA_ARRAY(g->a, float, g->c->head_dim / 2);
-    double low = (double)s->original_ctx / s->low_freq_factor, high = (double)s->original_ctx / s->high_freq_factor;
+    double low = (double)s->original_ctx / s->low_freq_factor,
+           high = (double)s->original_ctx / s->high_freq_factor;
 
     for (int64_t i = 0; i < g->c->head_dim / 2; i++) {
-        double wavelength = 2 * 3.14159265358979323846 * pow(s->theta, 2.0 * (double)i / (double)g->c->head_dim);
-        double part = ((double)s->original_ctx / wavelength - s->low_freq_factor) / (s->high_freq_factor - s->low_freq_factor);
+        double wavelength =
+            2 * 3.14159265358979323846 * pow(s->theta, 2.0 * (double)i / (double)g->c->head_dim);
+        double part = ((double)s->original_ctx / wavelength - s->low_freq_factor) /
+                      (s->high_freq_factor - s->low_freq_factor);
 
-        x[i] = (float)(wavelength < high ? 1 : wavelength > low ? s->factor : 1 / ((1 - part) / s->factor + part));
+        x[i] = (float)(wavelength < high  ? 1
+                       : wavelength > low ? s->factor
+                                          : 1 / ((1 - part) / s->factor + part));
     }
     put_tensor(g, "rope_freqs.weight", format_find(STR("f32")), x, 0, g->c->head_dim / 2);
 }
 
-/* yarn's attention factor has two keys: yarn_attn_factor is what multiplies cos and sin; attn_factor is what is left of it
- * after 0.1 ln(factor) + 1, which llama.cpp applies by itself.  The converter writes the first, its readers use the second. */
+/* yarn's attention factor has two keys: yarn_attn_factor is what multiplies cos and sin;
+ * attn_factor is what is left of it after 0.1 ln(factor) + 1, which llama.cpp applies by itself.
+ * The converter writes the first, its readers use the second. */
 static void add_keys(Gguf *g)
 {
     const Case *c = g->c;
     const RopeScaling *s = &c->rope;
-    static const struct { const char *type; int number; } ftype[] = {       /* general.file_type, as llama.cpp numbers it */
+    static const struct {
+        const char *type;
+        int number;
+    } ftype[] = {
+        /* general.file_type, as llama.cpp numbers it */
         { "f32", 0 }, { "f16", 1 }, { "q4_0", 2 }, { "q4_1", 3 }, { "q8_0", 7 }, { "bf16", 32 },
     };
 
@@ -192,7 +219,8 @@ static void add_keys(Gguf *g)
         key_u32(g, "llama.rope.scaling.original_context_length", s->original_ctx);
         if (s->attention_factor != 0) {
             key_f32(g, "llama.rope.scaling.yarn_attn_factor", s->attention_factor);
-            key_f32(g, "llama.rope.scaling.attn_factor", s->attention_factor / (0.1 * log(s->factor) + 1));
+            key_f32(g, "llama.rope.scaling.attn_factor",
+                    s->attention_factor / (0.1 * log(s->factor) + 1));
         }
         if (s->beta_fast != 0)
             key_f32(g, "llama.rope.scaling.yarn_beta_fast", s->beta_fast);
@@ -207,11 +235,17 @@ static void add_keys(Gguf *g)
 
 static bool write_model(FileSet *fs, Arena *a, Diag *d, const Case *c, const char *path)
 {
-    Gguf g = { .a = a, .c = c, .fmt = format_find(str_of(c->type)), .kv = buf_in(a), .info = buf_in(a), .data = buf_in(a) };
+    Gguf g = { .a = a,
+               .c = c,
+               .fmt = format_find(str_of(c->type)),
+               .kv = buf_in(a),
+               .info = buf_in(a),
+               .data = buf_in(a) };
     Buf out = buf_in(a);
 
     if (!g.fmt || !g.fmt->encode || g.fmt->gguf_type < 0)
-        return fail(d, AT_WHAT(path, c->name), "'%s' is not a format that a GGUF file can store", c->type);
+        return fail(d, AT_WHAT(path, c->name), "'%s' is not a format that a GGUF file can store",
+                    c->type);
     add_keys(&g);
     add_tensors(&g);
     if (strcmp(c->rope.type, "llama3") == 0)
@@ -250,7 +284,9 @@ static int run(FileSet *fs, Arena *a, Diag *d, int argc, char **argv)
     }
     if (argc < 2 || !cases_read(a, d, path, &cs)) {
         if (argc < 2)
-            fputs("usage: mkmodel [--cases FILE] --list | --lengths | --ids N NAME | NAME OUT.gguf\n", stderr);
+            fputs(
+                "usage: mkmodel [--cases FILE] --list | --lengths | --ids N NAME | NAME OUT.gguf\n",
+                stderr);
         return argc < 2 ? 2 : 1;
     }
     if (argc == 2 && strcmp(argv[1], "--list") == 0) {
@@ -266,13 +302,15 @@ static int run(FileSet *fs, Arena *a, Diag *d, int argc, char **argv)
     if (argc == 4 && strcmp(argv[1], "--ids") == 0) {
         int64_t n;
 
-        if (!str_to_i64(str_of(argv[2]), &n) || n < 1 || n > 1 << 20 || !(c = cases_find(&cs, d, argv[3])))
+        if (!str_to_i64(str_of(argv[2]), &n) || n < 1 || n > 1 << 20 ||
+            !(c = cases_find(&cs, d, argv[3])))
             return 2;
         print_ids(a, c, n);
         return 0;
     }
     if (argc != 3 || argv[1][0] == '-') {
-        fputs("usage: mkmodel [--cases FILE] --list | --lengths | --ids N NAME | NAME OUT.gguf\n", stderr);
+        fputs("usage: mkmodel [--cases FILE] --list | --lengths | --ids N NAME | NAME OUT.gguf\n",
+              stderr);
         return 2;
     }
     c = cases_find(&cs, d, argv[1]);
