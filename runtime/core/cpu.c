@@ -1,13 +1,17 @@
 /* What this CPU can do, asked in ways that every CPU of the family answers.
  *
- * x86: cpuid leaves 1, 7 and 0x80000001 [Intel SDM vol. 2A, CPUID], and XCR0, which says which registers the operating
- * system saves: a CPU with AVX-512 under a system that does not save zmm must not use them.
+ * x86: cpuid leaves 1, 7 and 0x80000001 [Intel SDM vol. 2A, CPUID], and XCR0, which says which
+ * registers the operating system saves: a CPU with AVX-512 under a system that does not save zmm
+ * must not use them.
  *
- *     XCR0 bit   1: xmm   2: upper halves of ymm   5: opmasks   6: upper halves of zmm0-15   7: zmm16-31   17, 18: tiles
+ *     XCR0 bit   1: xmm   2: upper halves of ymm   5: opmasks   6: upper halves of zmm0-15
+ *                7: zmm16-31   17, 18: tiles
  *
- * aarch64 and riscv64 Linux: the auxiliary vector.  Other systems: what the compiler was allowed to use anyway.
+ * aarch64 and riscv64 Linux: the auxiliary vector.  Other systems: what the compiler was allowed
+ * to use anyway.
  *
- * Feature names are those of /proc/cpuinfo, as the target descriptions use them; an unknown name counts as lacking. */
+ * Feature names are those of /proc/cpuinfo, as the target descriptions use them; an unknown name
+ * counts as lacking. */
 #ifndef _GNU_SOURCE
 #define _GNU_SOURCE
 #endif
@@ -79,7 +83,8 @@ static int cpu_has(const char *name)
 
         if (strcmp(name, f->name) != 0)
             continue;
-        if (!__get_cpuid_count(f->leaf, f->sub, &r[0], &r[1], &r[2], &r[3]) || !(r[f->reg] >> f->bit & 1))
+        if (!__get_cpuid_count(f->leaf, f->sub, &r[0], &r[1], &r[2], &r[3]) ||
+            !(r[f->reg] >> f->bit & 1))
             return 0;
         return f->saved == 0 || (saved_registers() & f->saved) == f->saved;
     }
@@ -97,8 +102,8 @@ static const CpuBit cpu_bits[] = {
     { "asimddp", 0, 20 }, { "dotprod", 0, 20 }, { "sve", 0, 22 },
     { "sve2", 1, 1 }, { "i8mm", 1, 13 }, { "bf16", 1, 14 },
 #else
-    { "i", 0, 'i' - 'a' }, { "m", 0, 'm' - 'a' }, { "a", 0, 0 }, { "f", 0, 'f' - 'a' }, { "d", 0, 'd' - 'a' },
-    { "c", 0, 'c' - 'a' }, { "v", 0, 'v' - 'a' },
+    { "i", 0, 'i' - 'a' }, { "m", 0, 'm' - 'a' }, { "a", 0, 0 },         { "f", 0, 'f' - 'a' },
+    { "d", 0, 'd' - 'a' }, { "c", 0, 'c' - 'a' }, { "v", 0, 'v' - 'a' },
 #endif
 };
 

@@ -5,27 +5,32 @@
  *   cpu.c                 what this CPU can do
  *   threads.c             the crew's threads, or threads_one.c: none
  *   session.c             sessions
- *   NAME.c                (generated) NAME_desc, the schedule: one function per entry that calls stages in order
+ *   NAME.c                (generated) NAME_desc, and a function per entry that calls its stages
  *   NAME_ISA.c            (generated) the stages
  *
- * The writer makes runtime.c of these files: weights.c first (it asks for the GNU interfaces), then xxh64.c, cpu.c, threads.c or
- * threads_one.c, session.c; no two of them use one static name, and lines that include "runtime/..." are left out.
+ * The writer makes runtime.c of these files: weights.c first (it asks for the GNU interfaces),
+ * then xxh64.c, cpu.c, threads.c or threads_one.c, session.c; no two of them use one static name,
+ * and lines that include "runtime/..." are left out.
  *
- * How a stage is shared among threads.  A stage is n chunks of work, each of which owns its outputs.  Thread t owns the chunks
- * n*t/N .. n*(t+1)/N-1; it takes them from the front, then from the back of the others' ranges:
+ * How a stage is shared among threads.  A stage is n chunks of work, each of which owns its
+ * outputs.  Thread t owns the chunks n*t/N .. n*(t+1)/N-1; it takes them from the front, then from
+ * the back of the others' ranges:
  *
  *     thread 0                  thread 1
  *     |0 1 2 3 4|               |5 6 7 8 9|
  *      ->            then  <- 9                 (taken from thread 1's end)
  *
- * What is left of a range is one 64-bit word on its own cache line, epoch:32 first:16 end:16, changed by compare-and-swap.  The epoch is
- * the running number of the stage, so nothing is ever reset: a word of an older epoch means "still full", of a younger one "you
- * are late, this stage is over".  Each thread counts on another line of its own the chunks it has done, ever; a stage is over when these
- * counts add up to the number of chunks of all stages so far.  So a thread that holds no chunk is not waited for, and a late one runs
- * through finished stages without touching their data: it has its own copy of the Run.
+ * What is left of a range is one 64-bit word on its own cache line, epoch:32 first:16 end:16,
+ * changed by compare-and-swap.  The epoch is the running number of the stage, so nothing is ever
+ * reset: a word of an older epoch means "still full", of a younger one "you are late, this stage
+ * is over".  Each thread counts on another line of its own the chunks it has done, ever; a stage
+ * is over when these counts add up to the number of chunks of all stages so far.  So a thread that
+ * holds no chunk is not waited for, and a late one runs through finished stages without touching
+ * their data: it has its own copy of the Run.
  *
- * Therefore an entry function must not read or write anything but *r, *me and constants between stages, and whatever a thread
- * computes for itself (me->scratch) comes after it has taken a chunk: while one is held, the stage's inputs stay as they are. */
+ * Therefore an entry function must not read or write anything but *r, *me and constants between
+ * stages, and whatever a thread computes for itself (me->scratch) comes after it has taken a
+ * chunk: while one is held, the stage's inputs stay as they are. */
 #ifndef NAME_INTERNAL_H
 #define NAME_INTERNAL_H
 
@@ -40,7 +45,8 @@
 typedef atomic_int NAME_Flag;
 #define NAME_FLAG_GET(f) atomic_load_explicit((f), memory_order_relaxed)
 #define NAME_FLAG_SET(f, v) atomic_store_explicit((f), (v), memory_order_relaxed)
-typedef struct { _Atomic uint64_t v; char pad[120]; } NAME_Line;        /* 128: two lines, which CPUs fetch in pairs */
+/* 128 bytes: two cache lines, which CPUs fetch in pairs. */
+typedef struct { _Atomic uint64_t v; char pad[120]; } NAME_Line;
 #else
 #include <signal.h>
 typedef volatile sig_atomic_t NAME_Flag;
@@ -54,7 +60,7 @@ typedef struct {
     int n_threads;
     NAME_Line *range;                   /* [n_threads] */
     NAME_Line *done;                    /* [n_threads] */
-    NAME_Flag cancel;                   /* set: chunks are taken and counted, but no longer computed */
+    NAME_Flag cancel;                /* set: chunks are taken and counted, but no longer computed */
 } NAME_Crew;
 
 struct NAME_Stages;                     /* generated: the stage functions of one instruction set */
@@ -62,7 +68,7 @@ struct NAME_Stages;                     /* generated: the stage functions of one
 /* One internal call, read-only; every thread has a copy of its own. */
 typedef struct NAME_Run {
     const uint8_t *w;                   /* the weights file */
-    uint8_t *arena;                     /* buffers, at the addresses that the pass `memory` chose; 64-byte aligned */
+    uint8_t *arena;    /* buffers, at the addresses that the pass `memory` chose; 64-byte aligned */
     uint8_t *const *state;              /* address of each state: [C][row_bytes], 64-byte aligned */
     const int32_t *ids;                 /* [T] */
     float *logits;                      /* [O, n_vocab], NULL if O is 0 */
@@ -84,17 +90,22 @@ typedef struct NAME_Worker {
 } NAME_Worker;
 
 /* Computes chunk `chunk` of a stage.
- *   layer   what differs between calls of one stage (offsets of weights, numbers of states), NULL: nothing
- *   count   chunks that this thread has taken in this stage, this one included: at 1 its own prologue is due
+ *   layer   what differs between calls of one stage (offsets of weights, numbers of states); NULL:
+ *           nothing does
+ *   count   chunks that this thread has taken in this stage, this one included: at 1 its own
+ *           prologue is due
  *   next    what this thread reads next, to be prefetched; NULL: unknown */
-typedef void NAME_StageFn(const NAME_Run *r, const void *layer, NAME_Worker *me, int chunk, int count, const uint8_t *next);
+typedef void NAME_StageFn(const NAME_Run *r, const void *layer, NAME_Worker *me, int chunk,
+                          int count, const uint8_t *next);
 
-/* Runs all stages of an entry, in order; called by every thread of the crew.  Printed by the generator. */
+/* Runs all stages of an entry, in order; called by every thread of the crew.  Printed by the
+ * generator. */
 typedef void NAME_EntryFn(const NAME_Run *r, NAME_Worker *me);
 
-/* ---- what the generator says about the model (NAME.c) ------------------------------------------------------------- */
+/* ---- what the generator says about the model (NAME.c) ---------------------------------------- */
 
-typedef struct { uint32_t row_bytes; int kind; } NAME_StateDesc;       /* kind 1: rows appended at P, rewound by shortening */
+/* kind 1: rows are appended at position P and rewound by shortening. */
+typedef struct { uint32_t row_bytes; int kind; } NAME_StateDesc;
 
 typedef struct NAME_Isa {
     const char *name;                   /* of the target: "x86_64-v4" */
@@ -105,7 +116,7 @@ typedef struct NAME_Isa {
 typedef struct {
     uint64_t digest[2];                 /* of the weights file */
     uint64_t weights_bytes;
-    const uint8_t *linked;              /* the weights linked into the program, NULL: they are a file */
+    const uint8_t *linked;          /* the weights linked into the program, NULL: they are a file */
     int n_state;
     const NAME_StateDesc *state;
     size_t arena_bytes;
@@ -115,34 +126,36 @@ typedef struct {
     int max_tokens;                     /* most tokens of one internal call */
     NAME_EntryFn *decode;               /* T = 1 */
     NAME_EntryFn *prefill;              /* 1 <= T <= max_tokens */
-    const NAME_Isa *isa;                /* in order of preference; the first that this CPU can run is used */
+    const NAME_Isa *isa;       /* in order of preference; the first that this CPU can run is used */
     int n_isa;
 } NAME_Desc;
 
 extern const NAME_Desc NAME_desc;
 
-/* ---- xxh64.c --------------------------------------------------------------------------------------------------- */
+/* ---- xxh64.c --------------------------------------------------------------------------------- */
 
 /* XXH64 of n bytes. */
 uint64_t NAME_xxh64(const void *p, size_t n, uint64_t seed);
 
-/* ---- weights.c ------------------------------------------------------------------------------------------------- */
+/* ---- weights.c ------------------------------------------------------------------------------- */
 
-/* A section of the weights file by its name ("tok"): its first byte, and its size; NULL: there is none.
- * *m is open, so its tables have been checked: the section lies inside the file. */
+/* A section of the weights file by its name ("tok"): its first byte, and its size; NULL: there is
+ * none. *m is open, so its tables have been checked: the section lies inside the file. */
 const uint8_t *NAME_section(const NAME_Model *m, const char *name, uint64_t *bytes);
 
-/* ---- cpu.c ----------------------------------------------------------------------------------------------------- */
+/* ---- cpu.c ----------------------------------------------------------------------------------- */
 
-/* The first of the named features that this CPU (or its operating system) lacks, NULL: none.  Unknown names are lacking. */
+/* The first of the named features that this CPU (or its operating system) lacks, NULL: none.
+ * Unknown names are lacking. */
 const char *NAME_cpu_lacks(const char *const *features);
 
-/* ---- threads.c, threads_one.c ---------------------------------------------------------------------------------- */
+/* ---- threads.c, threads_one.c ---------------------------------------------------------------- */
 
 typedef struct NAME_Pool NAME_Pool;
 
 size_t NAME_pool_bytes(int n_threads);
-/* Starts n_threads - 1 threads that sleep until there is work; worker[0] is the caller's.  The block is aligned to 64. */
+/* Starts n_threads - 1 threads that sleep until there is work; worker[0] is the caller's.  The
+ * block is aligned to 64. */
 NAME_Status NAME_pool_start(NAME_Pool **out, void *block, NAME_Worker *worker, int n_threads);
 /* All threads run entry(r, worker); returns when every stage is over. */
 void NAME_pool_run(NAME_Pool *p, NAME_EntryFn *entry, const NAME_Run *r);
@@ -150,14 +163,14 @@ void NAME_pool_stop(NAME_Pool *p);
 /* Waits, at first spinning, then giving the core away, until the crew has done `due` chunks. */
 void NAME_wait_for(const NAME_Crew *crew, uint64_t due);
 
-/* ---- stages ---------------------------------------------------------------------------------------------------- */
+/* ---- stages ---------------------------------------------------------------------------------- */
 
 /* One thread's way through one stage. */
 typedef struct {
     int n;                              /* chunks of the stage */
-    int victim;                         /* 0: taking from the own range; v: from that of the v-th thread after this one */
+    int victim;   /* 0: taking from the own range; v: from that of the v-th thread after this one */
     int count;                          /* chunks that this thread has taken */
-    int ahead;                          /* the chunk it will most likely take next, -1: none in this stage */
+    int ahead;                 /* the chunk it will most likely take next, -1: none in this stage */
 } NAME_Stage;
 
 #if NAME_THREADS
@@ -174,7 +187,8 @@ static inline int NAME_claim(const NAME_Crew *crew, int t, uint32_t epoch, int n
 
     for (;;) {
         uint32_t e = (uint32_t)(v >> 32);
-        uint32_t lo = (uint32_t)NAME_range_begin(crew, n, t), hi = (uint32_t)NAME_range_begin(crew, n, t + 1), got;
+        uint32_t lo = (uint32_t)NAME_range_begin(crew, n, t),
+                 hi = (uint32_t)NAME_range_begin(crew, n, t + 1), got;
 
         if ((int32_t)(e - epoch) > 0)
             return -1;                                  /* younger: this thread is late */
@@ -185,8 +199,9 @@ static inline int NAME_claim(const NAME_Crew *crew, int t, uint32_t epoch, int n
         if (lo >= hi)
             return -1;
         got = back ? --hi : lo++;
-        if (atomic_compare_exchange_weak_explicit(word, &v, (uint64_t)epoch << 32 | (uint64_t)lo << 16 | hi, memory_order_relaxed,
-                                                  memory_order_relaxed))
+        if (atomic_compare_exchange_weak_explicit(word, &v,
+                                                  (uint64_t)epoch << 32 | (uint64_t)lo << 16 | hi,
+                                                  memory_order_relaxed, memory_order_relaxed))
             return (int)got;
     }
 }
@@ -237,10 +252,12 @@ static inline void NAME_stage_end(const NAME_Crew *crew, NAME_Worker *me, const 
 #endif
 }
 
-/* One stage of n_chunks <= 65535 chunks, which read the weights w, chunk_bytes each, one after the other; `after` is what the thread reads
- * first in the next stage.  w NULL: nothing is known of that, and fn gets next == NULL. */
-static inline void NAME_stage_stream(const NAME_Run *r, NAME_Worker *me, NAME_StageFn *fn, const void *layer, int n_chunks,
-                                     const uint8_t *w, size_t chunk_bytes, const uint8_t *after)
+/* One stage of n_chunks <= 65535 chunks, which read the weights w, chunk_bytes each, one after the
+ * other; `after` is what the thread reads first in the next stage.  w NULL: nothing is known of
+ * that, and fn gets next == NULL. */
+static inline void NAME_stage_stream(const NAME_Run *r, NAME_Worker *me, NAME_StageFn *fn,
+                                     const void *layer, int n_chunks, const uint8_t *w,
+                                     size_t chunk_bytes, const uint8_t *after)
 {
     NAME_Crew *crew = r->crew;
     NAME_Stage s = { 0, 0, 0, 0 };
@@ -249,21 +266,24 @@ static inline void NAME_stage_stream(const NAME_Run *r, NAME_Worker *me, NAME_St
     s.n = n_chunks;
     while ((c = NAME_stage_chunk(crew, me, &s)) >= 0)
         if (!NAME_FLAG_GET(&crew->cancel))
-            fn(r, layer, me, c, s.count, w && s.ahead >= 0 ? w + (size_t)s.ahead * chunk_bytes : after);
+            fn(r, layer, me, c, s.count,
+               w && s.ahead >= 0 ? w + (size_t)s.ahead * chunk_bytes : after);
     NAME_stage_end(crew, me, &s);
 }
 
 /* The same without prefetching. */
-static inline void NAME_stage(const NAME_Run *r, NAME_Worker *me, NAME_StageFn *fn, const void *layer, int n_chunks)
+static inline void NAME_stage(const NAME_Run *r, NAME_Worker *me, NAME_StageFn *fn,
+                              const void *layer, int n_chunks)
 {
     NAME_stage_stream(r, me, fn, layer, n_chunks, (const uint8_t *)0, 0, (const uint8_t *)0);
 }
 
-/* ---- -DNAME_TRACE: what each stage computed, for `sinter verify`.  One thread, one session; not for production. ---- */
+/* ---- -DNAME_TRACE: what each stage computed, for `sinter verify`; one thread, one session ---- */
 
 #ifdef NAME_TRACE
 typedef void NAME_TraceFn(void *ctx, int layer, const char *name, const float *value, size_t n);
-/* From now on every traced value goes to fn; NULL: nowhere.  The session must have one thread: others would go on to change it. */
+/* From now on every traced value goes to fn; NULL: nowhere.  The session must have one thread:
+ * others would go on to change it. */
 void NAME_trace_to(NAME_TraceFn *fn, void *ctx);
 /* Called by generated code after the stage that computed value[n]; layer -1: outside layers. */
 void NAME_trace(int layer, const char *name, const float *value, size_t n);

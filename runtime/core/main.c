@@ -1,6 +1,7 @@
-/* The command-line program of a model: a prompt goes in, tokens come out.  It uses the library as any program would.
+/* The command-line program of a model: a prompt goes in, tokens come out.  It uses the library as
+ * any program would.
  *
- *     options ─> prompt ─> ids ─> NAME_eval, 256 at a time ─> choose ─> NAME_eval, one at a time ─> stdout
+ *     options > prompt > ids > NAME_eval, many at a time > choose > NAME_eval, one at a time
  *
  * Results go to stdout, everything else to stderr.  Exit 0: done, 1: failed, 2: wrong usage. */
 #ifndef _GNU_SOURCE
@@ -9,7 +10,7 @@
 #include "runtime/core/internal.h"
 
 #ifndef NAME_HAS_TEXT
-#define NAME_HAS_TEXT 0                 /* the tokenizer, the chat template and the sampler are there */
+#define NAME_HAS_TEXT 0             /* the tokenizer, the chat template and the sampler are there */
 #endif
 #ifndef NAME_HAS_MODEL
 #define NAME_HAS_MODEL 1                /* 0: a vocabulary without tensors */
@@ -30,7 +31,7 @@
 #include <time.h>
 #include <unistd.h>
 
-/* ---- errors, memory, time --------------------------------------------------------------------------------- */
+/* ---- errors, memory, time -------------------------------------------------------------------- */
 
 static void complain(const char *kind, const char *fmt, va_list ap)
 {
@@ -106,7 +107,7 @@ static double now_ms(void)
     return (double)t.tv_sec * 1e3 + (double)t.tv_nsec * 1e-6;
 }
 
-/* ---- options ---------------------------------------------------------------------------------------------- */
+/* ---- options --------------------------------------------------------------------------------- */
 
 typedef struct {
     const char *prompt, *file, *ids, *system, *weights, *logits, *perplexity, *stats, *trace, *spec;
@@ -129,38 +130,49 @@ typedef struct {
 static const Opt opts[] = {
     { "-p", "TEXT", OPT_TEXT, AT(prompt), 0, 0, "the prompt" },
     { "-f", "FILE", OPT_TEXT, AT(file), 0, 0, "the prompt is in a file; - is standard input" },
-    { "--ids", "1,2,3", OPT_TEXT, AT(ids), 0, 0, "the prompt as token ids; @FILE reads them from a file" },
+    { "--ids", "1,2,3", OPT_TEXT, AT(ids), 0, 0,
+      "the prompt as token ids; @FILE reads them from a file" },
     { "--no-special", NULL, OPT_FLAG, AT(no_special), 0, 0,
       "no BOS is added, names of special tokens in the prompt are text" },
     { "--chat", NULL, OPT_FLAG, AT(chat), 0, 0,
       "the prompt is a user's message; without a prompt: a conversation" },
     { "-s", "TEXT", OPT_TEXT, AT(system), 0, 0, "the system message of --chat" },
     { "-n", "N", OPT_INT, AT(n), 0, INT_MAX, "most tokens to generate (128)" },
-    { "--temp", "X", OPT_FLOAT, AT(temp), 0, 1e6, "temperature (0: always the most probable token)" },
-    { "--top-k", "K", OPT_INT, AT(top_k), 0, INT_MAX, "choose among the K most probable (40; 0: all)" },
-    { "--top-p", "P", OPT_FLOAT, AT(top_p), 0, 1, "choose among those that make up the share P (1: all)" },
-    { "--min-p", "P", OPT_FLOAT, AT(min_p), 0, 1, "choose among those P times as probable as the best (0: all)" },
+    { "--temp", "X", OPT_FLOAT, AT(temp), 0, 1e6,
+      "temperature (0: always the most probable token)" },
+    { "--top-k", "K", OPT_INT, AT(top_k), 0, INT_MAX,
+      "choose among the K most probable (40; 0: all)" },
+    { "--top-p", "P", OPT_FLOAT, AT(top_p), 0, 1,
+      "choose among those that make up the share P (1: all)" },
+    { "--min-p", "P", OPT_FLOAT, AT(min_p), 0, 1,
+      "choose among those P times as probable as the best (0: all)" },
     { "--repeat-penalty", "X", OPT_FLOAT, AT(repeat_penalty), 1e-3, 1e3,
       "make the last 64 tokens less probable (1: off)" },
     { "--seed", "S", OPT_SEED, AT(seed), 0, 0, "of the random generator, pcg32 (0)" },
-    { "--ignore-eos", NULL, OPT_FLAG, AT(ignore_eos), 0, 0, "go on after a token that ends the answer" },
-    { "-j", "THREADS", OPT_INT, AT(threads), 1, NAME_MAX_THREADS, "threads (as many as there are cores to use)" },
+    { "--ignore-eos", NULL, OPT_FLAG, AT(ignore_eos), 0, 0,
+      "go on after a token that ends the answer" },
+    { "-j", "THREADS", OPT_INT, AT(threads), 1, NAME_MAX_THREADS,
+      "threads (as many as there are cores to use)" },
     { "--ctx", "N", OPT_INT, AT(ctx), 1, INT_MAX,
       "room for N tokens (what prompt and -n need; a conversation: 4096)" },
-    { "--weights", "FILE", OPT_TEXT, AT(weights), 0, 0, "the weights (NAME.weights beside the program)" },
-    { "--check-weights", NULL, OPT_FLAG, AT(check_weights), 0, 0, "check every byte of the weights first" },
+    { "--weights", "FILE", OPT_TEXT, AT(weights), 0, 0,
+      "the weights (NAME.weights beside the program)" },
+    { "--check-weights", NULL, OPT_FLAG, AT(check_weights), 0, 0,
+      "check every byte of the weights first" },
     { "--spec", "none|lookup", OPT_TEXT, AT(spec), 0, 0, "speculation (none)" },
     { "--print-ids", NULL, OPT_FLAG, AT(print_ids), 0, 0, "print generated ids instead of text" },
     { "--logits", "FILE", OPT_TEXT, AT(logits), 0, 0,
       "write the logits of every position of the prompt: f32 [T, vocab]" },
     { "--tokenize", NULL, OPT_FLAG, AT(tokenize), 0, 0, "print the prompt's token ids, and stop" },
-    { "--perplexity", "FILE", OPT_TEXT, AT(perplexity), 0, 0, "print the perplexity of a text, and stop" },
+    { "--perplexity", "FILE", OPT_TEXT, AT(perplexity), 0, 0,
+      "print the perplexity of a text, and stop" },
     { "--chunk", "N", OPT_INT, AT(chunk), 4, INT_MAX, "its tokens per chunk (512)" },
     { "--chunks", "N", OPT_INT, AT(chunks), 1, INT_MAX, "only its first N chunks (all)" },
     { "--one-by-one", NULL, OPT_FLAG, AT(one_by_one), 0, 0, "feed the prompt token by token" },
     { "--stats", "json", OPT_TEXT, AT(stats), 0, 0, "counts and times as JSON on stderr" },
 #ifdef NAME_TRACE
-    { "--trace", "FILE", OPT_TEXT, AT(trace), 0, 0, "write what every stage computed (one thread)" },
+    { "--trace", "FILE", OPT_TEXT, AT(trace), 0, 0,
+      "write what every stage computed (one thread)" },
 #endif
     { "--help", NULL, OPT_FLAG, AT(help), 0, 0, "this" },
 };
@@ -171,11 +183,13 @@ static void print_help(void)
 {
     printf("NAME: one language model, compiled by sinter.\n\n"
            "  NAME -p TEXT | -f FILE | --ids 1,2,3   go on from a prompt\n"
-           "  NAME --chat                            a conversation; /exit ends it, Ctrl-C cuts an answer short\n\n");
+           "  NAME --chat                            a conversation; /exit ends it, Ctrl-C cuts an "
+           "answer short\n\n");
     for (int i = 0; i < N_OPTS; i++) {
         char left[64];
 
-        snprintf(left, sizeof left, "%s%s%s", opts[i].name, opts[i].arg ? " " : "", opts[i].arg ? opts[i].arg : "");
+        snprintf(left, sizeof left, "%s%s%s", opts[i].name, opts[i].arg ? " " : "",
+                 opts[i].arg ? opts[i].arg : "");
         printf("  %-22s %s\n", left, opts[i].help);
     }
 }
@@ -240,13 +254,15 @@ static void set_option(Options *o, const Opt *opt, const char *value)
         long v = strtol(value, &end, 10);
 
         if (end == value || *end || errno || (double)v < opt->lo || (double)v > opt->hi)
-            usage_error("%s takes a whole number from %.0f to %.0f, not '%s'", opt->name, opt->lo, opt->hi, value);
+            usage_error("%s takes a whole number from %.0f to %.0f, not '%s'", opt->name, opt->lo,
+                        opt->hi, value);
         *(int *)(void *)field = (int)v;
     } else {
         double v = strtod(value, &end);
 
         if (end == value || *end || !(v >= opt->lo && v <= opt->hi))
-            usage_error("%s takes a number from %g to %g, not '%s'", opt->name, opt->lo, opt->hi, value);
+            usage_error("%s takes a number from %g to %g, not '%s'", opt->name, opt->lo, opt->hi,
+                        value);
         *(float *)(void *)field = (float)v;
     }
 }
@@ -324,7 +340,7 @@ static Options read_options(int argc, char **argv)
     return o;
 }
 
-/* ---- the program ------------------------------------------------------------------------------------------ */
+/* ---- the program ----------------------------------------------------------------------------- */
 
 typedef struct { int32_t *v; int n; } Ids;
 
@@ -389,7 +405,8 @@ static Ids read_ids(const char *arg)
         if (end == p || (*end && !strchr(", \t\r\n", *end)))
             fail("%s: id %d: '%.20s' is not a number (write 1,2,3)", where, ids.n, p);
         if (errno || v < 0 || v >= NAME_desc.n_vocab)
-            fail("%s: id %d: there is no token %ld (ids are 0 to %d)", where, ids.n, v, NAME_desc.n_vocab - 1);
+            fail("%s: id %d: there is no token %ld (ids are 0 to %d)", where, ids.n, v,
+                 NAME_desc.n_vocab - 1);
         if ((size_t)ids.n == cap)
             ids.v = grow(ids.v, (cap = 2 * cap + 256) * sizeof *ids.v);
         ids.v[ids.n++] = (int32_t)v;
@@ -438,12 +455,16 @@ static void open_model(Program *p, const char *argv0)
     if (s == NAME_E_FILE)
         fail("%s: %s (--weights FILE says where the weights are)", path, strerror(errno));
     if (s)
-        fail("%s: %s (build again, or give the right file with --weights)", path, NAME_status_text(s));
+        fail("%s: %s (build again, or give the right file with --weights)", path,
+             NAME_status_text(s));
     if (p->o.check_weights) {
         s = NAME_verify(&p->model);
         if (s)
-            fail("%s: a chunk does not have the hash it was written with (damaged: build or copy it again)", path);
-        note("%s: all %llu bytes are as they were written", path, (unsigned long long)p->model.bytes);
+            fail("%s: a chunk does not have the hash it was written with (damaged: build or copy "
+                 "it again)",
+                 path);
+        note("%s: all %llu bytes are as they were written", path,
+             (unsigned long long)p->model.bytes);
     }
     p->load_ms = now_ms() - p->start_ms;
 }
@@ -455,8 +476,9 @@ static void open_session(Program *p, long n_ctx)
     NAME_Status s;
 
     if (p->o.ctx > NAME_desc.n_ctx)
-        fail("--ctx %d is more than the %d tokens that the program was built for (sinter build --ctx)", p->o.ctx,
-             NAME_desc.n_ctx);
+        fail("--ctx %d is more than the %d tokens that the program was built for (sinter build "
+             "--ctx)",
+             p->o.ctx, NAME_desc.n_ctx);
     if (p->o.ctx)
         n_ctx = p->o.ctx;
     memset(&opt, 0, sizeof opt);
@@ -478,7 +500,7 @@ static void open_session(Program *p, long n_ctx)
     p->work = need((size_t)NAME_desc.n_vocab, sizeof(int32_t));
 }
 
-/* ---- choosing --------------------------------------------------------------------------------------------- */
+/* ---- choosing -------------------------------------------------------------------------------- */
 
 static void start_choosing(Program *p)
 {
@@ -530,7 +552,7 @@ static bool ends_answer(const Program *p, int32_t id)
 #endif
 }
 
-/* ---- generating ------------------------------------------------------------------------------------------- */
+/* ---- generating ------------------------------------------------------------------------------ */
 
 /* What the answer so far is, as ids and as text. */
 typedef struct {
@@ -591,8 +613,8 @@ static void end_text(Program *p, Answer *a)
 #endif
 }
 
-/* Chooses and feeds up to n tokens; p->logits are those after the context.  Why it ended: NAME_OK (an end token, or n),
- * NAME_E_CONTEXT or NAME_E_CANCELLED. */
+/* Chooses and feeds up to n tokens; p->logits are those after the context.  Why it ended: NAME_OK
+ * (an end token, or n), NAME_E_CONTEXT or NAME_E_CANCELLED. */
 static NAME_Status generate(Program *p, Answer *a, int n)
 {
     double begin = now_ms();
@@ -617,7 +639,7 @@ static NAME_Status generate(Program *p, Answer *a, int n)
     return s;
 }
 
-/* ---- logits, trace ---------------------------------------------------------------------------------------- */
+/* ---- logits, trace --------------------------------------------------------------------------- */
 
 static FILE *create(const char *path)
 {
@@ -642,7 +664,8 @@ static void trace(void *ctx, int layer, const char *value_name, const float *val
     char text[256];
     int len = layer < 0 ? snprintf(text, sizeof text, "%s", value_name)
                         : snprintf(text, sizeof text, "blk.%d.%s", layer, value_name);
-    uint32_t head = len < (int)sizeof text ? (uint32_t)len : (uint32_t)sizeof text - 1, count = (uint32_t)n;
+    uint32_t head = len < (int)sizeof text ? (uint32_t)len : (uint32_t)sizeof text - 1,
+             count = (uint32_t)n;
 
     fwrite(&head, sizeof head, 1, f);
     fwrite(text, 1, head, f);
@@ -680,10 +703,10 @@ static void prefill(Program *p, Ids ids)
     p->prefill_ms += now_ms() - begin;
 }
 
-/* ---- perplexity ------------------------------------------------------------------------------------------- */
+/* ---- perplexity ------------------------------------------------------------------------------ */
 
-/* e^x for x <= 0, to 1e-15 relative: e^x = 2^k e^r, |r| <= ln 2 / 2, by its power series.  Not libm's, so that the
- * program needs no library and its figures are the same everywhere. */
+/* e^x for x <= 0, to 1e-15 relative: e^x = 2^k e^r, |r| <= ln 2 / 2, by its power series.  Not
+ * libm's, so that the program needs no library and its figures are the same everywhere. */
 static double exp_of(double x)
 {
     double k, r, sum = 1, term = 1;
@@ -691,7 +714,7 @@ static double exp_of(double x)
     if (x < -700)
         return 0;
     k = (double)(long)(x * 1.4426950408889634 - 0.5);
-    r = (x - k * 0.693147180369123816490) - k * 1.90821492927058770002e-10;     /* ln 2 in two parts */
+    r = (x - k * 0.693147180369123816490) - k * 1.90821492927058770002e-10;  /* ln 2 in two parts */
     for (int i = 1; i < 18; i++) {
         term *= r / i;
         sum += term;
@@ -740,18 +763,23 @@ static double nll_of(const float *logits, int32_t id)
     return log_of(sum) + max - logits[id];
 }
 
-/* The text is cut into chunks of `chunk` tokens, each fed alone into an empty context, its first token replaced by BOS
- * where the model wants one; scored are the tokens of the second half, by what the tokens before them predict. */
+/* The text is cut into chunks of `chunk` tokens, each fed alone into an empty context, its first
+ * token replaced by BOS where the model wants one; scored are the tokens of the second half, by
+ * what the tokens before them predict. */
 static void perplexity(Program *p, Ids ids, int32_t bos)
 {
-    int chunk = p->o.chunk, half = chunk / 2, step = p->o.one_by_one ? 1 : NAME_desc.max_tokens, n_chunks = ids.n / chunk;
+    int chunk = p->o.chunk, half = chunk / 2, step = p->o.one_by_one ? 1 : NAME_desc.max_tokens,
+        n_chunks = ids.n / chunk;
     double begin = now_ms(), sum = 0, sum2 = 0;
     long scored = 0;
-    float *rows = need((size_t)(step < chunk - half ? step : chunk - half) * (size_t)NAME_desc.n_vocab, sizeof(float));
+    float *rows =
+        need((size_t)(step < chunk - half ? step : chunk - half) * (size_t)NAME_desc.n_vocab,
+             sizeof(float));
 
     if (n_chunks < 1)
-        fail("%s: its %d tokens are fewer than one chunk of %d (a longer text, or a smaller --chunk)", p->o.perplexity,
-             ids.n, chunk);
+        fail("%s: its %d tokens are fewer than one chunk of %d (a longer text, or a smaller "
+             "--chunk)",
+             p->o.perplexity, ids.n, chunk);
     if (n_chunks > p->o.chunks)
         n_chunks = p->o.chunks;
     for (int c = 0; c < n_chunks; c++) {
@@ -782,9 +810,11 @@ static void perplexity(Program *p, Ids ids, int32_t bos)
                 of_chunk / (chunk - half - 1), 1 / exp_of(-sum / (double)scored));
     }
     {
-        double mean = sum / (double)scored, var = sum2 / (double)scored - mean * mean, ppl = 1 / exp_of(-mean);
+        double mean = sum / (double)scored, var = sum2 / (double)scored - mean * mean,
+               ppl = 1 / exp_of(-mean);
 
-        fprintf(stderr, "mean nll %.6f over %ld tokens, standard error of the perplexity %.4f\n", mean, scored,
+        fprintf(stderr, "mean nll %.6f over %ld tokens, standard error of the perplexity %.4f\n",
+                mean, scored,
                 scored > 1 && var > 0 ? ppl * root_of(var / (double)(scored - 1)) : 0.0);
         printf("%.6f\n", ppl);
     }
@@ -794,14 +824,16 @@ static void perplexity(Program *p, Ids ids, int32_t bos)
 }
 #endif
 
-/* ---- text ------------------------------------------------------------------------------------------------- */
+/* ---- text ------------------------------------------------------------------------------------ */
 
 static void need_text(const char *option)
 {
 #if NAME_HAS_TEXT
     (void)option;
 #else
-    fail("%s needs a tokenizer, and the model's file has none that sinter knows (give token ids with --ids)", option);
+    fail("%s needs a tokenizer, and the model's file has none that sinter knows (give token ids "
+         "with --ids)",
+         option);
 #endif
 }
 
@@ -816,7 +848,8 @@ static Ids tokenize(Program *p, const char *text, size_t n, bool special)
     if (n > INT_MAX - 8)
         fail("the text has more than 2 GB");
     ids.v = need(n + 8, sizeof *ids.v);
-    s = NAME_tokenize(&p->model, text, n, special ? NAME_TEXT_SPECIAL : NAME_TEXT_PLAIN, ids.v, n + 8, &n_ids);
+    s = NAME_tokenize(&p->model, text, n, special ? NAME_TEXT_SPECIAL : NAME_TEXT_PLAIN, ids.v,
+                      n + 8, &n_ids);
     if (s)
         fail("the text could not be tokenized: %s", NAME_status_text(s));
     ids.n = (int)n_ids;
@@ -838,7 +871,8 @@ static Ids render(Program *p, const NAME_Message *msgs, int n_msgs)
     Ids ids;
 
     if (!NAME_has_chat(&p->model))
-        fail("the model's file has no chat template that sinter knows (use -p with the whole prompt)");
+        fail("the model's file has no chat template that sinter knows (use -p with the whole "
+             "prompt)");
     NAME_chat(&p->model, msgs, n_msgs, true, NULL, 0, &n);
     text = need(n + 1, 1);
     if (NAME_chat(&p->model, msgs, n_msgs, true, text, n, &n))
@@ -880,10 +914,11 @@ static Ids read_prompt(Program *p)
     return ids;
 }
 
-/* ---- a conversation --------------------------------------------------------------------------------------- */
+/* ---- a conversation -------------------------------------------------------------------------- */
 
 #if NAME_HAS_TEXT && NAME_HAS_MODEL
-static NAME_Session *volatile interrupted_session;      /* the one that Ctrl-C cancels; NULL: none is answering */
+/* The session that Ctrl-C cancels; NULL: none is answering. */
+static NAME_Session *volatile interrupted_session;
 
 static void on_interrupt(int sig)
 {
@@ -937,6 +972,13 @@ static NAME_Status feed_difference(Program *p, Ids have, Ids want)
     return s;
 }
 
+static void forget(NAME_Message *msgs, int n)
+{
+    for (int i = 0; i < n; i++)
+        if (strcmp(msgs[i].role, "system") != 0)
+            free((char *)(uintptr_t)msgs[i].content);
+}
+
 static void converse(Program *p)
 {
     bool ask = isatty(STDIN_FILENO);
@@ -962,6 +1004,7 @@ static void converse(Program *p)
         }
         if (strcmp(line, "/reset") == 0) {
             free(line);
+            forget(msgs, n);
             n = 0;
             continue;
         }
@@ -984,7 +1027,8 @@ static void converse(Program *p)
         putchar('\n');
         fflush(stdout);
         if (s == NAME_E_CONTEXT)
-            note("the context of %d tokens is full (/reset begins anew; --ctx gives more room)", NAME_n_ctx(p->session));
+            note("the context of %d tokens is full (/reset begins anew; --ctx gives more room)",
+                 NAME_n_ctx(p->session));
         else if (s && s != NAME_E_CANCELLED)
             fail("%s", NAME_status_text(s));
         free(have.v);
@@ -995,14 +1039,19 @@ static void converse(Program *p)
         have.n = want.n + a.n_ids;
         if (NAME_n_past(p->session) < have.n)
             have.n = NAME_n_past(p->session);
-        msgs[n++] = (NAME_Message){ "assistant", a.text ? a.text : "" };
+        put_text(&a, "", 0);            /* an empty answer is a text, too */
+        msgs[n++] = (NAME_Message){ "assistant", a.text };
         free(want.v);
         free(a.ids);
     }
+    free(line);
+    forget(msgs, n);
+    free(msgs);
+    free(have.v);
 }
 #endif
 
-/* ---- from one end to the other ---------------------------------------------------------------------------- */
+/* ---- from one end to the other --------------------------------------------------------------- */
 
 static double per_second(long n, double ms)
 {
@@ -1017,12 +1066,16 @@ static void print_stats(const Program *p)
 #ifdef __APPLE__
     u.ru_maxrss /= 1024;                /* bytes there, KiB elsewhere */
 #endif
-    fprintf(stderr, "{\"schema\": 1, \"tokens\": %ld, \"prompt_tokens\": %ld, \"prefill_tps\": %.3f, \"decode_tps\": %.3f, "
-            "\"ttft_ms\": %.3f, \"load_ms\": %.3f, \"session_bytes\": %zu, \"weights_bytes\": %llu, "
-            "\"peak_rss_bytes\": %lld, \"threads\": %d, \"isa\": \"%s\"}\n",
-            p->n_new, p->n_prompt, per_second(p->n_prompt, p->prefill_ms), per_second(p->n_decoded, p->decode_ms),
-            p->first_ms, p->load_ms, p->session_bytes, (unsigned long long)p->model.bytes, (long long)u.ru_maxrss * 1024,
-            p->session ? NAME_n_threads(p->session) : 0, NAME_isa_name(&p->model));
+    fprintf(
+        stderr,
+        "{\"schema\": 1, \"tokens\": %ld, \"prompt_tokens\": %ld, \"prefill_tps\": %.3f, "
+        "\"decode_tps\": %.3f, "
+        "\"ttft_ms\": %.3f, \"load_ms\": %.3f, \"session_bytes\": %zu, \"weights_bytes\": %llu, "
+        "\"peak_rss_bytes\": %lld, \"threads\": %d, \"isa\": \"%s\"}\n",
+        p->n_new, p->n_prompt, per_second(p->n_prompt, p->prefill_ms),
+        per_second(p->n_decoded, p->decode_ms), p->first_ms, p->load_ms, p->session_bytes,
+        (unsigned long long)p->model.bytes, (long long)u.ru_maxrss * 1024,
+        p->session ? NAME_n_threads(p->session) : 0, NAME_isa_name(&p->model));
 }
 
 #if NAME_HAS_MODEL
@@ -1044,7 +1097,8 @@ static void run_perplexity(Program *p)
     free(text);
     open_session(p, p->o.chunk);
     if (NAME_n_ctx(p->session) < p->o.chunk)
-        fail("--chunk %d does not fit the context of %d tokens", p->o.chunk, NAME_n_ctx(p->session));
+        fail("--chunk %d does not fit the context of %d tokens", p->o.chunk,
+             NAME_n_ctx(p->session));
     perplexity(p, ids, bos);
     free(ids.v);
 }
@@ -1058,8 +1112,8 @@ static void run_prompt(Program *p, Ids ids)
     memset(&a, 0, sizeof a);
     open_session(p, want);
     if (ids.n > NAME_n_ctx(p->session))
-        fail("the prompt has %d tokens, the context room for %d (--ctx; the model has at most %d)", ids.n,
-             NAME_n_ctx(p->session), NAME_desc.n_ctx);
+        fail("the prompt has %d tokens, the context room for %d (--ctx; the model has at most %d)",
+             ids.n, NAME_n_ctx(p->session), NAME_desc.n_ctx);
     start_choosing(p);
 #ifdef NAME_TRACE
     {

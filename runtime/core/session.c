@@ -4,8 +4,9 @@
  *     | NAME_Session | workers | addresses of states | pool | range lines | done lines |
  *     | scratch of thread 0 | ... | arena | state 0: [C][row_bytes] | state 1 | ... |
  *
- * Only the first line of the picture is written when a session is opened; pages of states that no token has reached
- * are never touched.  A state's rows beyond n_past hold leftovers, which nobody reads. */
+ * Only the first line of the picture is written when a session is opened; pages of states that no
+ * token has reached are never touched.  A state's rows beyond n_past hold leftovers, which nobody
+ * reads. */
 #include "runtime/core/internal.h"
 
 #include <string.h>
@@ -22,9 +23,11 @@ struct NAME_Session {
 };
 
 /* Offsets in the aligned block. */
-typedef struct { uint64_t worker, state_table, pool, range, done, scratch, scratch_each, arena, state, end; } Layout;
+typedef struct {
+    uint64_t worker, state_table, pool, range, done, scratch, scratch_each, arena, state, end;
+} Layout;
 
-enum { BLOCK_ALIGN = 128 };             /* two cache lines: what one thread writes is on lines of its own */
+enum { BLOCK_ALIGN = 128 };     /* two cache lines: what one thread writes is on lines of its own */
 
 static uint64_t align_up(uint64_t x)
 {
@@ -61,7 +64,8 @@ static int complete(int *n_ctx, int *n_threads)
 {
     *n_ctx = *n_ctx ? *n_ctx : NAME_desc.n_ctx;
     *n_threads = *n_threads ? *n_threads : 1;
-    return *n_ctx >= 1 && *n_ctx <= NAME_desc.n_ctx && *n_threads >= 1 && *n_threads <= NAME_MAX_THREADS;
+    return *n_ctx >= 1 && *n_ctx <= NAME_desc.n_ctx && *n_threads >= 1 &&
+           *n_threads <= NAME_MAX_THREADS;
 }
 
 size_t NAME_session_bytes(int n_ctx, int n_threads)
@@ -84,7 +88,8 @@ NAME_Status NAME_session_open(NAME_Session **out, const NAME_Model *m, void *blo
     uint8_t *b, *at;
 
     *out = NULL;
-    if (!m || !m->w || !block || !complete(&opt.n_ctx, &opt.n_threads) || (opt.flags & ~NAME_ONE_BY_ONE))
+    if (!m || !m->w || !block || !complete(&opt.n_ctx, &opt.n_threads) ||
+        (opt.flags & ~NAME_ONE_BY_ONE))
         return NAME_E_ARG;
     if (!NAME_THREADS && opt.n_threads > 1)
         return NAME_E_THREADS;
@@ -105,8 +110,7 @@ NAME_Status NAME_session_open(NAME_Session **out, const NAME_Model *m, void *blo
     s->worker = (NAME_Worker *)(void *)(b + l.worker);
     for (int t = 0; t < opt.n_threads; t++) {
         s->worker[t].id = t;
-        s->worker[t].epoch = 1;         /* range words are 0: of epoch 0, so all still full */
-        s->worker[t].epoch = 1;                         /* the range words say 0: every range is still full */
+        s->worker[t].epoch = 1;               /* the range words say 0: every range is still full */
         s->worker[t].scratch = b + l.scratch + (uint64_t)t * l.scratch_each;
     }
     s->state = (uint8_t **)(void *)(b + l.state_table);
@@ -146,7 +150,7 @@ int NAME_n_threads(const NAME_Session *s)
     return s->crew.n_threads;
 }
 
-/* ---- eval ------------------------------------------------------------------------------------------------- */
+/* ---- eval ------------------------------------------------------------------------------------ */
 
 /* A job for the host's pool. */
 typedef struct { NAME_EntryFn *entry; const NAME_Run *run; NAME_Worker *worker; } HostJob;
@@ -244,13 +248,13 @@ void NAME_uncancel(NAME_Session *s)
     NAME_FLAG_SET(&s->crew.cancel, 0);
 }
 
-/* ---- save and load ---------------------------------------------------------------------------------------- */
+/* ---- save and load --------------------------------------------------------------------------- */
 
 /* Before the rows of each state, 0 .. n_past-1, one state after the other. */
 typedef struct {
     char magic[8];
     uint64_t model[2];                  /* digest of the weights */
-    uint64_t states;                    /* hash of what the states look like: f16 and f32 caches differ */
+    uint64_t states;              /* hash of what the states look like: f16 and f32 caches differ */
     uint64_t rows;                      /* hash of the rows, seeded with n_past */
     uint64_t n_past;
 } SavedHead;
@@ -331,7 +335,7 @@ NAME_Status NAME_load(NAME_Session *s, const void *saved, size_t bytes)
     return NAME_OK;
 }
 
-/* ---- trace ------------------------------------------------------------------------------------------------ */
+/* ---- trace ----------------------------------------------------------------------------------- */
 
 #ifdef NAME_TRACE
 static NAME_TraceFn *trace_fn;

@@ -1,9 +1,10 @@
 /* The threads of a session (POSIX).
  *
- * Between calls they sleep on a condition variable; the caller is thread 0, begins at once and never waits for the
- * others to wake: whoever comes takes the chunks that are left (internal.h).  Each thread copies the job before it
- * begins, so one that comes or goes late works on a copy of a finished job, finds nothing to do and sleeps again,
- * while the caller may be several jobs ahead. */
+ * Between calls they sleep on a condition variable; the caller is thread 0, begins at once and
+ * never waits for the others to wake: whoever comes takes the chunks that are left (internal.h).
+ * Each thread copies the job before it begins, so one that comes or goes late works on a copy of a
+ * finished job, finds nothing to do and sleeps again, while the caller may be several jobs ahead.
+ */
 #ifndef _GNU_SOURCE
 #define _GNU_SOURCE
 #endif
@@ -16,7 +17,7 @@
 #include <string.h>
 #include <unistd.h>
 
-enum { SPINS = 2000 };                  /* pauses, about 50 us, before a waiting thread gives its core away */
+enum { SPINS = 2000 };        /* pauses, about 50 us, before a waiting thread gives its core away */
 
 typedef struct {
     NAME_Pool *pool;
@@ -142,7 +143,7 @@ void NAME_pool_stop(NAME_Pool *p)
     pool_join(p, p->n_threads - 1);
 }
 
-/* ---- waiting ---------------------------------------------------------------------------------------------- */
+/* ---- waiting --------------------------------------------------------------------------------- */
 
 static inline void pause_cpu(void)
 {
@@ -171,7 +172,7 @@ void NAME_wait_for(const NAME_Crew *crew, uint64_t due)
     }
 }
 
-/* ---- how many --------------------------------------------------------------------------------------------- */
+/* ---- how many -------------------------------------------------------------------------------- */
 
 #ifdef __linux__
 /* Reads a small file; its length, 0: not there.  Always terminated. */
@@ -197,9 +198,9 @@ static uint64_t read_number(const char **p)
     return v;
 }
 
-/* The quota of this process's cgroup (version 2) and of those around it, in cores rounded up; 0: none.
- * /proc/self/cgroup says "0::/a/b"; /sys/fs/cgroup/a/b/cpu.max says "200000 100000" (microseconds per period) or
- * "max 100000" [Linux, Documentation/admin-guide/cgroup-v2.rst]. */
+/* The quota of this process's cgroup (version 2) and of those around it, in cores rounded up; 0:
+ * none. /proc/self/cgroup says "0::/a/b"; /sys/fs/cgroup/a/b/cpu.max says "200000 100000"
+ * (microseconds per period) or "max 100000" [Linux, Documentation/admin-guide/cgroup-v2.rst]. */
 static int cgroup_cores(void)
 {
     static const char root[] = "/sys/fs/cgroup", file[] = "/cpu.max";

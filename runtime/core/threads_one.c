@@ -1,4 +1,5 @@
-/* No threads: for systems without pthreads and atomics (-DNAME_THREADS=0).  Sessions have one thread. */
+/* No threads: for systems without pthreads and atomics (-DNAME_THREADS=0).  Sessions have one
+ * thread. */
 #include "runtime/core/internal.h"
 
 size_t NAME_pool_bytes(int n_threads)
@@ -17,7 +18,7 @@ NAME_Status NAME_pool_start(NAME_Pool **out, void *block, NAME_Worker *worker, i
 
 void NAME_pool_run(NAME_Pool *p, NAME_EntryFn *entry, const NAME_Run *r)
 {
-    (void)p;                            /* never called: a session of one thread calls the entry itself */
+    (void)p;                      /* never called: a session of one thread calls the entry itself */
     (void)entry;
     (void)r;
 }

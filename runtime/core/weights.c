@@ -1,7 +1,9 @@
-/* The weights file: mapped, its tables checked, nothing parsed or copied (format: weights_format.h).
+/* The weights file: mapped, its tables checked, nothing parsed or copied (format:
+ * weights_format.h).
  *
- * Opening reads the header area only: a few kilobytes for a model of 100 MB.  It checks the digest against the one
- * compiled into the program and then every offset of the table, so that the rest of the code need not. */
+ * Opening reads the header area only: a few kilobytes for a model of 100 MB.  It checks the digest
+ * against the one compiled into the program and then every offset of the table, so that the rest
+ * of the code need not. */
 #ifndef _GNU_SOURCE
 #define _GNU_SOURCE
 #endif
@@ -27,7 +29,8 @@ const char *NAME_status_text(NAME_Status s)
     case NAME_OK: return "done";
     case NAME_E_ARG: return "an argument is out of range";
     case NAME_E_FILE: return "the weights file cannot be read";
-    case NAME_E_WEIGHTS: return "these are not the weights that this program was built for, or they are damaged";
+    case NAME_E_WEIGHTS:
+        return "these are not the weights that this program was built for, or they are damaged";
     case NAME_E_CPU: return "this CPU lacks a feature that the program was compiled for";
     case NAME_E_MEMORY: return "the block of memory is too small";
     case NAME_E_CONTEXT: return "the context is full";
@@ -48,14 +51,17 @@ static const NAME_WeightsSection *section_of(const uint8_t *w, uint32_t i)
     return (const NAME_WeightsSection *)(const void *)(w + sizeof(NAME_WeightsFile)) + i;
 }
 
-static int section_ok(const NAME_WeightsFile *h, const NAME_WeightsSection *s, uint64_t end_of_last, uint64_t tables_end)
+static int section_ok(const NAME_WeightsFile *h, const NAME_WeightsSection *s, uint64_t end_of_last,
+                      uint64_t tables_end)
 {
-    uint64_t align = s->bytes > NAME_WEIGHTS_CHUNK ? NAME_WEIGHTS_LARGE_ALIGN : NAME_WEIGHTS_SMALL_ALIGN;
+    uint64_t align =
+        s->bytes > NAME_WEIGHTS_CHUNK ? NAME_WEIGHTS_LARGE_ALIGN : NAME_WEIGHTS_SMALL_ALIGN;
 
-    return memchr(s->name, 0, sizeof s->name) && s->bytes > 0 && s->off % align == 0 && s->off >= end_of_last &&
-           s->off <= h->file_bytes && s->bytes <= h->file_bytes - s->off &&
-           s->n_chunks == (s->bytes - 1) / NAME_WEIGHTS_CHUNK + 1 && s->hash_off % 8 == 0 && s->hash_off >= tables_end &&
-           s->hash_off <= h->header_bytes && s->n_chunks <= (h->header_bytes - s->hash_off) / 8;
+    return memchr(s->name, 0, sizeof s->name) && s->bytes > 0 && s->off % align == 0 &&
+           s->off >= end_of_last && s->off <= h->file_bytes && s->bytes <= h->file_bytes - s->off &&
+           s->n_chunks == (s->bytes - 1) / NAME_WEIGHTS_CHUNK + 1 && s->hash_off % 8 == 0 &&
+           s->hash_off >= tables_end && s->hash_off <= h->header_bytes &&
+           s->n_chunks <= (h->header_bytes - s->hash_off) / 8;
 }
 
 /* Everything that the other functions rely on. */
@@ -64,15 +70,17 @@ static int header_ok(const uint8_t *w, uint64_t bytes)
     const NAME_WeightsFile *h = header_of(w);
     uint64_t end, tables_end;
 
-    if (bytes < sizeof *h || memcmp(h->magic, NAME_WEIGHTS_MAGIC, 8) != 0 || h->version != NAME_WEIGHTS_VERSION ||
-        h->zero != 0 || h->file_bytes != bytes || bytes != NAME_desc.weights_bytes || h->header_bytes > bytes ||
-        h->header_bytes % 8 != 0 || h->header_bytes < sizeof *h || h->chunk_bytes != NAME_WEIGHTS_CHUNK ||
+    if (bytes < sizeof *h || memcmp(h->magic, NAME_WEIGHTS_MAGIC, 8) != 0 ||
+        h->version != NAME_WEIGHTS_VERSION || h->zero != 0 || h->file_bytes != bytes ||
+        bytes != NAME_desc.weights_bytes || h->header_bytes > bytes || h->header_bytes % 8 != 0 ||
+        h->header_bytes < sizeof *h || h->chunk_bytes != NAME_WEIGHTS_CHUNK ||
         h->n_sections > (h->header_bytes - sizeof *h) / sizeof(NAME_WeightsSection))
         return 0;
     for (int i = 0; i < 2; i++) {
         size_t n = (size_t)(h->header_bytes - NAME_WEIGHTS_DIGESTED);
 
-        if (h->digest[i] != NAME_desc.digest[i] || h->digest[i] != NAME_xxh64(w + NAME_WEIGHTS_DIGESTED, n, (uint64_t)i))
+        if (h->digest[i] != NAME_desc.digest[i] ||
+            h->digest[i] != NAME_xxh64(w + NAME_WEIGHTS_DIGESTED, n, (uint64_t)i))
             return 0;
     }
     end = h->header_bytes;
@@ -156,7 +164,9 @@ NAME_Status NAME_open(NAME_Model *m, const char *path)
 {
     memset(m, 0, sizeof *m);
     if (!path)
-        return NAME_desc.linked ? NAME_open_memory(m, NAME_desc.linked, (size_t)NAME_desc.weights_bytes) : NAME_E_ARG;
+        return NAME_desc.linked
+                   ? NAME_open_memory(m, NAME_desc.linked, (size_t)NAME_desc.weights_bytes)
+                   : NAME_E_ARG;
     if (choose_isa() < 0)
         return NAME_E_CPU;
 #if HAVE_MMAP

@@ -5,8 +5,8 @@
  *     then the lanes are merged, the length added, and the tail mixed in 8, 4 and 1 bytes at a time
  *     avalanche: h ^= h >> 33; h *= P2; h ^= h >> 29; h *= P3; h ^= h >> 32
  *
- * About 8 bytes a cycle with nothing but multiplications and rotations: fast enough to check a weights
- * file at the speed of a disk, on any CPU. */
+ * About 8 bytes a cycle with nothing but multiplications and rotations: fast enough to check a
+ * weights file at the speed of a disk, on any CPU. */
 #include "runtime/core/internal.h"
 
 #define P1 UINT64_C(0x9E3779B185EBCA87)
@@ -20,11 +20,13 @@ static uint64_t rotl(uint64_t x, int r)
     return x << r | x >> (64 - r);
 }
 
-/* Little-endian loads from any address; compilers make one instruction of them where that is possible. */
+/* Little-endian loads from any address; compilers make one instruction of them where that is
+ * possible. */
 static uint64_t load64(const uint8_t *p)
 {
     return (uint64_t)p[0] | (uint64_t)p[1] << 8 | (uint64_t)p[2] << 16 | (uint64_t)p[3] << 24 |
-           (uint64_t)p[4] << 32 | (uint64_t)p[5] << 40 | (uint64_t)p[6] << 48 | (uint64_t)p[7] << 56;
+           (uint64_t)p[4] << 32 | (uint64_t)p[5] << 40 | (uint64_t)p[6] << 48 |
+           (uint64_t)p[7] << 56;
 }
 
 static uint64_t load32(const uint8_t *p)

@@ -4,8 +4,8 @@
  *   /undo     takes back your last message and its answer  story_rewind
  *   /exit     ends
  *
- * The context holds the whole conversation as tokens.  Each turn renders all messages with the model's template, keeps
- * the tokens that are the same as before, and feeds only the rest. */
+ * The context holds the whole conversation as tokens.  Each turn renders all messages with the
+ * model's template, keeps the tokens that are the same as before, and feeds only the rest. */
 #define _GNU_SOURCE
 #include "story.h"
 
@@ -14,7 +14,12 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { N_CTX = story_N_CTX < 2048 ? story_N_CTX : 2048, MAX_TURNS = 200, MAX_NEW = 400, MAX_ANSWER = 16384 };
+enum {
+    N_CTX = story_N_CTX < 2048 ? story_N_CTX : 2048,
+    MAX_TURNS = 200,
+    MAX_NEW = 400,
+    MAX_ANSWER = 16384
+};
 
 static story_Model model;
 static story_Session *session;
@@ -78,7 +83,8 @@ static char *answer(const story_Message *msgs, int n_msgs, story_Sampler *sample
     story_Status s;
 
     if (!ids || n == 0 || n >= N_CTX) {
-        fprintf(stderr, "(this conversation cannot go on: too long, or the model has no chat template)\n");
+        fprintf(stderr,
+                "(this conversation cannot go on: too long, or the model has no chat template)\n");
         free(ids);
         return strdup("");
     }
@@ -90,7 +96,8 @@ static char *answer(const story_Message *msgs, int n_msgs, story_Sampler *sample
     a.ids = context + n;
     story_uncancel(session);
     answering = 1;
-    s = story_generate(session, &model, sampler, ids + same, n - same, MAX_NEW, story_N_VOCAB, logits, work, show, &a, &n_new);
+    s = story_generate(session, &model, sampler, ids + same, n - same, MAX_NEW, story_N_VOCAB,
+                       logits, work, show, &a, &n_new);
     answering = 0;
     puts(s == story_E_CANCELLED ? " ..." : "");
     if (s && s != story_E_CANCELLED)
@@ -143,7 +150,7 @@ int main(int argc, char **argv)
             for (int i = 0; i < 2 && n > 0; i++)
                 free((char *)msgs[--n].content);
             fprintf(stderr, "(%d messages left)\n", n);
-            continue;                               /* the next answer() rewinds to what is still the same */
+            continue;                      /* the next answer() rewinds to what is still the same */
         }
         if (!*line || n + 2 > MAX_TURNS)
             continue;

@@ -34,10 +34,12 @@ int main(int argc, char **argv)
     if (!s)
         s = story_session_open(&session, &model, block, bytes, &options);
     if (!s)
-        s = story_tokenize(&model, argv[2], strlen(argv[2]), story_TEXT_SPECIAL, ids, story_N_CTX, &n);
+        s = story_tokenize(&model, argv[2], strlen(argv[2]), story_TEXT_SPECIAL, ids, story_N_CTX,
+                           &n);
     if (!s) {
         story_sampler_init(&sampler, 1);
-        s = story_generate(session, &model, &sampler, ids, (int)n, 64, story_N_VOCAB, logits, work, show, NULL, NULL);
+        s = story_generate(session, &model, &sampler, ids, (int)n, 64, story_N_VOCAB, logits, work,
+                           show, NULL, NULL);
     }
     if (s) {
         fprintf(stderr, "%s: %s\n", argv[1], story_status_text(s));

@@ -1,7 +1,8 @@
 /* Two conversations on one model, at the same time.
  *
- * The model is opened once; it is read-only and shared.  Each thread has a session of its own: its context and its buffers
- * are in a block that the thread allocates.  Both print what they wrote when both are done. */
+ * The model is opened once; it is read-only and shared.  Each thread has a session of its own: its
+ * context and its buffers are in a block that the thread allocates.  Both print what they wrote
+ * when both are done. */
 #define _GNU_SOURCE
 #include "story.h"
 
@@ -44,11 +45,13 @@ static void *talk(void *arg)
     story_Sampler sampler;
 
     story_sampler_init(&sampler, 1);
-    t->status = story_tokenize(t->model, t->prompt, strlen(t->prompt), story_TEXT_SPECIAL, ids, N_CTX, &n);
+    t->status =
+        story_tokenize(t->model, t->prompt, strlen(t->prompt), story_TEXT_SPECIAL, ids, N_CTX, &n);
     if (!t->status)
         t->status = story_session_open(&session, t->model, block, bytes, &options);
     if (!t->status)
-        t->status = story_generate(session, t->model, &sampler, ids, (int)n, MAX_NEW, story_N_VOCAB, logits, work, keep, t, NULL);
+        t->status = story_generate(session, t->model, &sampler, ids, (int)n, MAX_NEW, story_N_VOCAB,
+                                   logits, work, keep, t, NULL);
     story_close(session);
     free(block);
     free(logits);
@@ -59,7 +62,8 @@ static void *talk(void *arg)
 int main(int argc, char **argv)
 {
     story_Model model;
-    Talk talks[2] = { { .model = &model, .prompt = "Once upon a time" }, { .model = &model, .prompt = "The little dog" } };
+    Talk talks[2] = { { .model = &model, .prompt = "Once upon a time" },
+                      { .model = &model, .prompt = "The little dog" } };
     pthread_t thread[2];
     story_Status s;
 

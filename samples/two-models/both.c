@@ -1,4 +1,5 @@
-/* Two models in one program: every name of a model's library begins with the model's name, so they do not meet.
+/* Two models in one program: every name of a model's library begins with the model's name, so they
+ * do not meet.
  *
  * Both go on from the same text. */
 #define _GNU_SOURCE
@@ -37,7 +38,7 @@ static int story_goes_on(const char *weights, const char *prompt, Text *out)
     story_Model model;
     story_Session *session;
     story_Sampler sampler;
-    story_Options options = { .n_threads = 1 };                 /* the whole context: pages not used cost nothing */
+    story_Options options = { .n_threads = 1 }; /* the whole context: pages not used cost nothing */
     size_t bytes = story_session_bytes(0, 1), n;
     void *block = malloc(bytes);
     float *logits = malloc(story_N_VOCAB * sizeof *logits);
@@ -51,7 +52,8 @@ static int story_goes_on(const char *weights, const char *prompt, Text *out)
     if (!s)
         s = story_tokenize(&model, prompt, strlen(prompt), story_TEXT_SPECIAL, ids, MAX_PROMPT, &n);
     if (!s)
-        s = story_generate(session, &model, &sampler, ids, (int)n, MAX_NEW, story_N_VOCAB, logits, work, keep, out, NULL);
+        s = story_generate(session, &model, &sampler, ids, (int)n, MAX_NEW, story_N_VOCAB, logits,
+                           work, keep, out, NULL);
     story_close(session);
     story_close_model(&model);
     free(block);
@@ -79,7 +81,8 @@ static int other_goes_on(const char *weights, const char *prompt, Text *out)
     if (!s)
         s = other_tokenize(&model, prompt, strlen(prompt), other_TEXT_SPECIAL, ids, MAX_PROMPT, &n);
     if (!s)
-        s = other_generate(session, &model, &sampler, ids, (int)n, MAX_NEW, other_N_VOCAB, logits, work, keep, out, NULL);
+        s = other_generate(session, &model, &sampler, ids, (int)n, MAX_NEW, other_N_VOCAB, logits,
+                           work, keep, out, NULL);
     other_close(session);
     other_close_model(&model);
     free(block);

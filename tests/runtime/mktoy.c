@@ -1,4 +1,5 @@
-/* mktoy DIR: writes the toy model's weights, DIR/NAME.weights, and DIR/toy_digest.h, as the compiler does for a model. */
+/* mktoy DIR: writes the toy model's weights, DIR/NAME.weights, and DIR/toy_digest.h, as the
+ * compiler does for a model. */
 #include "runtime/core/weights_format.h"
 #include "tests/runtime/toy.h"
 
@@ -22,9 +23,12 @@ static void write_file(const char *dir, const char *name, const void *p, size_t 
 
 int main(int argc, char **argv)
 {
-    const size_t embd_bytes = (size_t)TOY_EMBD_ROWS * TOY_WIDTH * 4, n_chunks = (embd_bytes - 1) / NAME_WEIGHTS_CHUNK + 1;
-    const size_t header = sizeof(NAME_WeightsFile) + 2 * sizeof(NAME_WeightsSection) + (n_chunks + 1) * 8;
-    const size_t embd_off = NAME_WEIGHTS_LARGE_ALIGN, blob_off = (embd_off + embd_bytes + 63) / 64 * 64 + 64;
+    const size_t embd_bytes = (size_t)TOY_EMBD_ROWS * TOY_WIDTH * 4,
+                 n_chunks = (embd_bytes - 1) / NAME_WEIGHTS_CHUNK + 1;
+    const size_t header =
+        sizeof(NAME_WeightsFile) + 2 * sizeof(NAME_WeightsSection) + (n_chunks + 1) * 8;
+    const size_t embd_off = NAME_WEIGHTS_LARGE_ALIGN,
+                 blob_off = (embd_off + embd_bytes + 63) / 64 * 64 + 64;
     const size_t bytes = blob_off + TOY_BLOB_BYTES + 28;
     uint8_t *w = calloc(1, bytes);
     NAME_WeightsFile *h = (void *)w;
@@ -58,16 +62,19 @@ int main(int argc, char **argv)
     for (int i = 0; i < TOY_BLOB_BYTES; i++)
         w[blob_off + (size_t)i] = (uint8_t)(i * i);
     for (size_t c = 0; c < n_chunks; c++) {
-        size_t at = c * NAME_WEIGHTS_CHUNK, n = embd_bytes - at < NAME_WEIGHTS_CHUNK ? embd_bytes - at : NAME_WEIGHTS_CHUNK;
+        size_t at = c * NAME_WEIGHTS_CHUNK,
+               n = embd_bytes - at < NAME_WEIGHTS_CHUNK ? embd_bytes - at : NAME_WEIGHTS_CHUNK;
 
         hash[c] = XXH64(w + embd_off + at, n, 0);
     }
     hash[n_chunks] = XXH64(w + blob_off, TOY_BLOB_BYTES, 0);
     for (int i = 0; i < 2; i++)
-        h->digest[i] = XXH64(w + NAME_WEIGHTS_DIGESTED, header - NAME_WEIGHTS_DIGESTED, (uint64_t)i);
+        h->digest[i] =
+            XXH64(w + NAME_WEIGHTS_DIGESTED, header - NAME_WEIGHTS_DIGESTED, (uint64_t)i);
     write_file(argv[1], "NAME.weights", w, bytes);
     snprintf(text, sizeof text,
-             "#define TOY_DIGEST_0 0x%016llxu\n#define TOY_DIGEST_1 0x%016llxu\n#define TOY_WEIGHTS_BYTES %zu\n#define TOY_EMBD_OFF %zu\n",
+             "#define TOY_DIGEST_0 0x%016llxu\n#define TOY_DIGEST_1 0x%016llxu\n#define "
+             "TOY_WEIGHTS_BYTES %zu\n#define TOY_EMBD_OFF %zu\n",
              (unsigned long long)h->digest[0], (unsigned long long)h->digest[1], bytes, embd_off);
     write_file(argv[1], "toy_digest.h", text, strlen(text));
     free(w);

@@ -1,5 +1,5 @@
-/* The runtime with a toy model: if one of these fails, an emitted program gives wrong tokens with some number of threads, loses a
- * conversation that was saved, runs on damaged weights, or hangs.
+/* The runtime with a toy model: if one of these fails, an emitted program gives wrong tokens with
+ * some number of threads, loses a conversation that was saved, runs on damaged weights, or hangs.
  *
  *   test_runtime FOLDER      where mktoy wrote the weights */
 #include "tests/runtime/toy.h"
@@ -70,7 +70,8 @@ static void assert_logits(const float *have, const float *want, int n)
     assert_memory_equal(have, want, (size_t)n * TOY_VOCAB * sizeof(float));
 }
 
-/* Feeds ids[0..n-1] in random portions with random numbers of logits, and compares each row with the reference. */
+/* Feeds ids[0..n-1] in random portions with random numbers of logits, and compares each row with
+ * the reference. */
 static void feed_randomly(NAME_Session *s, const int32_t *ids, int n, const float *want)
 {
     float *rows = malloc((size_t)n * TOY_VOCAB * sizeof(float) + 1);
@@ -87,7 +88,7 @@ static void feed_randomly(NAME_Session *s, const int32_t *ids, int n, const floa
     free(rows);
 }
 
-/* ---- hashes ------------------------------------------------------------------------------------------------------- */
+/* ---- hashes ---------------------------------------------------------------------------------- */
 
 static void test_xxh64(void **state)
 {
@@ -103,7 +104,7 @@ static void test_xxh64(void **state)
     }
 }
 
-/* ---- the weights file ---------------------------------------------------------------------------------------------- */
+/* ---- the weights file ------------------------------------------------------------------------ */
 
 static uint8_t *read_weights(size_t *n)
 {
@@ -146,7 +147,7 @@ static void test_open(void **state)
     assert_int_equal(NAME_open_memory(&m, w + 8, n - 8), NAME_E_ARG);
     assert_int_equal(NAME_open_memory(&m, NULL, n), NAME_E_ARG);
     assert_int_equal(NAME_open_memory(&m, w, n), NAME_OK);
-    assert_string_equal(NAME_isa_name(&m), "plain");            /* "dream" comes first, but no CPU has it */
+    assert_string_equal(NAME_isa_name(&m), "plain");    /* "dream" comes first, but no CPU has it */
     assert_null(NAME_missing_feature());
     assert_int_equal(NAME_verify(&m), NAME_OK);
     assert_null(NAME_section(&m, "nothing", &bytes));
@@ -167,7 +168,7 @@ static void test_truncated(void **state)
 
     (void)state;
     for (size_t k = 0; k < n; k += k < 400 ? 1 : 1 + (size_t)below(20000)) {
-        void *cut = NULL;                                       /* of its exact size, so that ASan sees a read too far */
+        void *cut = NULL;                  /* of its exact size, so that ASan sees a read too far */
 
         write_scratch(w, k);
         assert_int_equal(NAME_open(&m, scratch_path), k == 0 ? NAME_E_FILE : NAME_E_WEIGHTS);
@@ -184,7 +185,8 @@ static void test_truncated(void **state)
     free(w);
 }
 
-/* Any changed byte is found: in the header and the tables when the file is opened, elsewhere (padding too) by NAME_verify. */
+/* Any changed byte is found: in the header and the tables when the file is opened, elsewhere
+ * (padding too) by NAME_verify. */
 static void test_damaged(void **state)
 {
     size_t n;
@@ -224,7 +226,7 @@ static void test_extreme_header(void **state)
     free(w);
 }
 
-/* ---- sessions ------------------------------------------------------------------------------------------------------- */
+/* ---- sessions -------------------------------------------------------------------------------- */
 
 static void test_session_arguments(void **state)
 {
@@ -240,13 +242,22 @@ static void test_session_arguments(void **state)
     assert_int_equal(NAME_session_bytes(-1, 1), 0);
     assert_int_equal(NAME_session_bytes(1, NAME_MAX_THREADS + 1), 0);
     assert_int_equal(NAME_session_bytes(0, 0), NAME_session_bytes(TOY_CTX, 1));
-    assert_int_equal(NAME_session_open(&s, &model, block, bytes - 1, &(NAME_Options){ .n_ctx = 100 }), NAME_E_MEMORY);
+    assert_int_equal(
+        NAME_session_open(&s, &model, block, bytes - 1, &(NAME_Options){ .n_ctx = 100 }),
+        NAME_E_MEMORY);
     assert_null(s);
-    assert_int_equal(NAME_session_open(&s, &model, block, bytes, NULL), NAME_E_MEMORY);     /* the whole context */
-    assert_int_equal(NAME_session_open(&s, &model, block, bytes, &(NAME_Options){ .n_ctx = TOY_CTX + 1 }), NAME_E_ARG);
-    assert_int_equal(NAME_session_open(&s, &model, block, bytes, &(NAME_Options){ .n_ctx = 100, .flags = 64 }), NAME_E_ARG);
-    assert_int_equal(NAME_session_open(&s, &closed, block, bytes, &(NAME_Options){ .n_ctx = 100 }), NAME_E_ARG);
-    assert_int_equal(NAME_session_open(&s, &model, block, bytes, &(NAME_Options){ .n_ctx = 100 }), NAME_OK);
+    /* NULL asks for the whole context */
+    assert_int_equal(NAME_session_open(&s, &model, block, bytes, NULL), NAME_E_MEMORY);
+    assert_int_equal(
+        NAME_session_open(&s, &model, block, bytes, &(NAME_Options){ .n_ctx = TOY_CTX + 1 }),
+        NAME_E_ARG);
+    assert_int_equal(
+        NAME_session_open(&s, &model, block, bytes, &(NAME_Options){ .n_ctx = 100, .flags = 64 }),
+        NAME_E_ARG);
+    assert_int_equal(NAME_session_open(&s, &closed, block, bytes, &(NAME_Options){ .n_ctx = 100 }),
+                     NAME_E_ARG);
+    assert_int_equal(NAME_session_open(&s, &model, block, bytes, &(NAME_Options){ .n_ctx = 100 }),
+                     NAME_OK);
     assert_int_equal(NAME_n_ctx(s), 100);
     assert_int_equal(NAME_n_threads(s), 1);
     assert_int_equal(NAME_eval(s, ids, -1, NULL, 0), NAME_E_ARG);
@@ -269,7 +280,8 @@ static void test_session_arguments(void **state)
         assert_true(strlen(NAME_status_text((NAME_Status)i)) > 3);
 }
 
-/* Whatever way the tokens go in, one by one or in portions, with any number of threads: the same bits. */
+/* Whatever way the tokens go in, one by one or in portions, with any number of threads: the same
+ * bits. */
 static void test_eval(void **state)
 {
     static const int n_threads[] = { 1, 2, 3, 7, 33 };
@@ -280,7 +292,8 @@ static void test_eval(void **state)
     toy_reference(ids, TOY_CTX, want);
     for (int i = 0; i < (NAME_THREADS ? 5 : 1); i++)
         for (int round = 0; round < 4; round++) {
-            Box b = open_box((NAME_Options){ .n_threads = n_threads[i], .flags = round == 3 ? NAME_ONE_BY_ONE : 0 });
+            Box b = open_box((NAME_Options){ .n_threads = n_threads[i],
+                                             .flags = round == 3 ? NAME_ONE_BY_ONE : 0 });
             int n = round == 0 ? TOY_CTX : 1 + below(TOY_CTX - 1);
 
             feed_randomly(b.s, ids, n, want);
@@ -325,7 +338,8 @@ static void test_rewind(void **state)
 static void test_save_load(void **state)
 {
     Box a = open_box((NAME_Options){ .n_ctx = 100, .n_threads = NAME_THREADS ? 3 : 1 });
-    Box b = open_box((NAME_Options){ .n_ctx = 60 }), tight = open_box((NAME_Options){ .n_ctx = 10 });
+    Box b = open_box((NAME_Options){ .n_ctx = 60 }),
+        tight = open_box((NAME_Options){ .n_ctx = 10 });
     int32_t *ids = random_ids(50);
     float *want = malloc(50 * TOY_VOCAB * sizeof(float)), row[TOY_VOCAB];
     uint8_t *saved;
@@ -340,7 +354,7 @@ static void test_save_load(void **state)
     assert_int_equal(NAME_save(a.s, saved, n - 1), NAME_E_MEMORY);
     assert_int_equal(NAME_save(a.s, saved, n), NAME_OK);
     assert_int_equal(saved[n], 0x55);
-    assert_int_equal(NAME_eval(b.s, ids + 3, 7, NULL, 0), NAME_OK);     /* something else, to be replaced */
+    assert_int_equal(NAME_eval(b.s, ids + 3, 7, NULL, 0), NAME_OK); /* something to be replaced */
     for (size_t i = 0; i < n; i += 1 + i / 100) {
         saved[i] ^= 1;
         assert_int_equal(NAME_load(b.s, saved, n), NAME_E_WEIGHTS);
@@ -368,7 +382,7 @@ static void test_save_load(void **state)
     free(want);
 }
 
-/* ---- stages --------------------------------------------------------------------------------------------------------- */
+/* ---- stages ---------------------------------------------------------------------------------- */
 
 static int n_seen;
 static const uint8_t *seen_next[64];
@@ -384,7 +398,8 @@ static void remember(const NAME_Worker *me, int chunk, int count, const uint8_t 
     }
 }
 
-/* A stage's function is told what its thread reads next: the chunk after, and at the end what comes after the stage. */
+/* A stage's function is told what its thread reads next: the chunk after, and at the end what
+ * comes after the stage. */
 static void test_next(void **state)
 {
     Box b = open_box((NAME_Options){ .n_ctx = 50 });
@@ -465,7 +480,8 @@ static void oversleep(const NAME_Worker *me)
         sleep_ms(30);
 }
 
-/* A thread that oversleeps before every stage is not waited for: 60 tokens x 11 stages x 30 ms would be 20 seconds. */
+/* A thread that oversleeps before every stage is not waited for: 60 tokens x 11 stages x 30 ms
+ * would be 20 seconds. */
 static void test_late_thread(void **state)
 {
     Box b = open_box((NAME_Options){ .n_threads = 3 });
@@ -497,17 +513,17 @@ static void test_idle(void **state)
 
     (void)state;
     assert_int_equal(NAME_eval(b.s, ids, 2, NULL, 0), NAME_OK);
-    sleep_ms(50);                                               /* those that came late go back to sleep */
+    sleep_ms(50);                                        /* those that came late go back to sleep */
     begin = clock_ms(CLOCK_PROCESS_CPUTIME_ID);
     sleep_ms(300);
     assert_true(clock_ms(CLOCK_PROCESS_CPUTIME_ID) - begin < 60);
     close_box(b);
 }
 
-/* ---- cancel ---------------------------------------------------------------------------------------------------------- */
+/* ---- cancel ---------------------------------------------------------------------------------- */
 
 static NAME_Session *to_cancel;
-static _Atomic int cancel_in;                                   /* chunks to go until the session is cancelled */
+static _Atomic int cancel_in;                      /* chunks to go until the session is cancelled */
 
 static void cancel_after(const NAME_Worker *me, int chunk, int count, const uint8_t *next)
 {
@@ -520,7 +536,8 @@ static void cancel_after(const NAME_Worker *me, int chunk, int count, const uint
         NAME_cancel(to_cancel);
 }
 
-/* Cancelled in any stage of any portion: it stops at once, and what was complete is right and can be gone on from. */
+/* Cancelled in any stage of any portion: it stops at once, and what was complete is right and can
+ * be gone on from. */
 static void test_cancel(void **state)
 {
     int32_t *ids = random_ids(100);
@@ -537,7 +554,7 @@ static void test_cancel(void **state)
         cancel_in = at;
         n_computed = 0;
         assert_int_equal(NAME_eval(b.s, ids, 100, row, 1), NAME_E_CANCELLED);
-        assert_true(n_computed < at + 4);                       /* those that the other threads held */
+        assert_true(n_computed < at + 4);                    /* those that the other threads held */
         past = NAME_n_past(b.s);
         assert_int_equal(past % TOY_MAX_TOKENS, 0);
         assert_int_equal(NAME_eval(b.s, ids + past, 100 - past, row, 1), NAME_OK);
@@ -567,7 +584,7 @@ static void test_cancel_before(void **state)
 }
 
 #if NAME_THREADS
-/* ---- other people's threads ------------------------------------------------------------------------------------------- */
+/* ---- other people's threads ------------------------------------------------------------------ */
 
 static void run_in_turn(void *pool, void (*fn)(void *arg, int i), void *arg, int n)
 {
@@ -610,7 +627,8 @@ static void run_at_once(void *pool, void (*fn)(void *arg, int i), void *arg, int
 /* The host's pool may run its tasks at once, one after another, or backwards. */
 static void test_host_pool(void **state)
 {
-    void (*const run[])(void *, void (*)(void *, int), void *, int) = { run_in_turn, run_backwards, run_at_once };
+    void (*const run[])(void *, void (*)(void *, int), void *, int) = { run_in_turn, run_backwards,
+                                                                        run_at_once };
     int32_t *ids = random_ids(60);
     float *want = malloc(60 * TOY_VOCAB * sizeof(float));
 
@@ -619,7 +637,8 @@ static void test_host_pool(void **state)
     for (int i = 0; i < 3; i++)
         for (int threads = 1; threads <= 8; threads += 3) {
             int calls = 0;
-            Box b = open_box((NAME_Options){ .n_ctx = 60, .n_threads = threads, .run = run[i], .pool = &calls });
+            Box b = open_box(
+                (NAME_Options){ .n_ctx = 60, .n_threads = threads, .run = run[i], .pool = &calls });
 
             feed_randomly(b.s, ids, 60, want);
             assert_true(threads == 1 ? calls == 0 : calls > 0);
@@ -641,10 +660,12 @@ static void *talk(void *p)
         float row[TOY_VOCAB];
 
         block = malloc(bytes);
-        if (NAME_session_open(&s, &model, block, bytes, &(NAME_Options){ .n_ctx = 50, .n_threads = 2 }))
+        if (NAME_session_open(&s, &model, block, bytes,
+                              &(NAME_Options){ .n_ctx = 50, .n_threads = 2 }))
             return t;
         for (int i = 0; i < 50; i++)
-            if (NAME_eval(s, t->ids + i, 1, row, 1) || memcmp(row, t->want + (size_t)i * TOY_VOCAB, sizeof row))
+            if (NAME_eval(s, t->ids + i, 1, row, 1) ||
+                memcmp(row, t->want + (size_t)i * TOY_VOCAB, sizeof row))
                 return t;
         NAME_close(s);
         free(block);
@@ -699,7 +720,8 @@ static void test_no_threads(void **state)
     NAME_Session *s;
 
     (void)state;
-    assert_int_equal(NAME_session_open(&s, &model, block, NAME_session_bytes(10, 2), &(NAME_Options){ .n_ctx = 10, .n_threads = 2 }),
+    assert_int_equal(NAME_session_open(&s, &model, block, NAME_session_bytes(10, 2),
+                                       &(NAME_Options){ .n_ctx = 10, .n_threads = 2 }),
                      NAME_E_THREADS);
     assert_null(s);
     assert_int_equal(NAME_default_threads(), 1);
@@ -707,7 +729,7 @@ static void test_no_threads(void **state)
 }
 #endif
 
-/* ---- the CPU --------------------------------------------------------------------------------------------------------- */
+/* ---- the CPU --------------------------------------------------------------------------------- */
 
 static void test_cpu(void **state)
 {
@@ -719,8 +741,10 @@ static void test_cpu(void **state)
 #if defined(__x86_64__)
     {
         static const char *const base[] = { "sse2", NULL };
-        static const char *const names[] = { "avx", "avx2", "fma", "f16c", "avx512f", "avx512bw", "avx512vl", "avx512dq", "avx512cd",
-                                             "avx512_vnni", "avx_vnni", "sse4_2", "popcnt", "bmi2", "abm", "movbe" };
+        static const char *const names[] = { "avx",      "avx2",        "fma",      "f16c",
+                                             "avx512f",  "avx512bw",    "avx512vl", "avx512dq",
+                                             "avx512cd", "avx512_vnni", "avx_vnni", "sse4_2",
+                                             "popcnt",   "bmi2",        "abm",      "movbe" };
         char line[8192] = "";
         FILE *f = fopen("/proc/cpuinfo", "r");
 
@@ -735,7 +759,8 @@ static void test_cpu(void **state)
 
             line[strcspn(line, "\n")] = ' ';
             snprintf(word, sizeof word, " %s ", names[i]);
-            assert_int_equal(NAME_cpu_lacks(one) == NULL, strstr(line, word) != NULL);      /* the kernel agrees */
+            /* the kernel agrees */
+            assert_int_equal(NAME_cpu_lacks(one) == NULL, strstr(line, word) != NULL);
         }
     }
 #endif

@@ -14,13 +14,17 @@ uint32_t toy_mix(uint32_t a, uint32_t b)
     return (a ^ a >> 15) * 0x85ebca6bu + b;
 }
 
-/* ---- stages ---------------------------------------------------------------------------------------------------- */
+/* ---- stages ---------------------------------------------------------------------------------- */
 
 typedef struct { uint64_t embd; int kept; } Layer;
 
 typedef struct NAME_Stages { NAME_StageFn *embed, *keep, *look, *head; } NAME_Stages;
 
-enum { X_OFF = 0, Y_OFF = TOY_MAX_TOKENS * TOY_WIDTH * 4, ARENA = 2 * TOY_MAX_TOKENS * TOY_WIDTH * 4 };
+enum {
+    X_OFF = 0,
+    Y_OFF = TOY_MAX_TOKENS * TOY_WIDTH * 4,
+    ARENA = 2 * TOY_MAX_TOKENS * TOY_WIDTH * 4
+};
 
 static uint32_t *x_of(const NAME_Run *r) { return (uint32_t *)(void *)(r->arena + X_OFF); }
 static uint32_t *y_of(const NAME_Run *r) { return (uint32_t *)(void *)(r->arena + Y_OFF); }
@@ -31,17 +35,20 @@ static void hook(const NAME_Worker *me, int c, int count, const uint8_t *next)
         toy_before_chunk(me, c, count, next);
 }
 
-static void embed(const NAME_Run *r, const void *layer, NAME_Worker *me, int c, int count, const uint8_t *next)
+static void embed(const NAME_Run *r, const void *layer, NAME_Worker *me, int c, int count,
+                  const uint8_t *next)
 {
     const Layer *l = layer;
-    const uint32_t *row = (const uint32_t *)(const void *)(r->w + l->embd) + (size_t)r->ids[c] * TOY_WIDTH;
+    const uint32_t *row =
+        (const uint32_t *)(const void *)(r->w + l->embd) + (size_t)r->ids[c] * TOY_WIDTH;
 
     hook(me, c, count, next);
     for (uint32_t d = 0; d < TOY_WIDTH; d++)
         x_of(r)[c * TOY_WIDTH + (int)d] = toy_mix(row[d], d);
 }
 
-static void keep(const NAME_Run *r, const void *layer, NAME_Worker *me, int c, int count, const uint8_t *next)
+static void keep(const NAME_Run *r, const void *layer, NAME_Worker *me, int c, int count,
+                 const uint8_t *next)
 {
     const Layer *l = layer;
     uint32_t *k = (uint32_t *)(void *)r->state[l->kept];
@@ -51,8 +58,10 @@ static void keep(const NAME_Run *r, const void *layer, NAME_Worker *me, int c, i
         memcpy(k + (size_t)(r->P + t) * TOY_WIDTH, x_of(r) + t * TOY_WIDTH, TOY_WIDTH * 4);
 }
 
-/* The prologue fills the thread's own scratch with a copy of x; a stage that forgot it would use an older one. */
-static void look(const NAME_Run *r, const void *layer, NAME_Worker *me, int c, int count, const uint8_t *next)
+/* The prologue fills the thread's own scratch with a copy of x; a stage that forgot it would use
+ * an older one. */
+static void look(const NAME_Run *r, const void *layer, NAME_Worker *me, int c, int count,
+                 const uint8_t *next)
 {
     const Layer *l = layer;
     const uint32_t *k = (const uint32_t *)(const void *)r->state[l->kept];
@@ -71,14 +80,16 @@ static void look(const NAME_Run *r, const void *layer, NAME_Worker *me, int c, i
     }
 }
 
-static void back(const NAME_Run *r, const void *layer, NAME_Worker *me, int c, int count, const uint8_t *next)
+static void back(const NAME_Run *r, const void *layer, NAME_Worker *me, int c, int count,
+                 const uint8_t *next)
 {
     (void)layer;
     hook(me, c, count, next);
     memcpy(x_of(r) + c * TOY_WIDTH, y_of(r) + c * TOY_WIDTH, TOY_WIDTH * 4);
 }
 
-static void head(const NAME_Run *r, const void *layer, NAME_Worker *me, int c, int count, const uint8_t *next)
+static void head(const NAME_Run *r, const void *layer, NAME_Worker *me, int c, int count,
+                 const uint8_t *next)
 {
     (void)layer;
     hook(me, c, count, next);
@@ -87,14 +98,18 @@ static void head(const NAME_Run *r, const void *layer, NAME_Worker *me, int c, i
 
         for (int d = 0; d < TOY_WIDTH; d++)
             sum = toy_mix(sum, x_of(r)[(r->T - r->O + o) * TOY_WIDTH + d]);
-        for (int v = c * TOY_VOCAB / TOY_HEAD_CHUNKS; v < (c + 1) * TOY_VOCAB / TOY_HEAD_CHUNKS; v++)
-            r->logits[(size_t)o * TOY_VOCAB + (size_t)v] = (float)(toy_mix(sum, (uint32_t)v) >> 12) / 65536.0f;
+        for (int v = c * TOY_VOCAB / TOY_HEAD_CHUNKS; v < (c + 1) * TOY_VOCAB / TOY_HEAD_CHUNKS;
+             v++)
+            r->logits[(size_t)o * TOY_VOCAB + (size_t)v] =
+                (float)(toy_mix(sum, (uint32_t)v) >> 12) / 65536.0f;
     }
 }
 
-/* ---- schedule -------------------------------------------------------------------------------------------------- */
+/* ---- schedule -------------------------------------------------------------------------------- */
 
-static const Layer layers[TOY_LAYERS] = { { TOY_EMBD_OFF, 0 }, { TOY_EMBD_OFF, 1 }, { TOY_EMBD_OFF, 2 } };
+static const Layer layers[TOY_LAYERS] = { { TOY_EMBD_OFF, 0 },
+                                          { TOY_EMBD_OFF, 1 },
+                                          { TOY_EMBD_OFF, 2 } };
 
 static void stage(const NAME_Run *r, NAME_Worker *me, NAME_StageFn *fn, const void *layer, int n)
 {
@@ -103,7 +118,8 @@ static void stage(const NAME_Run *r, NAME_Worker *me, NAME_StageFn *fn, const vo
     NAME_stage_stream(r, me, fn, layer, n, r->w + TOY_EMBD_OFF, 1000, r->w);
 #ifdef NAME_TRACE
     if (me->id == 0 && layer)
-        NAME_trace((int)((const Layer *)layer - layers), fn == r->stages->keep ? "keep" : "other", (const float *)(void *)r->arena, 2);
+        NAME_trace((int)((const Layer *)layer - layers), fn == r->stages->keep ? "keep" : "other",
+                   (const float *)(void *)r->arena, 2);
 #endif
 }
 
@@ -121,13 +137,16 @@ static void run(const NAME_Run *r, NAME_Worker *me)
 }
 
 static const NAME_Stages stages = { embed, keep, look, head };
-static const NAME_StateDesc states[TOY_LAYERS] = { { TOY_WIDTH * 4, 1 }, { TOY_WIDTH * 4, 1 }, { TOY_WIDTH * 4, 1 } };
+static const NAME_StateDesc states[TOY_LAYERS] = { { TOY_WIDTH * 4, 1 },
+                                                   { TOY_WIDTH * 4, 1 },
+                                                   { TOY_WIDTH * 4, 1 } };
 static const char *const features_dream[] = { "a_feature_no_cpu_has", NULL };
 #ifdef TOY_DREAM
 static const NAME_Isa isas[] = { { "dream", features_dream, &stages } };
 #else
 static const char *const features_plain[] = { NULL };
-static const NAME_Isa isas[] = { { "dream", features_dream, NULL }, { "plain", features_plain, &stages } };
+static const NAME_Isa isas[] = { { "dream", features_dream, NULL },
+                                 { "plain", features_plain, &stages } };
 #endif
 
 const NAME_Desc NAME_desc = {
@@ -146,7 +165,7 @@ const NAME_Desc NAME_desc = {
     .n_isa = (int)(sizeof isas / sizeof isas[0]),
 };
 
-/* ---- the same by plain loops ------------------------------------------------------------------------------------- */
+/* ---- the same by plain loops ----------------------------------------------------------------- */
 
 void toy_reference(const int32_t *ids, int n, float *logits)
 {
