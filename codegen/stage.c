@@ -236,8 +236,8 @@ static const char *expand(Stage *z, const Op *o, const char *const *operand)
 static bool row_op(Stage *z, const Op *o, const char *t)
 {
     Emit *e = z->e;
-    const Value *v = o->n_out ? o->out[0] : o->in[o->n_in - 1];
-    int64_t n = row_width(v);
+    const Value *v = o->n_out ? o->out[0] : o->n_in ? o->in[o->n_in - 1] : NULL;
+    int64_t n = v ? row_width(v) : 0;
     Name *y = o->n_out ? name_of(z, o->out[0]) : NULL;
     const char *to = NULL, *from = NULL;
 
@@ -246,7 +246,9 @@ static bool row_op(Stage *z, const Op *o, const char *t)
     if (o->kind == OP_last_rows && !(y && y->base)) {
         const char *rows = rows_c(z->w, z->f, o->in[0]->type.dim[0], NULL), *last = rows_c(z->w, z->f, o->out[0]->type.dim[0], NULL);
 
-        if (!strcmp(t, "0"))
+        if (!name_of(z, o->in[0])->base)                /* made in this stage, so it has as many rows: they are the last ones */
+            y->row = row_of(z, o->in[0], t);
+        else if (!strcmp(t, "0"))
             y->row = str_printf(z->w->a, "(%s + (size_t)(%s - %s) * %" PRId64 ")", name_of(z, o->in[0])->base, rows, last, n);
         else
             y->row = str_printf(z->w->a, "(%s + (size_t)(%s - %s + %s) * %" PRId64 ")", name_of(z, o->in[0])->base, rows, last, t, n);
