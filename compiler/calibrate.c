@@ -1,7 +1,9 @@
-/* What this machine's memory gives: read bandwidth, because decoding reads every weight once per token and does little else.
+/* What this machine's memory gives: read bandwidth, because decoding reads every weight once per
+ * token and does little else.
  *
- * Each thread sums its own part of a block, eight independent 64-byte accumulations at a time, which a compiler turns into wide loads
- * on any chip.  A block much larger than the last cache measures DRAM; one of half its size measures the cache. */
+ * Each thread sums its own part of a block, eight independent 64-byte accumulations at a time,
+ * which a compiler turns into wide loads on any chip.  A block much larger than the last cache
+ * measures DRAM; one of half its size measures the cache. */
 #include "compiler/calibrate.h"
 
 #include <pthread.h>
@@ -87,14 +89,16 @@ static bool one_round(Reader *r, int n, int ms, double *mb_s)
 
 int64_t read_bandwidth(uint64_t bytes, int n_threads, int ms)
 {
-    size_t part = (size_t)(bytes / (uint64_t)n_threads / 8 / 64 * 64), n = part * 8 * (size_t)n_threads;
+    size_t part = (size_t)(bytes / (uint64_t)n_threads / 8 / 64 * 64),
+           n = part * 8 * (size_t)n_threads;
     Reader *r = calloc((size_t)n_threads, sizeof *r);
-    uint64_t *block = n ? mmap(NULL, n, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0) : MAP_FAILED;
+    uint64_t *block =
+        n ? mmap(NULL, n, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0) : MAP_FAILED;
     volatile uint64_t sink = 0;
     double best = 0, x;
 
     if (r && block != MAP_FAILED) {
-        memset(block, 1, n);                                 /* pages that nobody wrote share one frame of zeros */
+        memset(block, 1, n); /* pages that nobody wrote share one frame of zeros */
         for (int i = 0; i < n_threads; i++)
             r[i] = (Reader){ .p = block + part * (size_t)i, .n = part };
         for (int i = 0; i < 3; i++)
@@ -122,6 +126,8 @@ void calibrate(Arena *a, Diag *d, Target *t)
     t->n_threads = n;
     t->help = str_printf(a, "%s, measured", t->help);
     t->name = "calibrated";
-    note(d, "%d core%s; one thread reads %" PRId64 " MB/s from DRAM, all of them %" PRId64 "; from the last cache %" PRId64, n,
-         n == 1 ? "" : "s", one, t->dram_mb_s, t->llc_mb_s);
+    note(d,
+         "%d core%s; one thread reads %" PRId64 " MB/s from DRAM, all of them %" PRId64
+         "; from the last cache %" PRId64,
+         n, n == 1 ? "" : "s", one, t->dram_mb_s, t->llc_mb_s);
 }

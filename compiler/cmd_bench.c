@@ -1,7 +1,8 @@
 /* sinter bench: how fast an emitted program is, and how near to what this machine's memory gives.
  *
- * The program is run several times with --stats json; medians are printed.  Decoding reads every weight once per token, so its limit is
- * the machine's read bandwidth, measured here, now, with as many threads and on a block of about the weights' size:
+ * The program is run several times with --stats json; medians are printed.  Decoding reads every
+ * weight once per token, so its limit is the machine's read bandwidth, measured here, now, with as
+ * many threads and on a block of about the weights' size:
  *
  *     share = tokens per second * bytes per token / bandwidth */
 #include "compiler/calibrate.h"
@@ -12,7 +13,8 @@
 
 enum { MAX_RUNS = 100, N_STATS = 5 };
 
-static const char *const stat_key[N_STATS] = { "prefill_tps", "decode_tps", "ttft_ms", "load_ms", "peak_rss_bytes" };
+static const char *const stat_key[N_STATS] = { "prefill_tps", "decode_tps", "ttft_ms", "load_ms",
+                                               "peak_rss_bytes" };
 
 /* The last line that is a JSON object with all of the keys. */
 static bool read_stats(Str err, double v[N_STATS])
@@ -75,8 +77,10 @@ int cmd_bench(Args *args)
     Emitted e;
     int n = 0;
 
-    if (!arg_int(args, "--runs", 1, MAX_RUNS, 5, &n_run) || !arg_int(args, "--prompt", 1, 100000, 128, &n_prompt) ||
-        !arg_int(args, "--gen", 1, 100000, 64, &n_gen) || !arg_int(args, "--threads", 1, 1024, 0, &n_thread))
+    if (!arg_int(args, "--runs", 1, MAX_RUNS, 5, &n_run) ||
+        !arg_int(args, "--prompt", 1, 100000, 128, &n_prompt) ||
+        !arg_int(args, "--gen", 1, 100000, 64, &n_gen) ||
+        !arg_int(args, "--threads", 1, 1024, 0, &n_thread))
         return EXIT_usage;
     if (!emitted_open(args->fs, a, args->d, args->pos[0], &e) || !emitted_make(a, args->d, e.dir))
         return EXIT_failed;
@@ -116,11 +120,13 @@ int cmd_bench(Args *args)
     if (mb_s > 0)
         share = mid[1] * (double)e.bytes_per_token / (1e6 * (double)mb_s);
     if (json) {
-        json_t *root = json_pack("{s:i, s:s, s:I, s:I, s:I, s:f, s:f, s:f, s:f, s:I, s:I, s:I, s:f}", "schema", 1, "name", e.name, "runs",
-                                 (json_int_t)n_run, "prompt_tokens", (json_int_t)n_prompt, "generated_tokens", (json_int_t)n_gen,
-                                 "prefill_tps", mid[0], "decode_tps", mid[1], "ttft_ms", mid[2], "load_ms", mid[3],
-                                 "peak_rss_bytes", (json_int_t)mid[4], "bytes_per_token", (json_int_t)e.bytes_per_token, "bandwidth_mb_s",
-                                 (json_int_t)mb_s, "bandwidth_share", share);
+        json_t *root = json_pack(
+            "{s:i, s:s, s:I, s:I, s:I, s:f, s:f, s:f, s:f, s:I, s:I, s:I, s:f}", "schema", 1,
+            "name", e.name, "runs", (json_int_t)n_run, "prompt_tokens", (json_int_t)n_prompt,
+            "generated_tokens", (json_int_t)n_gen, "prefill_tps", mid[0], "decode_tps", mid[1],
+            "ttft_ms", mid[2], "load_ms", mid[3], "peak_rss_bytes", (json_int_t)mid[4],
+            "bytes_per_token", (json_int_t)e.bytes_per_token, "bandwidth_mb_s", (json_int_t)mb_s,
+            "bandwidth_share", share);
 
         if (json_dumpf(root, stdout, JSON_INDENT(2) | JSON_REAL_PRECISION(6)))
             fail(args->d, NOWHERE, "the result could not be written as JSON");
@@ -128,13 +134,16 @@ int cmd_bench(Args *args)
         json_decref(root);
         return EXIT_done;
     }
-    printf("prefill            %12.1f tok/s    (%" PRId64 " tokens; medians of %" PRId64 " runs)\n", mid[0], n_prompt, n_run);
+    printf("prefill            %12.1f tok/s    (%" PRId64 " tokens; medians of %" PRId64 " runs)\n",
+           mid[0], n_prompt, n_run);
     printf("decode             %12.1f tok/s    (%" PRId64 " tokens)\n", mid[1], n_gen);
     printf("first token after  %12.1f ms\n", mid[2]);
     printf("load               %12.1f ms\n", mid[3]);
     printf("peak memory        %12.1f MB\n", 1e-6 * mid[4]);
     if (mb_s > 0)
-        printf("memory bandwidth   %12.1f %%        (%.1f MB per token; %.1f GB/s measured on a block of %.0f MB)\n", 100 * share,
-               1e-6 * (double)e.bytes_per_token, 1e-3 * (double)mb_s, 1e-6 * (double)block);
+        printf("memory bandwidth   %12.1f %%        (%.1f MB per token; %.1f GB/s measured on a "
+               "block of %.0f MB)\n",
+               100 * share, 1e-6 * (double)e.bytes_per_token, 1e-3 * (double)mb_s,
+               1e-6 * (double)block);
     return EXIT_done;
 }

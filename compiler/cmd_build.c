@@ -20,7 +20,7 @@ int cmd_build(Args *args)
 
         if (n > 1 && status)
             note(args->d, "the target '%s' was not built", build[i].target);
-        if (status == EXIT_failed || worst == EXIT_done)      /* a failure says more than a budget */
+        if (status == EXIT_failed || worst == EXIT_done) /* a failure says more than a budget */
             worst = status;
     }
     return worst;

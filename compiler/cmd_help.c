@@ -1,24 +1,33 @@
 /* The table of commands, reading a command line by it, and printing it as help. */
 #include "compiler/cmd.h"
 
-/* `later` commands have no function: they are in the help, marked so, and answer that they are not there yet. */
+/* `later` commands have no function: they are in the help, marked so, and answer that they are not
+ * there yet. */
 const Command command_table[] = {
-    { "build", "MODEL|FILE.sir [options]", "compile a model to a folder of C", { build_option_table }, 0, 1, false, cmd_build },
-    { "run", "MODEL [options] [-- program options]", "build (cached), compile and execute", { run_option_table }, 1, 1, true,
-      cmd_run },
-    { "inspect", "MODEL|FILE.sir|DIR", "what is in there", { inspect_option_table }, 1, 1, false, cmd_inspect },
-    { "opt", "FILE.sir --pass NAME", "run one pass, text to text", { opt_option_table }, 1, 1, false, cmd_opt },
-    { "verify", "DIR", "the emitted program against the reference interpreter, layer by layer", { verify_option_table }, 1, 1,
-      false, cmd_verify },
-    { "bench", "DIR", "how fast the emitted program is, and how near to the memory's limit", { bench_option_table }, 1, 1, false,
-      cmd_bench },
-    { "targets", "[NAME|FILE.yaml]", "the chips, and what is known of each", { targets_option_table }, 0, 1, false, cmd_targets },
-    { "explore", "MODEL -t TARGET", "the choices and what each costs", { no_option_table }, 0, -1, false, NULL },
-    { "explain", "DIR [STAGE]", "why this kernel, this tile, this fusion", { no_option_table }, 0, -1, false, NULL },
-    { "eval", "MODEL|DIR --text FILE", "perplexity, and divergence from the unquantized model", { no_option_table }, 0, -1, false,
-      NULL },
-    { "quantize", "MODEL -o OUT.gguf", "write quantized weights back as GGUF", { no_option_table }, 0, -1, false, NULL },
-    { "help", "[COMMAND]", "this text, or a command's", { no_option_table }, 0, 1, false, cmd_help },
+    { "build", "MODEL|FILE.sir [options]", "compile a model to a folder of C",
+      { build_option_table }, 0, 1, false, cmd_build },
+    { "run", "MODEL [options] [-- program options]", "build (cached), compile and execute",
+      { run_option_table }, 1, 1, true, cmd_run },
+    { "inspect", "MODEL|FILE.sir|DIR", "what is in there",
+      { inspect_option_table }, 1, 1, false, cmd_inspect },
+    { "opt", "FILE.sir --pass NAME", "run one pass, text to text",
+      { opt_option_table }, 1, 1, false, cmd_opt },
+    { "verify", "DIR", "the emitted program against the reference interpreter, layer by layer",
+      { verify_option_table }, 1, 1, false, cmd_verify },
+    { "bench", "DIR", "how fast the emitted program is, and how near to the memory's limit",
+      { bench_option_table }, 1, 1, false, cmd_bench },
+    { "targets", "[NAME|FILE.yaml]", "the chips, and what is known of each",
+      { targets_option_table }, 0, 1, false, cmd_targets },
+    { "explore", "MODEL -t TARGET", "the choices and what each costs",
+      { no_option_table }, 0, -1, false, NULL },
+    { "explain", "DIR [STAGE]", "why this kernel, this tile, this fusion",
+      { no_option_table }, 0, -1, false, NULL },
+    { "eval", "MODEL|DIR --text FILE", "perplexity, and divergence from the unquantized model",
+      { no_option_table }, 0, -1, false, NULL },
+    { "quantize", "MODEL -o OUT.gguf", "write quantized weights back as GGUF",
+      { no_option_table }, 0, -1, false, NULL },
+    { "help", "[COMMAND]", "this text, or a command's",
+      { no_option_table }, 0, 1, false, cmd_help },
     { NULL, NULL, NULL, { NULL }, 0, 0, false, NULL },
 };
 
@@ -47,10 +56,13 @@ static const char *nearest_command(Arena *a, const char *name)
 
 static void print_overview(FILE *f)
 {
-    fprintf(f, "sinter %s: a model file goes in, a folder of plain C comes out that runs this one model.\n\nUsage:\n",
+    fprintf(f,
+            "sinter %s: a model file goes in, a folder of plain C comes out that runs this one "
+            "model.\n\nUsage:\n",
             SINTER_VERSION);
     for (const Command *c = command_table; c->name; c++)
-        fprintf(f, "  sinter %-9s %-38s %s%s\n", c->name, c->usage, c->help, c->run ? "" : " (not there yet)");
+        fprintf(f, "  sinter %-9s %-38s %s%s\n", c->name, c->usage, c->help,
+                c->run ? "" : " (not there yet)");
     fprintf(f, "  sinter --version\n\n`sinter help COMMAND` prints a command's options.\n");
 }
 
@@ -71,7 +83,8 @@ static void print_option(FILE *f, const Option *o)
 
 static void print_command(FILE *f, const Command *c)
 {
-    fprintf(f, "Usage: sinter %s %s\n  %s%s\n", c->name, c->usage, c->help, c->run ? "" : " (not there yet in this version)");
+    fprintf(f, "Usage: sinter %s %s\n  %s%s\n", c->name, c->usage, c->help,
+            c->run ? "" : " (not there yet in this version)");
     for (int i = 0; i < 2 && c->options[i]; i++)
         for (const Option *o = c->options[i]; o->name; o++) {
             if (o == c->options[0])
@@ -79,7 +92,8 @@ static void print_command(FILE *f, const Command *c)
             print_option(f, o);
         }
     if (c->pass_rest)
-        fprintf(f, "\nOther options behind MODEL, and all behind `--`, are the emitted program's: -p TEXT, -n N, --chat, ...\n");
+        fprintf(f, "\nOther options behind MODEL, and all behind `--`, are the emitted program's: "
+                   "-p TEXT, -n N, --chat, ...\n");
 }
 
 /* ---- reading ----------------------------------------------------------------------------------------------------------- */
@@ -92,7 +106,8 @@ int usage_error(const Args *args, const char *fmt, ...)
     va_start(ap, fmt);
     text = str_vprintf(args->a, fmt, ap);
     va_end(ap);
-    fail(args->d, NOWHERE, "%s (`sinter help%s%s` says more)", text, args->cmd ? " " : "", args->cmd ? args->cmd->name : "");
+    fail(args->d, NOWHERE, "%s (`sinter help%s%s` says more)", text, args->cmd ? " " : "",
+         args->cmd ? args->cmd->name : "");
     return EXIT_usage;
 }
 
@@ -104,7 +119,8 @@ const char *arg_value(const Args *args, const char *name)
     return NULL;
 }
 
-bool arg_int(const Args *args, const char *name, int64_t lo, int64_t hi, int64_t otherwise, int64_t *out)
+bool arg_int(const Args *args, const char *name, int64_t lo, int64_t hi, int64_t otherwise,
+             int64_t *out)
 {
     const char *v = arg_value(args, name);
 
@@ -113,14 +129,17 @@ bool arg_int(const Args *args, const char *name, int64_t lo, int64_t hi, int64_t
         return true;
     if (str_to_i64(str_of(v), out) && *out >= lo && *out <= hi)
         return true;
-    usage_error(args, "%s takes a whole number from %" PRId64 " to %" PRId64 ", not '%s'", name, lo, hi, v);
+    usage_error(args, "%s takes a whole number from %" PRId64 " to %" PRId64 ", not '%s'", name, lo,
+                hi, v);
     return false;
 }
 
-/* The option that `word` names, with *value where the word itself carries one (--name=value, -tvalue). */
+/* The option that `word` names, with *value where the word itself carries one (--name=value,
+ * -tvalue). */
 static const Option *find_option(const Args *args, const char *word, const char **value)
 {
-    bool exact = args->cmd->pass_rest && args->n_pos > 0;     /* among a program's options only whole words are ours */
+    bool exact = args->cmd->pass_rest &&
+                 args->n_pos > 0; /* among a program's options only whole words are ours */
 
     *value = NULL;
     for (int i = 0; i < 2 && args->cmd->options[i]; i++)
@@ -156,8 +175,8 @@ static int unknown_option(const Args *args, const char *word)
             names[n++] = o->name;
     names[n] = NULL;
     near = str_nearest((Str){ word, strcspn(word, "=") }, names);
-    return usage_error(args, "%s: unknown option '%s'%s%s%s", args->cmd->name, word, near ? "; did you mean '" : "",
-                       near ? near : "", near ? "'?" : "");
+    return usage_error(args, "%s: unknown option '%s'%s%s%s", args->cmd->name, word,
+                       near ? "; did you mean '" : "", near ? near : "", near ? "'?" : "");
 }
 
 static int later_option(const Args *args, const Option *o, const char *why)
@@ -223,7 +242,8 @@ static int read_args(Args *args, int argc, char **argv, bool *help)
             return unknown_option(args, word);
         if (o->arg && !value) {
             if (i + 1 == argc)
-                return usage_error(args, "%s: %s needs a value: %s", args->cmd->name, o->name, o->arg);
+                return usage_error(args, "%s: %s needs a value: %s", args->cmd->name, o->name,
+                                   o->arg);
             value = argv[++i];
         }
         status = take_option(args, o, value ? value : "");
@@ -272,8 +292,8 @@ static int unknown_command(Arena *a, Diag *d, const char *name)
 {
     const char *near = nearest_command(a, name);
 
-    fail(d, NOWHERE, "there is no command '%s'%s%s%s (`sinter help` lists them)", name, near ? "; did you mean '" : "",
-         near ? near : "", near ? "'?" : "");
+    fail(d, NOWHERE, "there is no command '%s'%s%s%s (`sinter help` lists them)", name,
+         near ? "; did you mean '" : "", near ? near : "", near ? "'?" : "");
     return EXIT_usage;
 }
 

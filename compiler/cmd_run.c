@@ -1,7 +1,8 @@
 /* sinter run: build, compile, execute; what was built once is kept.
  *
- * The folder is ${XDG_CACHE_HOME:-~/.cache}/sinter/run/KEY, where KEY is a digest of all that the emitted bytes depend on: the model file,
- * the options, the target and this executable.  The file .made says that compiling it was finished. */
+ * The folder is ${XDG_CACHE_HOME:-~/.cache}/sinter/run/KEY, where KEY is a digest of all that the
+ * emitted bytes depend on: the model file, the options, the target and this executable.  The file
+ * .made says that compiling it was finished. */
 #include "compiler/emitted.h"
 
 #include <errno.h>
@@ -17,7 +18,9 @@ static const char *cache_root(Arena *a, Diag *d)
         return path_join(a, xdg, "sinter");
     if (home && home[0] == '/')
         return path_join(a, home, ".cache/sinter");
-    fail(d, NOWHERE, "there is no place to keep the program (set HOME or XDG_CACHE_HOME, or use `sinter build`)");
+    fail(d, NOWHERE,
+         "there is no place to keep the program (set HOME or XDG_CACHE_HOME, or use `sinter "
+         "build`)");
     return NULL;
 }
 
@@ -41,7 +44,7 @@ static bool make_folders(Arena *a, Diag *d, const char *path)
 
 static void add_text(DigestState *s, const char *text)
 {
-    digest_add(s, text, strlen(text) + 1);                   /* with its end, so that texts do not run together */
+    digest_add(s, text, strlen(text) + 1); /* with its end, so that texts do not run together */
 }
 
 /* What the emitted folder depends on.  NULL after a report. */
@@ -58,13 +61,14 @@ static const char *cache_key(FileSet *fs, Arena *a, Diag *d, const BuildOptions 
     digest_add(s, map.p, (size_t)map.n);
     for (int i = 0; i < n; i++)
         target_print(&b, target[i]);
-    buf_printf(&b, "act %d %d kv %s ctx %" PRId64 " fuse %s link %d", (int)o->act_decode, (int)o->act_prefill, o->kv->name, o->ctx,
-               o->fuse ? o->fuse : "default", o->link_weights);
+    buf_printf(&b, "act %d %d kv %s ctx %" PRId64 " fuse %s link %d", (int)o->act_decode,
+               (int)o->act_prefill, o->kv->name, o->ctx, o->fuse ? o->fuse : "default",
+               o->link_weights);
     add_text(s, buf_z(&b));
     add_text(s, build_name(a, o));
     add_text(s, SINTER_VERSION);
     if (!access("/proc/self/exe", R_OK) && file_map(fs, a, d, "/proc/self/exe", &map))
-        digest_add(s, map.p, (size_t)map.n);                 /* two sinters of one version may differ */
+        digest_add(s, map.p, (size_t)map.n); /* two sinters of one version may differ */
     return digest_hex(a, digest_end(s));
 }
 

@@ -16,11 +16,14 @@ static json_t *list_json(const char *const *v)
 
 static json_t *target_json(const Target *t)
 {
-    return json_pack("{s:s, s:s, s:s, s:o, s:o, s:s, s:s, s:s, s:i, s:{s:I, s:I, s:I}, s:{s:I, s:I}, s:I, s:s}", "name", t->name, "help",
-                     t->help, "family", t->family, "isa", list_json(t->isa), "features", list_json(t->features), "cc", t->cc,
-                     "cflags", t->cflags, "run", t->run, "threads", t->n_threads, "cache", "l1d", (json_int_t)t->l1d_bytes, "l2",
-                     (json_int_t)t->l2_bytes, "llc", (json_int_t)t->llc_bytes, "bandwidth", "dram", (json_int_t)t->dram_mb_s,
-                     "llc", (json_int_t)t->llc_mb_s, "mac8_per_ns_x100", (json_int_t)t->mac8_per_ns, "tested", t->tested);
+    return json_pack(
+        "{s:s, s:s, s:s, s:o, s:o, s:s, s:s, s:s, s:i, s:{s:I, s:I, s:I}, s:{s:I, s:I}, s:I, s:s}",
+        "name", t->name, "help", t->help, "family", t->family, "isa", list_json(t->isa), "features",
+        list_json(t->features), "cc", t->cc, "cflags", t->cflags, "run", t->run, "threads",
+        t->n_threads, "cache", "l1d", (json_int_t)t->l1d_bytes, "l2", (json_int_t)t->l2_bytes,
+        "llc", (json_int_t)t->llc_bytes, "bandwidth", "dram", (json_int_t)t->dram_mb_s, "llc",
+        (json_int_t)t->llc_mb_s, "mac8_per_ns_x100", (json_int_t)t->mac8_per_ns, "tested",
+        t->tested);
 }
 
 static int print_json(Args *args, const Target *const *t, int n)
@@ -53,7 +56,8 @@ static void print_table(Args *args, const Target *const *t, int n)
 
         for (int k = 0; t[i]->isa[k]; k++)
             buf_printf(&b, "%s%s", k ? " " : "", t[i]->isa[k]);
-        printf("%-16s %-9s %-28s %s (%s)\n", t[i]->name, t[i]->family, buf_z(&b), t[i]->help, t[i]->tested);
+        printf("%-16s %-9s %-28s %s (%s)\n", t[i]->name, t[i]->family, buf_z(&b), t[i]->help,
+               t[i]->tested);
     }
     if (native)
         printf("%-16s %-9s %-28s this machine: %s\n", "native", native->family, "", native->base);
@@ -70,7 +74,8 @@ int cmd_targets(Args *args)
         Target *mine;
 
         if (args->n_pos)
-            return usage_error(args, "targets: --calibrate measures this machine; it takes no name");
+            return usage_error(args,
+                               "targets: --calibrate measures this machine; it takes no name");
         mine = (Target *)target_native(args->a, args->d);
         if (!mine)
             return EXIT_failed;

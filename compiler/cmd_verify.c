@@ -1,14 +1,17 @@
 /* sinter verify: an emitted program against the reference interpreter, layer by layer.
  *
- * The program is compiled once more with its trace switched on, in a folder of its own, and run on a few tokens, as one prefill and
- * token by token.  The interpreter executes DIR/NAME.sir, the scheduled Module with the packed weights, on the same tokens.
+ * The program is compiled once more with its trace switched on, in a folder of its own, and run on
+ * a few tokens, as one prefill and token by token.  The interpreter executes DIR/NAME.sir, the
+ * scheduled Module with the packed weights, on the same tokens.  For every result of every stage,
+ * in the same order, there is
  *
- *     program       --trace FILE     u32 n, n bytes of name, u32 n, n floats         for every stage's results, in order
- *     interpreter   after each stage the values that its region yields               in the same order
+ *     from the program       in --trace FILE:  u32 n, n bytes of name, u32 n, n floats
+ *     from the interpreter   the value that the stage's region yields
  *
- * Final logits are compared first.  Then the traces are walked side by side, and the first stage that leaves its bound is named.
- * Both round the same activations to the same formats, so a value near a border may fall to either side: bounds are on the root mean
- * square of the difference, relative to that of the values, and depend on the coarsest format between stages. */
+ * Final logits are compared first.  Then the traces are walked side by side, and the first stage
+ * that leaves its bound is named.  Both round the same activations to the same formats, so a value
+ * near a border may fall to either side: bounds are on the root mean square of the difference,
+ * relative to that of the values, and depend on the coarsest format between stages. */
 #include "compiler/emitted.h"
 
 #include <dirent.h>
@@ -48,7 +51,8 @@ static bool is_traced(const Value *v)
     return !strcmp(v->type.fmt->name, "f32") && v->type.rank == 2;
 }
 
-/* Called after each op, innermost first: keeps what a stage will yield, and at the stage itself files it. */
+/* Called after each op, innermost first: keeps what a stage will yield, and at the stage itself
+ * files it. */
 static void watch(void *ctx, const Op *o, const Tensor *t)
 {
     Watch *w = ctx;
@@ -85,7 +89,8 @@ static const Entry *entry_of(const Module *m, const char *name)
 }
 
 /* Logits of all positions and the trace, `step` tokens per call. */
-static bool interpret(Args *args, Module *m, const int32_t *ids, int n, int step, float *logits, int64_t n_vocab, Trace *trace)
+static bool interpret(Args *args, Module *m, const int32_t *ids, int n, int step, float *logits,
+                      int64_t n_vocab, Trace *trace)
 {
     Interp *ip = interp_new(m, args->d, n);
     int64_t *sym = ARENA_ARRAY(args->a, int64_t, m->n_sym + 1);
@@ -104,7 +109,8 @@ static bool interpret(Args *args, Module *m, const int32_t *ids, int n, int step
         in.type = e->func->body->param[0]->type;
         sym[module_find_sym(m, STR("T"))->index] = step;
         sym[module_find_sym(m, STR("O"))->index] = step;
-        progress(args->d, step == 1 ? "interpreter, token by token" : "interpreter", (uint64_t)at, (uint64_t)n);
+        progress(args->d, step == 1 ? "interpreter, token by token" : "interpreter", (uint64_t)at,
+                 (uint64_t)n);
         ok = interp_run(ip, e, sym, &in, 1, &y, 1) && y.n == step * n_vocab;
         if (ok)
             memcpy(logits + at * n_vocab, y.f, (size_t)y.n * sizeof *logits);
@@ -157,13 +163,15 @@ static bool read_floats(Args *args, const char *path, float *v, int64_t n)
     if (!file_map(args->fs, args->a, args->d, path, &map))
         return false;
     if (map.n != (uint64_t)n * sizeof *v)
-        return fail(args->d, AT_FILE(path), "the program wrote %" PRIu64 " bytes of logits, not %" PRId64, map.n,
+        return fail(args->d, AT_FILE(path),
+                    "the program wrote %" PRIu64 " bytes of logits, not %" PRId64, map.n,
                     n * (int64_t)sizeof *v);
     memcpy(v, map.p, (size_t)map.n);
     return true;
 }
 
-/* Links in `tmp` to every source of the folder: what has been compiled there already stays out of the way. */
+/* Links in `tmp` to every source of the folder: what has been compiled there already stays out of
+ * the way. */
 static bool link_sources(Args *args, const char *from, const char *tmp)
 {
     DIR *dir = opendir(from);
@@ -173,9 +181,11 @@ static bool link_sources(Args *args, const char *from, const char *tmp)
     while (ok && (f = readdir(dir))) {
         Str s = str_of(f->d_name);
 
-        if (str_is(s, "Makefile") || str_ends(s, ".c") || str_ends(s, ".h") || str_ends(s, ".weights"))
-            ok = !symlink(path_join(args->a, from, f->d_name), path_join(args->a, tmp, f->d_name)) ||
-                 fail(args->d, AT_FILE(tmp), "a link could not be made there");
+        if (str_is(s, "Makefile") || str_ends(s, ".c") || str_ends(s, ".h") ||
+            str_ends(s, ".weights"))
+            ok =
+                !symlink(path_join(args->a, from, f->d_name), path_join(args->a, tmp, f->d_name)) ||
+                fail(args->d, AT_FILE(tmp), "a link could not be made there");
     }
     if (dir)
         closedir(dir);
@@ -188,7 +198,9 @@ static const char *make_traced(Args *args, const Emitted *e, const char *tmp)
     Arena *a = args->a;
     char *dir = realpath(e->dir, NULL);
     const char *from = dir ? str_z(a, str_of(dir)) : NULL;
-    const char *argv[] = { "make", "-s", "-C", tmp, str_printf(a, "CFLAGS=-O2 -D%s_TRACE", e->name), e->name, NULL };
+    const char *argv[] = {
+        "make", "-s", "-C", tmp, str_printf(a, "CFLAGS=-O2 -D%s_TRACE", e->name), e->name, NULL
+    };
     Str out, err;
 
     free(dir);
@@ -202,8 +214,9 @@ static const char *make_traced(Args *args, const Emitted *e, const char *tmp)
     return path_join(a, tmp, e->name);
 }
 
-static bool run_traced(Args *args, const Emitted *e, const char *program, const char *tmp, const char *ids, bool one_by_one,
-                       float *logits, int64_t n_logits, Trace *trace)
+static bool run_traced(Args *args, const Emitted *e, const char *program, const char *tmp,
+                       const char *ids, bool one_by_one, float *logits, int64_t n_logits,
+                       Trace *trace)
 {
     Arena *a = args->a;
     const char *file = path_join(a, tmp, one_by_one ? "one.trace" : "all.trace");
@@ -225,14 +238,15 @@ static bool run_traced(Args *args, const Emitted *e, const char *program, const 
     if (one_by_one)
         argv[n++] = "--one-by-one";
     argv[n] = NULL;
-    return emitted_run(a, args->d, e, program, argv, NULL, NULL) && read_floats(args, raw, logits, n_logits) &&
-           file_map(args->fs, a, args->d, file, &map) &&
+    return emitted_run(a, args->d, e, program, argv, NULL, NULL) &&
+           read_floats(args, raw, logits, n_logits) && file_map(args->fs, a, args->d, file, &map) &&
            read_trace(a, args->d, file, (Str){ (const char *)map.p, (size_t)map.n }, trace);
 }
 
 /* ---- comparing ------------------------------------------------------------------------------------------------------------ */
 
-/* Root mean square of the difference over that of the reference; infinite where one is not a number and the other is. */
+/* Root mean square of the difference over that of the reference; infinite where one is not a number
+ * and the other is. */
 static double distance(const float *have, const float *want, int64_t n)
 {
     double diff = 0, size = 0;
@@ -265,7 +279,13 @@ static double bound_of(const Module *m)
     return bound;
 }
 
-typedef struct { const char *mode; double logits, worst; const char *first; int stages; bool ok; } Result;
+typedef struct {
+    const char *mode;
+    double logits, worst;
+    const char *first;
+    int stages;
+    bool ok;
+} Result;
 
 /* `base` names what the program calls "name" or "layer:name"; both must mean the same value. */
 static bool same_name(const char *have, const char *want)
@@ -273,23 +293,27 @@ static bool same_name(const char *have, const char *want)
     return str_ends(str_of(have), want);
 }
 
-static bool compare(Args *args, const char *mode, const float *have, const float *want, int64_t n, const Trace *h, const Trace *w,
-                    double bound, Result *r)
+static bool compare(Args *args, const char *mode, const float *have, const float *want, int64_t n,
+                    const Trace *h, const Trace *w, double bound, Result *r)
 {
     *r = (Result){ .mode = mode, .logits = distance(have, want, n) };
     for (int i = 0; i < h->n && i < w->n; i++) {
         double x;
 
         if (!same_name(h->r[i].name, w->r[i].name) || h->r[i].n != w->r[i].n)
-            return fail(args->d, NOWHERE, "%s: stage %d of the program is '%s' (%" PRId64 " values), of the Module '%s' (%" PRId64
-                        "): the folder's .sir is not its program's", mode, i, h->r[i].name, h->r[i].n, w->r[i].name, w->r[i].n);
+            return fail(args->d, NOWHERE,
+                        "%s: stage %d of the program is '%s' (%" PRId64
+                        " values), of the Module '%s' (%" PRId64
+                        "): the folder's .sir is not its program's",
+                        mode, i, h->r[i].name, h->r[i].n, w->r[i].name, w->r[i].n);
         x = distance(h->r[i].v, w->r[i].v, w->r[i].n);
         r->worst = x > r->worst ? x : r->worst;
         if (!(x <= bound) && !r->first)
             r->first = h->r[i].name;
     }
     if (h->n != w->n || h->n == 0)
-        return fail(args->d, NOWHERE, "%s: the program traced %d values, the interpreter %d", mode, h->n, w->n);
+        return fail(args->d, NOWHERE, "%s: the program traced %d values, the interpreter %d", mode,
+                    h->n, w->n);
     r->stages = h->n;
     r->ok = r->logits <= bound && !r->first;
     return true;
@@ -302,24 +326,30 @@ static int report(Args *args, const Emitted *e, const Result *r, int n, int n_id
     for (int i = 0; i < n; i++)
         ok &= r[i].ok;
     if (arg_value(args, "--json")) {
-        json_t *root = json_pack("{s:i, s:s, s:i, s:f, s:b, s:[]}", "schema", 1, "name", e->name, "tokens", n_ids, "bound", bound,
-                                 "ok", ok, "modes"), *modes = json_object_get(root, "modes");
+        json_t *root = json_pack("{s:i, s:s, s:i, s:f, s:b, s:[]}", "schema", 1, "name", e->name,
+                                 "tokens", n_ids, "bound", bound, "ok", ok, "modes"),
+               *modes = json_object_get(root, "modes");
 
         for (int i = 0; i < n; i++)
-            json_array_append_new(modes, json_pack("{s:s, s:b, s:f, s:f, s:i, s:s?}", "mode", r[i].mode, "ok", r[i].ok, "logits",
-                                                   fmin(r[i].logits, 1e9), "worst_stage", fmin(r[i].worst, 1e9), "stages",
-                                                   r[i].stages, "first_wrong", r[i].first));
+            json_array_append_new(modes,
+                                  json_pack("{s:s, s:b, s:f, s:f, s:i, s:s?}", "mode", r[i].mode,
+                                            "ok", r[i].ok, "logits", fmin(r[i].logits, 1e9),
+                                            "worst_stage", fmin(r[i].worst, 1e9), "stages",
+                                            r[i].stages, "first_wrong", r[i].first));
         json_dumpf(root, stdout, JSON_INDENT(2) | JSON_REAL_PRECISION(6));
         putchar('\n');
         json_decref(root);
     } else {
         for (int i = 0; i < n; i++)
-            printf("%-8s %-14s logits differ by %.2g, the worst of %d stages by %.2g (bound %.2g, %d tokens)\n",
-                   r[i].ok ? "ok" : "WRONG", r[i].mode, r[i].logits, r[i].stages, r[i].worst, bound, n_ids);
+            printf("%-8s %-14s logits differ by %.2g, the worst of %d stages by %.2g (bound %.2g, "
+                   "%d tokens)\n",
+                   r[i].ok ? "ok" : "WRONG", r[i].mode, r[i].logits, r[i].stages, r[i].worst, bound,
+                   n_ids);
     }
     for (int i = 0; i < n; i++)
         if (!r[i].ok)
-            fail(args->d, AT_FILE(e->dir), "%s: %s leaves its bound first", r[i].mode, r[i].first ? r[i].first : "the head");
+            fail(args->d, AT_FILE(e->dir), "%s: %s leaves its bound first", r[i].mode,
+                 r[i].first ? r[i].first : "the head");
     return ok ? EXIT_done : EXIT_failed;
 }
 
@@ -341,7 +371,9 @@ static bool choose_ids(Args *args, int64_t n_vocab, int32_t *ids, int *n)
         int64_t id;
 
         if (*n == MAX_TOKENS || !str_to_i64((Str){ p, k }, &id) || id < 0 || id >= n_vocab) {
-            usage_error(args, "--ids takes 1 to %d token ids below %" PRId64 ", separated by commas", MAX_TOKENS, n_vocab);
+            usage_error(args,
+                        "--ids takes 1 to %d token ids below %" PRId64 ", separated by commas",
+                        MAX_TOKENS, n_vocab);
             return false;
         }
         ids[(*n)++] = (int32_t)id;
@@ -366,8 +398,8 @@ static void remove_folder(const char *path)
     rmdir(path);
 }
 
-static bool verify_in(Args *args, const Emitted *e, Module *m, const char *tmp, const int32_t *ids, int n, int64_t n_vocab,
-                      Result *r, double bound)
+static bool verify_in(Args *args, const Emitted *e, Module *m, const char *tmp, const int32_t *ids,
+                      int n, int64_t n_vocab, Result *r, double bound)
 {
     Arena *a = args->a;
     float *have = ARENA_ARRAY(a, float, n * n_vocab), *want = ARENA_ARRAY(a, float, n * n_vocab);
@@ -381,7 +413,8 @@ static bool verify_in(Args *args, const Emitted *e, Module *m, const char *tmp, 
 
         if (!run_traced(args, e, program, tmp, buf_z(&b), mode == 1, have, n * n_vocab, &h) ||
             !interpret(args, m, ids, n, mode ? 1 : n, want, n_vocab, &w) ||
-            !compare(args, mode ? "token by token" : "prefill", have, want, n * n_vocab, &h, &w, bound, &r[mode]))
+            !compare(args, mode ? "token by token" : "prefill", have, want, n * n_vocab, &h, &w,
+                     bound, &r[mode]))
             return false;
     }
     return program != NULL;
@@ -404,9 +437,11 @@ int cmd_verify(Args *args)
     m = pipeline_module(args->fs, args->a, args->d, &none, e.sir);
     if (!m)
         return EXIT_failed;
-    if (!entry_of(m, "decode") || !entry_of(m, "prefill") || !module_find_sym(m, STR("T")) || !module_find_sym(m, STR("O")) ||
+    if (!entry_of(m, "decode") || !entry_of(m, "prefill") || !module_find_sym(m, STR("T")) ||
+        !module_find_sym(m, STR("O")) ||
         !dim_is_const(type_last(entry_of(m, "prefill")->func->body->last->in[0]->type), &n_vocab)) {
-        fail(args->d, AT_FILE(e.sir), "has no entries decode and prefill: there is nothing to compute");
+        fail(args->d, AT_FILE(e.sir),
+             "has no entries decode and prefill: there is nothing to compute");
         return EXIT_failed;
     }
     if (!choose_ids(args, n_vocab, ids, &n))

@@ -1,10 +1,10 @@
 /* sinter.yaml: what to build, kept beside the project that uses it.
  *
  *     model: models/smollm2.gguf          # relative to this file
- *     digest: 0123...                     # XXH3-128 of the model, 32 hex digits: another file is an error
+ *     digest: 0123...                     # XXH3-128 of the model, 32 digits: no other file
  *     name: smol
- *     out: build                          # relative to this file; several targets go to build/TARGET
- *     targets:                            # one, or a list; each a name, a set a,b or a FILE.yaml ...
+ *     out: build                          # several targets go to build/TARGET
+ *     targets:                            # one, or a list: a name, a set a,b, a FILE.yaml ...
  *       - x86_64-v3,x86_64-v4
  *       - target: aarch64-dotprod         # ... or with its folder
  *         out: build/arm
@@ -40,7 +40,8 @@ static bool read_path(const Config *c, const YamlNode *map, const char *key, con
     return true;
 }
 
-static bool set_option(const Config *c, BuildOptions *b, const YamlNode *at, const char *name, const char *value)
+static bool set_option(const Config *c, BuildOptions *b, const YamlNode *at, const char *name,
+                       const char *value)
 {
     for (const Option *o = build_option_table; o->name; o++) {
         const char *why = "is not there yet in this version";
@@ -64,8 +65,8 @@ static bool set_option(const Config *c, BuildOptions *b, const YamlNode *at, con
 }
 
 /* The mapping `options` (or `budgets`, whose names get a prefix). */
-static bool read_options(const Config *c, const YamlNode *root, const char *part, const char *const *keys, const char *prefix,
-                         BuildOptions *b)
+static bool read_options(const Config *c, const YamlNode *root, const char *part,
+                         const char *const *keys, const char *prefix, BuildOptions *b)
 {
     const YamlNode *map = yaml_get(root, part);
     bool ok = true;
@@ -80,7 +81,8 @@ static bool read_options(const Config *c, const YamlNode *root, const char *part
         const char *key = str_z(c->a, map->child[i]->text), *value;
 
         ok = yaml_str(c->a, c->d, map->child[i + 1], key, &value) &&
-             set_option(c, b, map->child[i + 1], str_printf(c->a, "--%s%s", prefix, key), value) && ok;
+             set_option(c, b, map->child[i + 1], str_printf(c->a, "--%s%s", prefix, key), value) &&
+             ok;
     }
     return ok;
 }
@@ -113,10 +115,12 @@ static bool read_target(const Config *c, const YamlNode *n, BuildOptions *b, boo
     return true;
 }
 
-/* A folder's name for a target: "x86_64-v3,x86_64-v4" -> "x86_64-v3+x86_64-v4", "boards/mine.yaml" -> "mine". */
+/* A folder's name for a target: "x86_64-v3,x86_64-v4" -> "x86_64-v3+x86_64-v4", "boards/mine.yaml"
+ * -> "mine". */
 static const char *target_folder(Arena *a, const char *target)
 {
-    char *s = strchr(target, '/') || str_ends(str_of(target), ".yaml") ? path_stem(a, target) : str_z(a, str_of(target));
+    char *s = strchr(target, '/') || str_ends(str_of(target), ".yaml") ? path_stem(a, target)
+                                                                       : str_z(a, str_of(target));
 
     for (char *p = s; *p; p++)
         if (*p == ',' || *p == '/')
@@ -158,15 +162,21 @@ static bool read_digest(const Config *c, const YamlNode *root, const char **out)
     if (!yaml_str(c->a, c->d, n, "digest", out))
         return false;
     if (!digest_parse(str_of(*out), &digest))
-        return fail(c->d, n->at, "'digest' must be 32 hexadecimal digits (`sinter inspect MODEL` prints a file's)");
+        return fail(
+            c->d, n->at,
+            "'digest' must be 32 hexadecimal digits (`sinter inspect MODEL` prints a file's)");
     return true;
 }
 
-int config_load(FileSet *fs, Arena *a, Diag *d, const char *file, const BuildOptions *line, BuildOptions **out)
+int config_load(FileSet *fs, Arena *a, Diag *d, const char *file, const BuildOptions *line,
+                BuildOptions **out)
 {
-    static const char *const keys[] = { "model", "digest", "name", "out", "targets", "options", "budgets", NULL };
-    static const char *const options[] = { "act", "kv", "fuse", "ctx", "link-weights", "project", "spec", "quant", "prune", "exact",
-                                           "kernels", "calib-data", NULL };
+    static const char *const keys[] = { "model",   "digest",  "name",    "out",
+                                        "targets", "options", "budgets", NULL };
+    static const char *const options[] = {
+        "act",   "kv",    "fuse",  "ctx",     "link-weights", "project", "spec",
+        "quant", "prune", "exact", "kernels", "calib-data",   NULL
+    };
     static const char *const budgets[] = { "ram", "flash", NULL };
     static const YamlNode native = { .kind = YAML_scalar, .text = { "native", 6 } };
     Config c = { a, d, path_dir(a, file) };
@@ -176,15 +186,18 @@ int config_load(FileSet *fs, Arena *a, Diag *d, const char *file, const BuildOpt
     Mapped map;
     int n;
 
-    if (!file_map(fs, a, d, file, &map) || !(root = yaml_read(a, d, file, (Str){ (const char *)map.p, (size_t)map.n })) ||
+    if (!file_map(fs, a, d, file, &map) ||
+        !(root = yaml_read(a, d, file, (Str){ (const char *)map.p, (size_t)map.n })) ||
         !yaml_only(d, root, keys))
         return 0;
     b.model = line->model;
     b.out = NULL;
     name = yaml_get(root, "name");
-    if ((!b.model && !read_path(&c, root, "model", &b.model)) || !read_path(&c, root, "out", &b.out) ||
-        !read_digest(&c, root, &b.digest) || (name && !yaml_str(a, d, name, "name", &b.name)) ||
-        !read_options(&c, root, "options", options, "", &b) || !read_options(&c, root, "budgets", budgets, "max-", &b))
+    if ((!b.model && !read_path(&c, root, "model", &b.model)) ||
+        !read_path(&c, root, "out", &b.out) || !read_digest(&c, root, &b.digest) ||
+        (name && !yaml_str(a, d, name, "name", &b.name)) ||
+        !read_options(&c, root, "options", options, "", &b) ||
+        !read_options(&c, root, "budgets", budgets, "max-", &b))
         return 0;
     if (b.name && (why = bad_build_name(b.name)))
         return fail(d, name->at, "'%s' %s", b.name, why);
@@ -211,17 +224,21 @@ int config_load(FileSet *fs, Arena *a, Diag *d, const char *file, const BuildOpt
         bool has_out;
 
         (*out)[i] = b;
-        if (!read_target(&c, targets->kind == YAML_list ? targets->child[i] : targets, &(*out)[i], &has_out))
+        if (!read_target(&c, targets->kind == YAML_list ? targets->child[i] : targets, &(*out)[i],
+                         &has_out))
             return 0;
         /* The name comes from the folder for the whole project, not from build/TARGET. */
         (*out)[i].name = build_name(a, &b);
         if (line->out)
             (*out)[i].out = line->out;
         if (n > 1 && (!has_out || line->out))
-            (*out)[i].out = path_join(a, line->out ? line->out : build_out(a, &b), target_folder(a, (*out)[i].target));
+            (*out)[i].out = path_join(a, line->out ? line->out : build_out(a, &b),
+                                      target_folder(a, (*out)[i].target));
         for (int k = 0; k < i; k++)
             if (!strcmp(build_out(a, &(*out)[k]), build_out(a, &(*out)[i])))
-                return fail(d, targets->at, "two targets go to the same folder '%s' (give one its own: {target: ..., out: ...})",
+                return fail(d, targets->at,
+                            "two targets go to the same folder '%s' (give one its own: {target: "
+                            "..., out: ...})",
                             build_out(a, &(*out)[i]));
     }
     return n;

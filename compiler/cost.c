@@ -1,8 +1,9 @@
 /* The only place that turns work into time.
  *
- * A stage takes as long as the slower of two things: its bytes through memory (the last-level cache where they fit it, DRAM
- * where they do not: weights are read once per token, so a model that fits stays there), its multiply-adds through the cores.
- * Integers throughout, rounded up, so that a choice made with these numbers is the same everywhere. */
+ * A stage takes as long as the slower of two things: its bytes through memory (the last-level cache
+ * where they fit it, DRAM where they do not: weights are read once per token, so a model that fits
+ * stays there), its multiply-adds through the cores. Integers throughout, rounded up, so that a
+ * choice made with these numbers is the same everywhere. */
 #include "compiler/compiler.h"
 
 /* a * b / c rounded up, saturating. */
@@ -27,7 +28,8 @@ uint64_t cost_ps(const Target *t, uint64_t bytes, uint64_t macs, int n_threads)
     return read > compute ? read : compute;
 }
 
-uint64_t cost_tps_x100(const Target *t, uint64_t bytes_per_token, uint64_t macs_per_token, int n_threads)
+uint64_t cost_tps_x100(const Target *t, uint64_t bytes_per_token, uint64_t macs_per_token,
+                       int n_threads)
 {
     uint64_t ps = cost_ps(t, bytes_per_token, macs_per_token, n_threads);
 

@@ -1,6 +1,7 @@
 /* An emitted folder: its manifest, building it, running its program.
  *
- * jansson's objects are not in the arena, so what is wanted from the manifest is taken out before anything is allocated there. */
+ * jansson's objects are not in the arena, so what is wanted from the manifest is taken out before
+ * anything is allocated there. */
 #include "compiler/emitted.h"
 
 #include <jansson.h>
@@ -27,10 +28,12 @@ static bool read_facts(const char *text, size_t n, Facts *f)
     bool ok;
 
     memset(f, 0, sizeof *f);
-    ok = root && !json_unpack(root, "{s:s, s:s, s:I, s:I, s:o}", "sinter", &sinter, "name", &name, "bytes_per_token",
-                              &f->bytes_per_token, "weights_bytes", &f->weights_bytes, "targets", &target);
+    ok = root && !json_unpack(root, "{s:s, s:s, s:I, s:I, s:o}", "sinter", &sinter, "name", &name,
+                              "bytes_per_token", &f->bytes_per_token, "weights_bytes",
+                              &f->weights_bytes, "targets", &target);
     if (ok && json_array_size(target) > 0)
-        ok = !json_unpack(json_array_get(target, 0), "{s:s, s:s}", "name", &tname, "family", &family);
+        ok = !json_unpack(json_array_get(target, 0), "{s:s, s:s}", "name", &tname, "family",
+                          &family);
     ok = ok && f->bytes_per_token >= 0 && f->weights_bytes >= 0 && strlen(name) < NAME_MAX_BYTES;
     if (ok) {
         take(f->name, name);
@@ -63,7 +66,7 @@ static const char *const *runner(Arena *a, FileSet *fs, Diag *d, const char *dir
 
     if (!*f->family || !strcmp(f->family, "portable") || !strcmp(f->family, target_host_family()))
         return words(a, "");
-    for (int pass = 0; pass < 2; pass++)                      /* the target itself, then any of its family */
+    for (int pass = 0; pass < 2; pass++) /* the target itself, then any of its family */
         for (int i = 0; names[i]; i++) {
             const Target *t;
 
@@ -84,12 +87,15 @@ bool emitted_open(FileSet *fs, Arena *a, Diag *d, const char *dir, Emitted *out)
     Facts f;
 
     if (access(path, R_OK))
-        return fail(d, AT_FILE(dir), "is not a folder that `sinter build` has written (it has no manifest.json)");
+        return fail(d, AT_FILE(dir),
+                    "is not a folder that `sinter build` has written (it has no manifest.json)");
     if (!file_map(fs, a, d, path, &map))
         return false;
     if (!read_facts((const char *)map.p, (size_t)map.n, &f) || bad_build_name(f.name))
         return fail(d, AT_FILE(path), "is not a manifest of sinter's (build the folder again)");
-    *out = (Emitted){ .dir = dir, .name = str_printf(a, "%s", f.name), .bytes_per_token = f.bytes_per_token,
+    *out = (Emitted){ .dir = dir,
+                      .name = str_printf(a, "%s", f.name),
+                      .bytes_per_token = f.bytes_per_token,
                       .weights_bytes = f.weights_bytes };
     out->program = path_join(a, dir, out->name);
     if (!strchr(out->program, '/'))
@@ -117,7 +123,8 @@ bool emitted_make(Arena *a, Diag *d, const char *dir)
     return false;
 }
 
-const char *const *emitted_argv(Arena *a, const Emitted *e, const char *program, const char *const *args)
+const char *const *emitted_argv(Arena *a, const Emitted *e, const char *program,
+                                const char *const *args)
 {
     const char **v;
     int n_run = 0, n_args = 0, n = 0;
@@ -135,7 +142,8 @@ const char *const *emitted_argv(Arena *a, const Emitted *e, const char *program,
     return v;
 }
 
-bool emitted_run(Arena *a, Diag *d, const Emitted *e, const char *program, const char *const *args, Str *out, Str *err)
+bool emitted_run(Arena *a, Diag *d, const Emitted *e, const char *program, const char *const *args,
+                 Str *out, Str *err)
 {
     Str mine;
     int status = program_run(a, d, emitted_argv(a, e, program, args), out, err ? err : &mine);

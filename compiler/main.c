@@ -1,8 +1,9 @@
 /* The program `sinter`: memory, files and signals of one run.
  *
- * Everything is in one arena.  When it is exhausted it jumps back to the only setjmp, here; files and unfinished output hang on the
- * FileSet, which is not in the arena, and are closed and removed whatever happens.  The first interrupt asks the build to stop at its
- * next step, so that it cleans up as after a failure; a second one ends the program at once. */
+ * Everything is in one arena.  When it is exhausted it jumps back to the only setjmp, here; files
+ * and unfinished output hang on the FileSet, which is not in the arena, and are closed and removed
+ * whatever happens.  The first interrupt asks the build to stop at its next step, so that it cleans
+ * up as after a failure; a second one ends the program at once. */
 #include "compiler/cmd.h"
 
 #include <signal.h>

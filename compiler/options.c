@@ -1,4 +1,5 @@
-/* The options of a build, as one table: the command line, sinter.yaml and --help read the same rows. */
+/* The options of a build, as one table: the command line, sinter.yaml and --help read the same
+ * rows. */
 #include "compiler/cmd.h"
 #include "compiler/yaml.h"
 
@@ -11,8 +12,10 @@ BuildOptions build_options_default(void)
 /* ---- names ----------------------------------------------------------------------------------------------------------- */
 
 /* What the emitted folder holds or its Makefile builds under a name of its own. */
-static const char *const taken_names[] = { "main", "runtime", "text", "kernels", "kernel", "Makefile", "all", "clean",
-                                           "install", "test", "check", "lib", "report", "manifest", "NAME", "sn", "SN", NULL };
+static const char *const taken_names[] = { "main",     "runtime", "text",   "kernels",  "kernel",
+                                           "Makefile", "all",     "clean",  "install",  "test",
+                                           "check",    "lib",     "report", "manifest", "NAME",
+                                           "sn",       "SN",      NULL };
 
 static bool is_taken(const char *name)
 {
@@ -115,7 +118,8 @@ static bool is_one_of(const char *value, const char *const *names)
     return false;
 }
 
-/* Names are checked here, so that a slip of the pen is wrong usage; what a file says is checked when it is read. */
+/* Names are checked here, so that a slip of the pen is wrong usage; what a file says is checked
+ * when it is read. */
 SETTER(set_target)
 {
     const char *const *known = target_names(a);
@@ -133,8 +137,10 @@ SETTER(set_target)
 
         if (!is_one_of(name, all) && !strchr(name, '/') && !str_ends(str_of(name), ".yaml")) {
             near = str_nearest(str_of(name), all);
-            return bad(why, str_printf(a, "there is no target '%s'%s%s%s; `sinter targets` lists them", name,
-                                       near ? " (did you mean '" : "", near ? near : "", near ? "'?)" : ""));
+            return bad(why,
+                       str_printf(a, "there is no target '%s'%s%s%s; `sinter targets` lists them",
+                                  name, near ? " (did you mean '" : "", near ? near : "",
+                                  near ? "'?)" : ""));
         }
         p += len;
         if (!*p)
@@ -158,7 +164,14 @@ SETTER(set_fuse)
 SETTER(set_link) { (void)a; (void)value; (void)why; b->link_weights = true; return SET_ok; }
 SETTER(set_dry) { (void)a; (void)value; (void)why; b->dry_run = true; return SET_ok; }
 SETTER(set_verbose) { (void)a; (void)value; (void)why; b->verbose = true; return SET_ok; }
-SETTER(set_depfile) { (void)a; (void)value; (void)why; b->depfile = b->depfile ? b->depfile : ""; return SET_ok; }
+SETTER(set_depfile)
+{
+    (void)a;
+    (void)value;
+    (void)why;
+    b->depfile = b->depfile ? b->depfile : "";
+    return SET_ok;
+}
 
 SETTER(set_depfile_name)
 {
@@ -195,7 +208,8 @@ static SetResult parse_act(Str s, Act *out, const char **why)
     else if (str_is(s, "q8"))
         *out = ACT_q8;
     else if (str_is(s, "i8") || str_is(s, "bf16"))
-        return later(why, "i8 and bf16 activations are not there yet in this version (f32 and q8 are)");
+        return later(why,
+                     "i8 and bf16 activations are not there yet in this version (f32 and q8 are)");
     else
         return bad(why, "takes f32 or q8, or prefill=X,decode=Y");
     return SET_ok;
@@ -234,7 +248,8 @@ SETTER(set_kv)
 {
     (void)a;
     if (!strcmp(value, "q8") || !strcmp(value, "q4"))
-        return later(why, "quantized KV caches are not there yet in this version (f16 and f32 are)");
+        return later(why,
+                     "quantized KV caches are not there yet in this version (f16 and f32 are)");
     if (strcmp(value, "f16") && strcmp(value, "f32"))
         return bad(why, "takes f16 or f32");
     b->kv = format_find(str_of(value));
@@ -254,7 +269,8 @@ SETTER(set_ctx)
 
 SETTER(set_emit)
 {
-    static const char *const now[] = { "c", "ir", NULL }, *const then[] = { "opencl", "metal", NULL };
+    static const char *const now[] = { "c", "ir", NULL }, *const then[] = { "opencl", "metal",
+                                                                            NULL };
 
     (void)a;
     if (is_one_of(value, then))
@@ -276,12 +292,14 @@ SETTER(set_spec)
 
 SETTER(set_project)
 {
-    static const char *const now[] = { "plain", "cmake", NULL }, *const then[] = { "arduino", "zephyr", NULL };
+    static const char *const now[] = { "plain", "cmake", NULL }, *const then[] = { "arduino",
+                                                                                   "zephyr", NULL };
 
     (void)b;
     (void)a;
     if (is_one_of(value, then))
-        return later(why, "arduino and zephyr are not there yet in this version (plain and cmake are)");
+        return later(why,
+                     "arduino and zephyr are not there yet in this version (plain and cmake are)");
     return is_one_of(value, now) ? SET_ok : bad(why, "takes plain, cmake, arduino or zephyr");
 }
 
@@ -300,14 +318,17 @@ SETTER(set_print_after)
         return SET_ok;
     }
     near = str_nearest(str_of(value), names);
-    return bad(why, str_printf(a, "there is no pass '%s'%s%s%s", str_show(a, str_of(value), 40), near ? " (did you mean '" : "",
-                               near ? near : "", near ? "'?)" : ""));
+    return bad(why,
+               str_printf(a, "there is no pass '%s'%s%s%s", str_show(a, str_of(value), 40),
+                          near ? " (did you mean '" : "", near ? near : "", near ? "'?)" : ""));
 }
 
 static SetResult parse_size(const char *value, uint64_t *out, const char **why)
 {
     if (!size_parse(str_of(value), out) || !*out)
-        return bad(why, "takes a size in bytes (a whole number; K, M or G may follow: 1024, 1024^2, 1024^3)");
+        return bad(
+            why,
+            "takes a size in bytes (a whole number; K, M or G may follow: 1024, 1024^2, 1024^3)");
     return SET_ok;
 }
 

@@ -1,7 +1,8 @@
 /* From a path to a folder: open, arch, passes, codegen; each step is one call.
  *
- * The folder is filled beside its final place and renamed when it is complete, so an interrupted or failed build leaves what was there.
- * An interrupt only sets a flag: the build stops before its next step, and main cleans up as after any failure. */
+ * The folder is filled beside its final place and renamed when it is complete, so an interrupted or
+ * failed build leaves what was there. An interrupt only sets a flag: the build stops before its
+ * next step, and main cleans up as after any failure. */
 #include "compiler/compiler.h"
 #include "codegen/codegen.h"
 
@@ -13,7 +14,7 @@ enum { MAX_SET = 8 };
 
 /* ---- interrupts -------------------------------------------------------------------------------------------------------- */
 
-static volatile sig_atomic_t interrupted;                    /* the only thing that a signal handler may touch */
+static volatile sig_atomic_t interrupted; /* the only thing that a signal handler may touch */
 
 void pipeline_interrupt(int sig)
 {
@@ -83,8 +84,9 @@ static bool attach_packed(FileSet *fs, Diag *d, const char *sir, Module *m)
     if (!file_map(fs, m->a, d, path, &map))
         return false;
     if (map.n != m->weights_bytes)
-        return fail(d, AT_FILE(path), "has %" PRIu64 " bytes, the Module's has %" PRIu64 " (of another build?)", map.n,
-                    m->weights_bytes);
+        return fail(d, AT_FILE(path),
+                    "has %" PRIu64 " bytes, the Module's has %" PRIu64 " (of another build?)",
+                    map.n, m->weights_bytes);
     i = module_add_file(m, "weights", (Digest){ { 0 } }, map.n, map.p);
     m->file[i].packed = true;
     return true;
@@ -110,7 +112,8 @@ static bool check_digest(const Model *model, Diag *d, const char *want)
 
     if (!want || (digest_parse(str_of(want), &digest) && digest_eq(digest, model->digest)))
         return true;
-    return fail(d, AT_FILE(model->file.path), "its digest is not the one that was asked for (another version of the model?)");
+    return fail(d, AT_FILE(model->file.path),
+                "its digest is not the one that was asked for (another version of the model?)");
 }
 
 Module *pipeline_module(FileSet *fs, Arena *a, Diag *d, const BuildOptions *o, const char *path)
@@ -136,14 +139,16 @@ typedef struct { uint64_t weights, arena, scratch, state, n_ctx, session; } Size
 
 static Sizes sizes_of(const Module *m)
 {
-    Sizes s = { .weights = m->weights_bytes, .arena = (uint64_t)module_meta_int(m, "arena_bytes", 0),
-                .scratch = (uint64_t)module_meta_int(m, "scratch_bytes", 0), .n_ctx = (uint64_t)module_meta_int(m, "n_ctx", 0) };
+    Sizes s = { .weights = m->weights_bytes,
+                .arena = (uint64_t)module_meta_int(m, "arena_bytes", 0),
+                .scratch = (uint64_t)module_meta_int(m, "scratch_bytes", 0),
+                .n_ctx = (uint64_t)module_meta_int(m, "n_ctx", 0) };
 
     for (int i = 0; i < m->n_state; i++) {
         uint64_t bytes;
 
         if (type_bytes(m->state[i]->type, &bytes))
-            s.state += bytes;                                /* at the most positions that a session may have */
+            s.state += bytes; /* at the most positions that a session may have */
     }
     s.session = s.arena + s.scratch + s.state;
     return s;
@@ -152,7 +157,8 @@ static Sizes sizes_of(const Module *m)
 static void print_sizes(const Sizes *s)
 {
     printf("weights file       %14" PRIu64 " bytes\n", s->weights);
-    printf("session            %14" PRIu64 " bytes, one thread, %" PRIu64 " positions\n", s->session, s->n_ctx);
+    printf("session            %14" PRIu64 " bytes, one thread, %" PRIu64 " positions\n",
+           s->session, s->n_ctx);
     printf("  activations      %14" PRIu64 "\n", s->arena);
     printf("  scratch, thread  %14" PRIu64 "\n", s->scratch);
     printf("  KV cache         %14" PRIu64 "\n", s->state);
@@ -164,11 +170,15 @@ static bool within_budget(Diag *d, const BuildOptions *o, const Sizes *s)
     bool ok = true;
 
     if (o->max_flash && s->weights > o->max_flash)
-        ok = fail(d, NOWHERE, "over budget: the weights file has %" PRIu64 " bytes, --max-flash allows %" PRIu64 " (%" PRIu64
-                  " too many; a smaller format, or a smaller model)", s->weights, o->max_flash, s->weights - o->max_flash);
+        ok = fail(d, NOWHERE,
+                  "over budget: the weights file has %" PRIu64 " bytes, --max-flash allows %" PRIu64
+                  " (%" PRIu64 " too many; a smaller format, or a smaller model)",
+                  s->weights, o->max_flash, s->weights - o->max_flash);
     if (o->max_ram && s->session > o->max_ram)
-        ok = fail(d, NOWHERE, "over budget: a session needs %" PRIu64 " bytes, --max-ram allows %" PRIu64 " (%" PRIu64
-                  " too many: KV cache %" PRIu64 ", activations %" PRIu64 ", scratch %" PRIu64 "; try --ctx or --kv f16)",
+        ok = fail(d, NOWHERE,
+                  "over budget: a session needs %" PRIu64 " bytes, --max-ram allows %" PRIu64
+                  " (%" PRIu64 " too many: KV cache %" PRIu64 ", activations %" PRIu64
+                  ", scratch %" PRIu64 "; try --ctx or --kv f16)",
                   s->session, o->max_ram, s->session - o->max_ram, s->state, s->arena, s->scratch);
     return ok;
 }
@@ -187,8 +197,8 @@ static void put_dep(Buf *b, const char *path)
     }
 }
 
-static bool write_depfile(FileSet *fs, Arena *a, Diag *d, const BuildOptions *o, const char *out, const Target *const *target,
-                          int n_target)
+static bool write_depfile(FileSet *fs, Arena *a, Diag *d, const BuildOptions *o, const char *out,
+                          const Target *const *target, int n_target)
 {
     const char *path = *o->depfile ? o->depfile : str_printf(a, "%s.d", out);
     const char *dep[2 + MAX_SET];
@@ -208,7 +218,7 @@ static bool write_depfile(FileSet *fs, Arena *a, Diag *d, const BuildOptions *o,
         put_dep(&b, dep[i]);
     }
     buf_putc(&b, '\n');
-    for (int i = 0; i < n; i++) {                            /* an empty rule each, so that a removed file stops nobody */
+    for (int i = 0; i < n; i++) { /* an empty rule each, so that a removed file stops nobody */
         buf_putc(&b, '\n');
         put_dep(&b, dep[i]);
         buf_puts(&b, ":\n");
@@ -275,13 +285,16 @@ int pipeline_run(FileSet *fs, Arena *a, Diag *d, const BuildOptions *given)
         return 0;
     }
     dir = outdir_open(fs, a, d, out);
-    if (!dir || !codegen_folder(m, &env, outdir_path(dir), d) || !step(&s, d, "written") || !outdir_commit(dir))
+    if (!dir || !codegen_folder(m, &env, outdir_path(dir), d) || !step(&s, d, "written") ||
+        !outdir_commit(dir))
         return 1;
     if (o.depfile && !write_depfile(fs, a, d, &o, out, target, env.n_target))
         return 1;
     if (s.on)
-        fprintf(stderr, "  %s: %.1f MB of weights, %.1f MB for a session of %" PRIu64 " positions; next: make -C %s\n", out,
-                1e-6 * (double)sizes.weights, 1e-6 * (double)sizes.session, sizes.n_ctx, out);
+        fprintf(stderr,
+                "  %s: %.1f MB of weights, %.1f MB for a session of %" PRIu64
+                " positions; next: make -C %s\n",
+                out, 1e-6 * (double)sizes.weights, 1e-6 * (double)sizes.session, sizes.n_ctx, out);
     return 0;
 }
 

@@ -1,6 +1,7 @@
 /* Programs that sinter starts: make, and what it has emitted.
  *
- * Output that is wanted goes to unnamed files instead of pipes: nothing can fill up while nobody reads, whatever is written first. */
+ * Output that is wanted goes to unnamed files instead of pipes: nothing can fill up while nobody
+ * reads, whatever is written first. */
 #include "compiler/cmd.h"
 
 #include <errno.h>
@@ -65,12 +66,13 @@ int program_run(Arena *a, Diag *d, const char *const *argv, Str *out, Str *err)
         _exit(EXEC_FAILED);
     } else {
         while (waitpid(pid, &status, 0) < 0 && errno == EINTR)
-            ;                                                /* an interrupt reaches the program too: it ends by itself */
+            ; /* an interrupt reaches the program too: it ends by itself */
         result = WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
         if (result == EXEC_FAILED)
             why = "it cannot be executed (is it installed?)";
     }
-    /* Reading back allocates; a jump out of it would leave two descriptors open until the program ends, which it then does. */
+    /* Reading back allocates; a jump out of it would leave two descriptors open until the program
+     * ends, which it then does. */
     if (!why && ((out && !read_back(a, fd_out, out)) || (err && !read_back(a, fd_err, err))))
         why = "what it printed could not be read";
     if (fd_out >= 0)

@@ -1,12 +1,13 @@
 /* Targets: what is known of a chip.
  *
- * A target is a YAML file: one of sinter's own (targets/NAME.yaml, carried inside the executable) or the user's.  The schema is
- * strict, and every mistake is reported with its line and column.  `native` is the known target that asks most of the CPU among
- * those that this CPU satisfies, with the cache sizes of this machine.
+ * A target is a YAML file: one of sinter's own (targets/NAME.yaml, carried inside the executable)
+ * or the user's.  The schema is strict, and every mistake is reported with its line and column.
+ * `native` is the known target that asks most of the CPU among those that this CPU satisfies, with
+ * the cache sizes of this machine.
  *
- * A feature is named as Linux names it in /proc/cpuinfo.  The table below says to which family it belongs and how the
- * machine that runs sinter is asked for it: by cpuid on x86 [Intel SDM vol. 2A, CPUID], by the auxiliary vector on aarch64 [Linux,
- * Documentation/arch/arm64/elf_hwcaps.rst]. */
+ * A feature is named as Linux names it in /proc/cpuinfo.  The table below says to which family it
+ * belongs and how the machine that runs sinter is asked for it: by cpuid on x86 [Intel SDM vol. 2A,
+ * CPUID], by the auxiliary vector on aarch64 [Linux, Documentation/arch/arm64/elf_hwcaps.rst]. */
 #include "compiler/compiler.h"
 #include "codegen/codegen.h"
 #include "compiler/yaml.h"
@@ -31,10 +32,11 @@ static const IsaName isa_names[] = {
 };
 
 enum { EAX, EBX, ECX, EDX };
-enum { OS_nothing = 0, OS_ymm = 0x06, OS_zmm = 0xe6 };       /* bits of XCR0: which registers the system saves */
+/* Bits of XCR0: which registers the system saves. */
+enum { OS_nothing = 0, OS_ymm = 0x06, OS_zmm = 0xe6 };
 typedef struct {
     const char *name, *family;
-    uint32_t leaf;                                           /* x86: cpuid leaf (subleaf 0), register, bit; aarch64: */
+    uint32_t leaf; /* x86: cpuid leaf (subleaf 0), register, bit; aarch64: */
     int reg, bit;                                            /* bit of AT_HWCAP */
     uint32_t os;
 } Feature;
@@ -50,7 +52,10 @@ static const Feature features[] = {
     { "asimd",   "aarch64", 0, 0, 1, OS_nothing },       { "asimdhp", "aarch64", 0, 0, 10, OS_nothing },
     { "asimddp", "aarch64", 0, 0, 20, OS_nothing },
 };
-enum { N_FEATURES = sizeof features / sizeof *features, N_ISA = sizeof isa_names / sizeof *isa_names };
+enum {
+    N_FEATURES = sizeof features / sizeof *features,
+    N_ISA = sizeof isa_names / sizeof *isa_names
+};
 
 const char *target_host_family(void)
 {
@@ -72,12 +77,13 @@ static bool host_has(const Feature *f)
 
     if (f->os) {
         if (!__get_cpuid(1, &r[EAX], &r[EBX], &r[ECX], &r[EDX]) || !(r[ECX] >> 27 & 1))
-            return false;                                    /* no XGETBV: the system saves no wide registers */
+            return false; /* no XGETBV: the system saves no wide registers */
         __asm__ volatile("xgetbv" : "=a"(xcr0), "=d"(high) : "c"(0));
         if ((xcr0 & f->os) != f->os)
             return false;
     }
-    return __get_cpuid_count(f->leaf, 0, &r[EAX], &r[EBX], &r[ECX], &r[EDX]) && r[f->reg] >> f->bit & 1;
+    return __get_cpuid_count(f->leaf, 0, &r[EAX], &r[EBX], &r[ECX], &r[EDX]) &&
+           r[f->reg] >> f->bit & 1;
 #elif defined(__aarch64__)
     return getauxval(AT_HWCAP) >> f->bit & 1;
 #else
@@ -132,7 +138,8 @@ static bool read_int(Diag *d, const YamlNode *map, const char *key, int64_t hi, 
     return !n || yaml_int(d, n, key, 0, hi, out);
 }
 
-static bool read_part(Diag *d, const YamlNode *map, const char *key, const char *const *keys, const YamlNode **out)
+static bool read_part(Diag *d, const YamlNode *map, const char *key, const char *const *keys,
+                      const YamlNode **out)
 {
     *out = yaml_get(map, key);
     if (!*out)
@@ -165,8 +172,8 @@ static const char *const *known_features(Arena *a, const char *family)
 }
 
 /* Every item of the list is one of `known`; the others are reported. */
-static bool all_known(Diag *d, const YamlNode *list, const char *const *item, const char *const *known, const char *what,
-                      const char *family)
+static bool all_known(Diag *d, const YamlNode *list, const char *const *item,
+                      const char *const *known, const char *what, const char *family)
 {
     bool ok = true;
 
@@ -177,8 +184,9 @@ static bool all_known(Diag *d, const YamlNode *list, const char *const *item, co
         for (int k = 0; known[k] && !found; k++)
             found = !strcmp(item[i], known[k]);
         if (!found)
-            ok = fail(d, list->child[i]->at, "'%s' is not a %s of family %s that sinter knows%s%s%s", item[i], what, family,
-                      near ? " (did you mean '" : "", near ? near : "", near ? "'?)" : "");
+            ok = fail(d, list->child[i]->at,
+                      "'%s' is not a %s of family %s that sinter knows%s%s%s", item[i], what,
+                      family, near ? " (did you mean '" : "", near ? near : "", near ? "'?)" : "");
     }
     return ok;
 }
@@ -189,14 +197,18 @@ static bool read_lists(Arena *a, Diag *d, const YamlNode *root, Target *t)
     int n = 0;
 
     if (!isa)
-        return fail(d, root->at, "the key 'isa' is missing (a list of kernel sets, best first, e.g. [portable])");
+        return fail(
+            d, root->at,
+            "the key 'isa' is missing (a list of kernel sets, best first, e.g. [portable])");
     if (!yaml_strs(a, d, isa, "isa", &t->isa) ||
         !all_known(d, isa, t->isa, known_isa(a, t->family), "kernel set", t->family))
         return false;
     while (t->isa[n])
         n++;
     if (!n || strcmp(t->isa[n - 1], "portable"))
-        return fail(d, isa->at, "the list must end with 'portable' (not every kernel exists for every instruction set)");
+        return fail(d, isa->at,
+                    "the list must end with 'portable' (not every kernel exists for every "
+                    "instruction set)");
     t->portable_only = n == 1;
     if (!feature) {
         t->features = ARENA_ARRAY(a, const char *, 1);
@@ -215,8 +227,10 @@ static bool good_name(const char *s)
 
 const Target *target_parse(Arena *a, Diag *d, const char *file, Str text)
 {
-    static const char *const keys[] = { "name", "help", "family", "isa", "features", "cc", "cflags", "run", "threads", "cache",
-                                        "bandwidth", "mac8_per_ns_x100", "tested", NULL };
+    static const char *const keys[] = { "name",     "help",  "family",    "isa",
+                                        "features", "cc",    "cflags",    "run",
+                                        "threads",  "cache", "bandwidth", "mac8_per_ns_x100",
+                                        "tested",   NULL };
     static const char *const cache_keys[] = { "l1d", "l2", "llc", NULL };
     static const char *const bandwidth_keys[] = { "dram", "llc", NULL };
     enum { MAX_MB_S = 100000000 };
@@ -227,16 +241,23 @@ const Target *target_parse(Arena *a, Diag *d, const char *file, Str text)
 
     if (!root || !yaml_only(d, root, keys))
         return NULL;
-    *t = (Target){ .help = "", .cc = "cc", .cflags = "-O3 -ffp-contract=off", .run = "", .tested = "untested on hardware" };
+    *t = (Target){ .help = "",
+                   .cc = "cc",
+                   .cflags = "-O3 -ffp-contract=off",
+                   .run = "",
+                   .tested = "untested on hardware" };
     if (!read_text(a, d, root, "name", &t->name) || !read_text(a, d, root, "help", &t->help) ||
         !read_text(a, d, root, "family", &t->family) || !read_text(a, d, root, "cc", &t->cc) ||
         !read_text(a, d, root, "cflags", &t->cflags) || !read_text(a, d, root, "run", &t->run) ||
-        !read_text(a, d, root, "tested", &t->tested) || !read_int(d, root, "threads", 4096, &n_threads) ||
+        !read_text(a, d, root, "tested", &t->tested) ||
+        !read_int(d, root, "threads", 4096, &n_threads) ||
         !read_int(d, root, "mac8_per_ns_x100", 1000000000, &t->mac8_per_ns) ||
-        !read_part(d, root, "cache", cache_keys, &cache) || !read_part(d, root, "bandwidth", bandwidth_keys, &bandwidth))
+        !read_part(d, root, "cache", cache_keys, &cache) ||
+        !read_part(d, root, "bandwidth", bandwidth_keys, &bandwidth))
         return NULL;
-    if (cache && (!read_bytes(d, cache, "l1d", &t->l1d_bytes) || !read_bytes(d, cache, "l2", &t->l2_bytes) ||
-                  !read_bytes(d, cache, "llc", &t->llc_bytes)))
+    if (cache &&
+        (!read_bytes(d, cache, "l1d", &t->l1d_bytes) || !read_bytes(d, cache, "l2", &t->l2_bytes) ||
+         !read_bytes(d, cache, "llc", &t->llc_bytes)))
         return NULL;
     if (bandwidth && (!read_int(d, bandwidth, "dram", MAX_MB_S, &t->dram_mb_s) ||
                       !read_int(d, bandwidth, "llc", MAX_MB_S, &t->llc_mb_s)))
@@ -247,7 +268,8 @@ const Target *target_parse(Arena *a, Diag *d, const char *file, Str text)
         return NULL;
     }
     if (!good_name(t->name)) {
-        fail(d, yaml_get(root, "name")->at, "a target's name is made of letters, digits, '.', '_' and '-'");
+        fail(d, yaml_get(root, "name")->at,
+             "a target's name is made of letters, digits, '.', '_' and '-'");
         return NULL;
     }
     for (int i = 0; family_names[i]; i++)
@@ -255,7 +277,8 @@ const Target *target_parse(Arena *a, Diag *d, const char *file, Str text)
     if (!known) {
         const char *near = str_nearest(str_of(t->family), family_names);
 
-        fail(d, yaml_get(root, "family")->at, "unknown family '%s' (%s%s%sportable, x86_64, aarch64, riscv64)", t->family,
+        fail(d, yaml_get(root, "family")->at,
+             "unknown family '%s' (%s%s%sportable, x86_64, aarch64, riscv64)", t->family,
              near ? "did you mean '" : "", near ? near : "", near ? "'? there are " : "there are ");
         return NULL;
     }
@@ -331,7 +354,8 @@ const Target *target_native(Arena *a, Diag *d)
             continue;
         for (; k->features[n]; n++)
             fits &= target_host_has(k->features[n]);
-        n += strcmp(k->family, "portable") != 0;             /* a target of the machine's family before any other */
+        n += strcmp(k->family, "portable") !=
+             0; /* a target of the machine's family before any other */
         if (fits && n > best_n) {
             best = k;
             best_n = n;
@@ -392,8 +416,9 @@ const Target *target_load(FileSet *fs, Arena *a, Diag *d, const char *name)
     memcpy(all, names, (size_t)n * sizeof *all);
     all[n] = "native";
     near = str_nearest(str_of(name), all);
-    fail(d, NOWHERE, "there is no target '%s' (%s%s%s`sinter targets` lists them; a file's name ends in .yaml)", name,
-         near ? "did you mean '" : "", near ? near : "", near ? "'? " : "");
+    fail(d, NOWHERE,
+         "there is no target '%s' (%s%s%s`sinter targets` lists them; a file's name ends in .yaml)",
+         name, near ? "did you mean '" : "", near ? near : "", near ? "'? " : "");
     return NULL;
 }
 
@@ -406,12 +431,16 @@ int target_load_set(FileSet *fs, Arena *a, Diag *d, const char *names, const Tar
         const char *name = str_printf(a, "%.*s", (int)len, p);
 
         if (n == cap)
-            return fail(d, NOWHERE, "'%s' names too many targets for one program (at most %d)", names, cap);
+            return fail(d, NOWHERE, "'%s' names too many targets for one program (at most %d)",
+                        names, cap);
         if (!(out[n] = target_load(fs, a, d, name)))
             return 0;
         if (strcmp(out[n]->family, out[0]->family))
-            return fail(d, NOWHERE, "'%s' and '%s' are of different families (%s and %s): one program runs on one "
-                        "(build them separately)", out[0]->name, out[n]->name, out[0]->family, out[n]->family);
+            return fail(
+                d, NOWHERE,
+                "'%s' and '%s' are of different families (%s and %s): one program runs on one "
+                "(build them separately)",
+                out[0]->name, out[n]->name, out[0]->family, out[n]->family);
         for (int i = 0; i < n; i++)
             if (!strcmp(out[i]->name, out[n]->name))
                 return fail(d, NOWHERE, "the target '%s' is named twice", name);
@@ -462,7 +491,8 @@ void target_print(Buf *b, const Target *t)
     put_field(b, "cflags", t->cflags);
     put_field(b, "run", t->run);
     buf_printf(b, "threads: %d\n", t->n_threads);
-    buf_printf(b, "cache: {l1d: %" PRId64 ", l2: %" PRId64 ", llc: %" PRId64 "}\n", t->l1d_bytes, t->l2_bytes, t->llc_bytes);
+    buf_printf(b, "cache: {l1d: %" PRId64 ", l2: %" PRId64 ", llc: %" PRId64 "}\n", t->l1d_bytes,
+               t->l2_bytes, t->llc_bytes);
     buf_printf(b, "bandwidth: {dram: %" PRId64 ", llc: %" PRId64 "}\n", t->dram_mb_s, t->llc_mb_s);
     buf_printf(b, "mac8_per_ns_x100: %" PRId64 "\n", t->mac8_per_ns);
     put_field(b, "tested", t->tested);

@@ -1,8 +1,8 @@
 /* YAML files, read strictly.
  *
- * libyaml owns what it parses through malloc, while an arena that runs out of memory jumps past us.  So the text is parsed
- * twice: the first time counts nodes, children and bytes; then everything is allocated at once, with no libyaml object
- * alive; the second time fills it in. */
+ * libyaml owns what it parses through malloc, while an arena that runs out of memory jumps past us.
+ * So the text is parsed twice: the first time counts nodes, children and bytes; then everything is
+ * allocated at once, with no libyaml object alive; the second time fills it in. */
 #include "compiler/yaml.h"
 
 #include <yaml.h>
@@ -16,8 +16,8 @@ static Loc mark_at(const char *file, yaml_mark_t m)
     return AT_LINE(file, (int)m.line + 1, (int)m.column + 1);        /* libyaml counts from 0 */
 }
 
-/* Loads the only document of `text`.  On failure nothing is left to delete, and *at and *problem (libyaml's literals) say
- * why. */
+/* Loads the only document of `text`.  On failure nothing is left to delete, and *at and *problem
+ * (libyaml's literals) say why. */
 static bool load(yaml_document_t *doc, const char *file, Str text, Loc *at, const char **problem)
 {
     yaml_parser_t parser;
@@ -83,14 +83,18 @@ static Count count(const yaml_document_t *doc)
     return c;
 }
 
-/* Copies the document's nodes into `node`, their lists of children into `child`, their text into `text`. */
-static void copy(const yaml_document_t *doc, const char *file, YamlNode *node, const YamlNode **child, char *text)
+/* Copies the document's nodes into `node`, their lists of children into `child`, their text into
+ * `text`. */
+static void copy(const yaml_document_t *doc, const char *file, YamlNode *node,
+                 const YamlNode **child, char *text)
 {
     for (const yaml_node_t *n = doc->nodes.start; n < doc->nodes.top; n++) {
         YamlNode *y = &node[n - doc->nodes.start];
 
         y->at = mark_at(file, n->start_mark);
-        y->kind = n->type == YAML_SEQUENCE_NODE ? YAML_list : n->type == YAML_MAPPING_NODE ? YAML_map : YAML_scalar;
+        y->kind = n->type == YAML_SEQUENCE_NODE  ? YAML_list
+                  : n->type == YAML_MAPPING_NODE ? YAML_map
+                                                 : YAML_scalar;
         y->child = child;
         y->n_child = (int)n_items(n);
         child += y->n_child;
@@ -100,7 +104,8 @@ static void copy(const yaml_document_t *doc, const char *file, YamlNode *node, c
             text += n->data.scalar.length;
         } else if (n->type == YAML_SEQUENCE_NODE) {
             for (int i = 0; i < y->n_child; i++)
-                y->child[i] = &node[n->data.sequence.items.start[i] - 1];          /* node numbers begin at 1 */
+                y->child[i] =
+                    &node[n->data.sequence.items.start[i] - 1]; /* node numbers begin at 1 */
         } else {
             for (int i = 0; i < y->n_child; i += 2) {
                 const yaml_node_pair_t *p = &n->data.mapping.pairs.start[i / 2];
@@ -126,9 +131,10 @@ static bool check_keys(Arena *a, Diag *d, const YamlNode *node, size_t n_node)
                 continue;
             }
             for (int j = 0; j < i; j += 2)
-                if (node[k].child[j]->kind == YAML_scalar && str_eq(node[k].child[j]->text, key->text)) {
-                    ok = fail(d, key->at, "the key '%s' occurs twice (first in line %d)", str_show(a, key->text, 60),
-                              node[k].child[j]->at.line);
+                if (node[k].child[j]->kind == YAML_scalar &&
+                    str_eq(node[k].child[j]->text, key->text)) {
+                    ok = fail(d, key->at, "the key '%s' occurs twice (first in line %d)",
+                              str_show(a, key->text, 60), node[k].child[j]->at.line);
                     break;
                 }
         }
@@ -146,7 +152,8 @@ const YamlNode *yaml_read(Arena *a, Diag *d, const char *file, Str text)
     char *bytes;
 
     if (text.n > MAX_BYTES) {
-        fail(d, AT_FILE(file), "is too long for a YAML file of sinter's (%zu bytes; at most %d)", text.n, MAX_BYTES);
+        fail(d, AT_FILE(file), "is too long for a YAML file of sinter's (%zu bytes; at most %d)",
+             text.n, MAX_BYTES);
         return NULL;
     }
     if (!load(&doc, file, text, &at, &problem)) {
@@ -197,8 +204,9 @@ bool yaml_only(Diag *d, const YamlNode *map, const char *const *keys)
         if (known)
             continue;
         near = str_nearest(key->text, keys);
-        ok = fail(d, key->at, "unknown key '%.*s'%s%s%s", (int)(key->text.n > 60 ? 60 : key->text.n), key->text.p,
-                  near ? " (did you mean '" : "", near ? near : "", near ? "'?)" : "");
+        ok =
+            fail(d, key->at, "unknown key '%.*s'%s%s%s", (int)(key->text.n > 60 ? 60 : key->text.n),
+                 key->text.p, near ? " (did you mean '" : "", near ? near : "", near ? "'?)" : "");
     }
     return ok;
 }
@@ -218,7 +226,8 @@ bool yaml_int(Diag *d, const YamlNode *n, const char *key, int64_t lo, int64_t h
     int64_t v;
 
     if (n->kind != YAML_scalar || !str_to_i64(n->text, &v) || v < lo || v > hi)
-        return fail(d, n->at, "'%s' must be a whole number from %" PRId64 " to %" PRId64, key, lo, hi);
+        return fail(d, n->at, "'%s' must be a whole number from %" PRId64 " to %" PRId64, key, lo,
+                    hi);
     *out = v;
     return true;
 }
@@ -231,7 +240,10 @@ bool size_parse(Str s, uint64_t *out)
     if (s.n > 1) {
         char c = s.p[s.n - 1];
 
-        unit = c == 'K' || c == 'k' ? 1 << 10 : c == 'M' || c == 'm' ? 1 << 20 : c == 'G' || c == 'g' ? 1 << 30 : 1;
+        unit = c == 'K' || c == 'k'   ? 1 << 10
+               : c == 'M' || c == 'm' ? 1 << 20
+               : c == 'G' || c == 'g' ? 1 << 30
+                                      : 1;
         s.n -= unit != 1;
     }
     return str_to_i64(s, &v) && v >= 0 && mul_ok((uint64_t)v, unit, out) && *out <= INT64_MAX;
@@ -240,7 +252,8 @@ bool size_parse(Str s, uint64_t *out)
 bool yaml_bytes(Diag *d, const YamlNode *n, const char *key, uint64_t *out)
 {
     if (n->kind != YAML_scalar || !size_parse(n->text, out))
-        return fail(d, n->at, "'%s' must be a size in bytes (a whole number; K, M or G may follow)", key);
+        return fail(d, n->at, "'%s' must be a size in bytes (a whole number; K, M or G may follow)",
+                    key);
     return true;
 }
 

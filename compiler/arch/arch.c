@@ -7,12 +7,15 @@ const Arch arch_table[] = {
     { NULL, NULL, NULL },
 };
 
-/* Facts about the model that its folder repeats (manifest, report, comments): who made it and under which licence. */
+/* Facts about the model that its folder repeats (manifest, report, comments): who made it and under
+ * which licence. */
 static void add_general(Module *m, const Model *model)
 {
-    static const char *const keys[] = { "general.name", "general.basename", "general.size_label", "general.license",
-                                        "general.license.link", "general.author", "general.organization", "general.url",
-                                        "general.source.url", "general.finetune", "general.version" };
+    static const char *const keys[] = {
+        "general.name",         "general.basename", "general.size_label",   "general.license",
+        "general.license.link", "general.author",   "general.organization", "general.url",
+        "general.source.url",   "general.finetune", "general.version"
+    };
 
     for (size_t i = 0; i < sizeof keys / sizeof *keys; i++) {
         const KeyValue *kv = model_find(model, keys[i]);
@@ -21,7 +24,7 @@ static void add_general(Module *m, const Model *model)
         if (!kv || kv->type != META_str)
             continue;
         v.s = kv_str(kv, 0);
-        if (v.s.n > 0 && v.s.n <= 4096)                      /* longer is not a name: left in the file */
+        if (v.s.n > 0 && v.s.n <= 4096) /* longer is not a name: left in the file */
             module_set_meta(m, keys[i], v);
     }
 }
@@ -41,8 +44,8 @@ static const Arch *family(Arena *a, const Model *model, Diag *d, Str name)
     names[n] = NULL;
     near = str_nearest(name, names);
     fail(d, model_at_key(model, STR("general.architecture")),
-         "'%s' is not a model family that this version knows%s%s%s (it knows: llama)", str_show(a, name, 60),
-         near ? "; did you mean '" : "", near ? near : "", near ? "'?" : "");
+         "'%s' is not a model family that this version knows%s%s%s (it knows: llama)",
+         str_show(a, name, 60), near ? "; did you mean '" : "", near ? near : "", near ? "'?" : "");
     return NULL;
 }
 
@@ -58,7 +61,8 @@ Module *arch_module(Arena *a, const Model *model, const BuildOptions *o, Diag *d
         return NULL;
     /* The digest is a cache inside the Model: asking for it changes nothing else. */
     module_add_file(m, model->name, model_digest((Model *)model), model->file.n, model->file.p);
-    module_set_meta(m, "general.architecture", (Attr){ .name = "general.architecture", .kind = ATTR_str, .s = name });
+    module_set_meta(m, "general.architecture",
+                    (Attr){ .name = "general.architecture", .kind = ATTR_str, .s = name });
     add_general(m, model);
     if (!arch) {                                             /* a vocabulary alone: any family's */
         if (!model_find(model, "tokenizer.ggml.tokens")) {

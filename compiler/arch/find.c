@@ -1,6 +1,8 @@
-/* Tensors of a Model becoming weights of a Module: by name, with the shape that the family says they have.
+/* Tensors of a Model becoming weights of a Module: by name, with the shape that the family says
+ * they have.
  *
- * A missing tensor or a wrong shape is reported and the search goes on, so that the user sees all that is wrong with a file. */
+ * A missing tensor or a wrong shape is reported and the search goes on, so that the user sees all
+ * that is wrong with a file. */
 #include "compiler/arch/arch.h"
 
 Finder finder_new(Module *m, const Model *model, int file, Diag *d)
@@ -26,8 +28,10 @@ static char *shape_text(Arena *a, int rank, const int64_t *dim)
     return str_z(a, buf_str(&b));
 }
 
-/* The tensor of that name if it has that shape (a dimension < 0: any).  NULL otherwise, mostly after a report. */
-static const ModelTensor *find(Finder *f, const char *name, int rank, const int64_t *dim, bool required)
+/* The tensor of that name if it has that shape (a dimension < 0: any).  NULL otherwise, mostly
+ * after a report. */
+static const ModelTensor *find(Finder *f, const char *name, int rank, const int64_t *dim,
+                               bool required)
 {
     const ModelTensor *t = model_tensor(f->model, name);
     Arena *a = f->m->a;
@@ -37,7 +41,8 @@ static const ModelTensor *find(Finder *f, const char *name, int rank, const int6
         if (required) {
             f->n_missing++;
             f->ok = fail(f->d, AT_WHAT(f->model->file.path, str_printf(a, "tensor '%s'", name)),
-                         "is missing; its shape would be %s (conversion incomplete, or another architecture?)",
+                         "is missing; its shape would be %s (conversion incomplete, or another "
+                         "architecture?)",
                          shape_text(a, rank, dim));
         }
         return NULL;
@@ -47,13 +52,14 @@ static const ModelTensor *find(Finder *f, const char *name, int rank, const int6
     for (int i = 0; same && i < rank; i++)
         same = dim[i] < 0 || t->dim[i] == dim[i];
     if (!same) {
-        f->ok = fail(f->d, model_at_tensor(f->model, t->name), "its shape is %s, but the hyperparameters ask for %s",
+        f->ok = fail(f->d, model_at_tensor(f->model, t->name),
+                     "its shape is %s, but the hyperparameters ask for %s",
                      shape_text(a, t->rank, t->dim), shape_text(a, rank, dim));
         return NULL;
     }
     if (t->fmt->kind == FORMAT_int) {
-        f->ok = fail(f->d, model_at_tensor(f->model, t->name), "weights of format %s are not known to this family",
-                     t->fmt->name);
+        f->ok = fail(f->d, model_at_tensor(f->model, t->name),
+                     "weights of format %s are not known to this family", t->fmt->name);
         return NULL;
     }
     return t;
@@ -119,7 +125,8 @@ bool finder_done(Finder *f)
     for (uint64_t i = 0; i < f->model->n_tensor; i++)
         if (!f->used[i])
             f->ok = fail(f->d, model_at_tensor(f->model, f->model->tensor[i].name),
-                         "this family has no such tensor (a model computed without it would be another model; is "
+                         "this family has no such tensor (a model computed without it would be "
+                         "another model; is "
                          "general.architecture right?)");
     return f->ok;
 }

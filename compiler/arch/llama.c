@@ -5,17 +5,18 @@
  *         n = rmsnorm(x);   q, k, v = n Wq, n Wk, n Wv (+ bias);   q, k = rope(q), rope(k)
  *         append k, v to the cache;   x = x + attention(q, cache) Wo (+ bias)
  *         n = rmsnorm(x);   x = x + (silu(n Wgate) * (n Wup)) Wdown (+ biases)
- *     logits = rmsnorm(last rows of x) Whead                                      [Touvron et al. 2023, arXiv:2302.13971]
+ *     logits = rmsnorm(last rows of x) Whead                  [Touvron et al. 2023, arXiv:2302.13971]
  *
- * The head is token_embd where output.weight is absent (tied).  GGUF holds the rows of Wq and Wk in the order in which RoPE rotates
- * neighbours (pairing "norm"): llama.cpp's converter has permuted them. */
+ * The head is token_embd where output.weight is absent (tied).  GGUF holds the rows of Wq and Wk in
+ * the order in which RoPE rotates neighbours (pairing "norm"): llama.cpp's converter has permuted
+ * them. */
 #include "compiler/arch/arch.h"
 
 #include <math.h>
 
 typedef struct {
     uint32_t n_layer, n_embd, n_ctx;
-    uint32_t *n_head, *n_head_kv, *n_ff;                     /* per layer; n_head_kv 0 is not this family's */
+    uint32_t *n_head, *n_head_kv, *n_ff; /* per layer; n_head_kv 0 is not this family's */
     uint32_t head_dim;
     int64_t n_vocab;
     float eps, attn_scale;
@@ -34,7 +35,8 @@ static bool positive(const Model *model, Diag *d, const char *key, uint32_t v, u
 {
     if (v >= 1 && v <= most)
         return true;
-    return fail(d, model_at_key(model, str_of(key)), "%" PRIu32 " is not possible (1 to %" PRIu32 " is)", v, most);
+    return fail(d, model_at_key(model, str_of(key)),
+                "%" PRIu32 " is not possible (1 to %" PRIu32 " is)", v, most);
 }
 
 static bool read_rope(Arena *a, const Model *model, Diag *d, Hyper *h)
@@ -59,9 +61,11 @@ static bool read_rope(Arena *a, const Model *model, Diag *d, Hyper *h)
         return false;
     if (n_rot < 2 || n_rot % 2 || n_rot > h->head_dim)
         return fail(d, model_at_key(model, STR("llama.rope.dimension_count")),
-                    "%" PRIu32 " of %" PRIu32 " dimensions cannot be rotated in pairs", n_rot, h->head_dim);
+                    "%" PRIu32 " of %" PRIu32 " dimensions cannot be rotated in pairs", n_rot,
+                    h->head_dim);
     if (!(theta > 1) || !isfinite(theta))
-        return fail(d, model_at_key(model, STR("llama.rope.freq_base")), "the base must be a number over 1");
+        return fail(d, model_at_key(model, STR("llama.rope.freq_base")),
+                    "the base must be a number over 1");
     if (factor == 0)
         factor = scale;                                      /* the key's name before 2023-11 */
     if (factor == 0 || str_is(type, "none"))
@@ -69,20 +73,33 @@ static bool read_rope(Arena *a, const Model *model, Diag *d, Hyper *h)
     yarn = str_is(type, "yarn");
     if (!yarn && !str_is(type, "linear") && !str_is(type, "none"))
         return fail(d, model_at_key(model, STR("llama.rope.scaling.type")),
-                    "'%s' is not a kind of scaling that this version knows (none, linear, yarn; llama3 comes as the tensor "
-                    "rope_freqs.weight)", str_show(a, type, 40));
+                    "'%s' is not a kind of scaling that this version knows (none, linear, yarn; "
+                    "llama3 comes as the tensor "
+                    "rope_freqs.weight)",
+                    str_show(a, type, 40));
     if (!(factor > 0) || !isfinite(factor))
-        return fail(d, model_at_key(model, STR("llama.rope.scaling.factor")), "the factor must be a number over 0");
-    *r = (RopeScaling){ .kind = yarn ? ROPE_yarn : factor != 1 ? ROPE_linear : ROPE_none, .n_rot = (int)n_rot,
-                        .theta = (double)theta, .factor = (double)factor, .n_ctx_orig = n_ctx_orig, .attn_factor = 1,
-                        .ext_factor = (double)ext, .beta_fast = (double)fast, .beta_slow = (double)slow };
+        return fail(d, model_at_key(model, STR("llama.rope.scaling.factor")),
+                    "the factor must be a number over 0");
+    *r = (RopeScaling){ .kind = yarn          ? ROPE_yarn
+                                : factor != 1 ? ROPE_linear
+                                              : ROPE_none,
+                        .n_rot = (int)n_rot,
+                        .theta = (double)theta,
+                        .factor = (double)factor,
+                        .n_ctx_orig = n_ctx_orig,
+                        .attn_factor = 1,
+                        .ext_factor = (double)ext,
+                        .beta_fast = (double)fast,
+                        .beta_slow = (double)slow };
     if (!yarn)
         return true;
-    if (!(factor >= 1) || n_ctx_orig < 1 || !(slow > 0) || !(fast >= slow) || !(ext >= 0) || !isfinite(fast) ||
-        !isfinite(ext) || !(attn >= 0) || !isfinite(attn) || !(total >= 0) || !isfinite(total))
+    if (!(factor >= 1) || n_ctx_orig < 1 || !(slow > 0) || !(fast >= slow) || !(ext >= 0) ||
+        !isfinite(fast) || !isfinite(ext) || !(attn >= 0) || !isfinite(attn) || !(total >= 0) ||
+        !isfinite(total))
         return fail(d, model_at_key(model, STR("llama.rope.scaling.type")),
                     "yarn needs factor >= 1, an original context, and beta_fast >= beta_slow > 0");
-    /* Two keys for one number: attn_factor multiplies 1 + 0.1 ln factor, yarn_attn_factor stands in its place. */
+    /* Two keys for one number: attn_factor multiplies 1 + 0.1 ln factor, yarn_attn_factor stands in
+     * its place. */
     if (attn > 0)
         r->attn_factor = (double)attn;
     else if (total > 0)
@@ -118,17 +135,20 @@ static bool read_hyper(Arena *a, const Model *model, Diag *d, Hyper *h)
         !model_f32(model, d, "llama.attention.layer_norm_rms_epsilon", &h->eps, true) ||
         !positive(model, d, "llama.block_count", h->n_layer, 4096) ||
         !positive(model, d, "llama.embedding_length", h->n_embd, 1 << 20) ||
-        !positive(model, d, "llama.context_length", h->n_ctx, INT32_MAX) || !read_unsupported(model, d, h))
+        !positive(model, d, "llama.context_length", h->n_ctx, INT32_MAX) ||
+        !read_unsupported(model, d, h))
         return false;
     if (!(h->eps > 0 && h->eps < 1))
-        return fail(d, model_at_key(model, STR("llama.attention.layer_norm_rms_epsilon")), "must be between 0 and 1");
+        return fail(d, model_at_key(model, STR("llama.attention.layer_norm_rms_epsilon")),
+                    "must be between 0 and 1");
     h->n_head = ARENA_ARRAY(a, uint32_t, h->n_layer);
     h->n_head_kv = ARENA_ARRAY(a, uint32_t, h->n_layer);
     h->n_ff = ARENA_ARRAY(a, uint32_t, h->n_layer);
     if (!model_u32_layers(model, d, "llama.attention.head_count", h->n_head, h->n_layer, true))
         return false;
     memcpy(h->n_head_kv, h->n_head, h->n_layer * sizeof *h->n_head);
-    if (!model_u32_layers(model, d, "llama.attention.head_count_kv", h->n_head_kv, h->n_layer, false) ||
+    if (!model_u32_layers(model, d, "llama.attention.head_count_kv", h->n_head_kv, h->n_layer,
+                          false) ||
         !model_u32_layers(model, d, "llama.feed_forward_length", h->n_ff, h->n_layer, true))
         return false;
     for (uint32_t i = 0; i < h->n_layer; i++) {
@@ -138,8 +158,9 @@ static bool read_hyper(Arena *a, const Model *model, Diag *d, Hyper *h)
             return false;
         if (h->n_head[i] % h->n_head_kv[i])
             return fail(d, model_at_key(model, STR("llama.attention.head_count_kv")),
-                        "block %" PRIu32 ": %" PRIu32 " query heads cannot share %" PRIu32 " KV heads evenly", i,
-                        h->n_head[i], h->n_head_kv[i]);
+                        "block %" PRIu32 ": %" PRIu32 " query heads cannot share %" PRIu32
+                        " KV heads evenly",
+                        i, h->n_head[i], h->n_head_kv[i]);
     }
     n = h->n_embd / h->n_head[0];
     h->head_dim = n;
@@ -151,13 +172,15 @@ static bool read_hyper(Arena *a, const Model *model, Diag *d, Hyper *h)
         return false;
     if (value_length != h->head_dim)
         return fail(d, model_at_key(model, STR("llama.attention.value_length")),
-                    "%" PRIu32 " is not the keys' length %" PRIu32 " (not there yet in this version)", value_length,
-                    h->head_dim);
+                    "%" PRIu32 " is not the keys' length %" PRIu32
+                    " (not there yet in this version)",
+                    value_length, h->head_dim);
     h->attn_scale = 0;
     if (!model_f32(model, d, "llama.attention.scale", &h->attn_scale, false))
         return false;
     if (h->attn_scale < 0 || !isfinite(h->attn_scale))
-        return fail(d, model_at_key(model, STR("llama.attention.scale")), "must be a number over 0");
+        return fail(d, model_at_key(model, STR("llama.attention.scale")),
+                    "must be a number over 0");
     h->n_vocab = embd && embd->rank == 2 ? embd->dim[0] : -1;
     if (h->n_vocab > INT32_MAX)
         return fail(d, model_at_tensor(model, embd->name), "has too many rows for a vocabulary");
@@ -173,12 +196,14 @@ static Weight *block_matrix(Finder *f, uint32_t il, const char *what, int64_t n_
 
 static Weight *block_vector(Finder *f, uint32_t il, const char *what, const char *kind, int64_t n)
 {
-    return find_vector(f, str_printf(f->m->a, "blk.%" PRIu32 ".%s.%s", il, what, kind), n, !strcmp(kind, "weight"));
+    return find_vector(f, str_printf(f->m->a, "blk.%" PRIu32 ".%s.%s", il, what, kind), n,
+                       !strcmp(kind, "weight"));
 }
 
 static void find_block(Finder *f, const Hyper *h, uint32_t il, Block *b)
 {
-    int64_t n_q = (int64_t)h->n_head[il] * h->head_dim, n_kv = (int64_t)h->n_head_kv[il] * h->head_dim;
+    int64_t n_q = (int64_t)h->n_head[il] * h->head_dim,
+            n_kv = (int64_t)h->n_head_kv[il] * h->head_dim;
     int64_t n_embd = h->n_embd, n_ff = h->n_ff[il];
 
     b->attn_norm = block_vector(f, il, "attn_norm", "weight", n_embd);
@@ -216,7 +241,8 @@ static bool add_rope(Finder *f, const Hyper *h, Weight **out, double *mscale)
         t->fmt->decode(div, t->p, n);
         for (int i = 0; i < n; i++)
             if (!(div[i] > 0) || !isfinite(div[i]))
-                return fail(f->d, model_at_tensor(f->model, t->name), "divisor %d is not a number over 0", i);
+                return fail(f->d, model_at_tensor(f->model, t->name),
+                            "divisor %d is not a number over 0", i);
     }
     rope_frequencies(&h->rope, div, freq, mscale);
     e = wexpr_new(f->m, W_const, type_1(f->m, format_find(STR("f32")), n));
@@ -230,7 +256,8 @@ static bool add_rope(Finder *f, const Hyper *h, Weight **out, double *mscale)
 /* Ops that are appended to one function, marked with their layer and the model's name for them. */
 typedef struct { Module *m; Region *r; int il; } Graph;
 
-static Value *put(Graph *g, OpKind k, const char *name, Value *a, Value *b, const Attr *attr, int n_attr)
+static Value *put(Graph *g, OpKind k, const char *name, Value *a, Value *b, const Attr *attr,
+                  int n_attr)
 {
     Value *in[2] = { a, b };
     const char *full = g->il >= 0 ? str_printf(g->m->a, "blk.%d.%s", g->il, name) : name;
@@ -266,10 +293,12 @@ static Value *rope(Graph *g, const char *name, Value *x, Value *cs, const Hyper 
 static Value *attention(Graph *g, const Hyper *h, Value *q, const Block *b, Value *pos)
 {
     double scale = h->attn_scale > 0 ? (double)h->attn_scale : 1 / sqrt((double)h->head_dim);
-    Attr attr[] = { attr_int("n_head", h->n_head[g->il]), attr_int("n_head_kv", h->n_head_kv[g->il]),
+    Attr attr[] = { attr_int("n_head", h->n_head[g->il]),
+                    attr_int("n_head_kv", h->n_head_kv[g->il]),
                     attr_float("scale", (double)(float)scale) };
     Value *in[] = { q, b->k_cache->value, b->v_cache->value, pos };
-    Op *o = op_new(g->r, NULL, OP_attention, str_printf(g->m->a, "blk.%d.attn", g->il), in, 4, attr, 3);
+    Op *o =
+        op_new(g->r, NULL, OP_attention, str_printf(g->m->a, "blk.%d.attn", g->il), in, 4, attr, 3);
 
     o->layer = g->il;
     o->from = "attn";
@@ -300,7 +329,8 @@ static Value *block(Graph *g, const Hyper *h, const Block *b, Value *x, Value *c
     return put(g, OP_add, "ffn_out", x, n, NULL, 0);
 }
 
-static void add_caches(Module *m, const Hyper *h, const Format *kv, const Sym *c, uint32_t il, Block *b)
+static void add_caches(Module *m, const Hyper *h, const Format *kv, const Sym *c, uint32_t il,
+                       Block *b)
 {
     Dim dim[] = { dim_sym(m, c), dim_const(m, (int64_t)h->n_head_kv[il] * h->head_dim) };
     Type t = type_of(kv, 2, dim);
@@ -346,7 +376,9 @@ bool arch_llama(Module *m, const Model *model, const BuildOptions *o, Diag *d)
     for (uint32_t i = 0; i < h.n_layer && f.n_missing < 200; i++)
         find_block(&f, &h, i, &b[i]);
     out_norm = find_vector(&f, "output_norm.weight", h.n_embd, true);
-    head = model_tensor(model, "output.weight") ? find_matrix(&f, "output.weight", h.n_vocab, h.n_embd) : embd;
+    head = model_tensor(model, "output.weight")
+               ? find_matrix(&f, "output.weight", h.n_vocab, h.n_embd)
+               : embd;
     if (!add_rope(&f, &h, &freq, &mscale))
         f.ok = false;
     if (!finder_done(&f) || !embd || !head || !out_norm)
@@ -355,8 +387,10 @@ bool arch_llama(Module *m, const Model *model, const BuildOptions *o, Diag *d)
     n_ctx = o->ctx ? o->ctx : h.n_ctx;
     n_tokens = n_ctx < MAX_TOKENS ? n_ctx : MAX_TOKENS;
     if (n_ctx > h.n_ctx)
-        warn(d, AT_FILE(model->file.path), "--ctx %" PRId64 " is more than the %" PRIu32 " positions that the model was made "
-             "for", n_ctx, h.n_ctx);
+        warn(d, AT_FILE(model->file.path),
+             "--ctx %" PRId64 " is more than the %" PRIu32 " positions that the model was made "
+             "for",
+             n_ctx, h.n_ctx);
     T = module_sym(m, "T", 1, n_tokens);
     O = module_sym(m, "O", 0, n_tokens);
     module_sym(m, "P", 0, n_ctx - 1);

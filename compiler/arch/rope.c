@@ -1,27 +1,32 @@
-/* The frequencies of rotary position embeddings [Su et al. 2021, arXiv:2104.09864] and what stretches them to longer contexts.
+/* The frequencies of rotary position embeddings [Su et al. 2021, arXiv:2104.09864] and what
+ * stretches them to longer contexts.  The angle of pair i at position p is p * freq[i].
  *
- *     freq[i] = theta^(-2i / n_rot) / divisor[i]            the angle of pair i at position p is p * freq[i]
+ *     freq[i] = theta^(-2i / n_rot) / divisor[i]
  *
- *   linear  freq[i] / factor                                                       [Chen et al. 2023, arXiv:2306.15595]
+ *   linear  freq[i] / factor                           [Chen et al. 2023, arXiv:2306.15595]
  *   llama3  divisors that come with the file, as the tensor rope_freqs.weight
- *   yarn    between the two by wavelength                                           [Peng et al. 2023, arXiv:2309.00071]
+ *   yarn    between the two by wavelength               [Peng et al. 2023, arXiv:2309.00071]
  *
- *             r[i]    = 1 where pair i turns at least beta_fast times within the original context, 0 where it turns at most
- *                       beta_slow times, and on a line in between
+ *             r[i]    = 1 where pair i turns at least beta_fast times within the original context,
+ *                       0 where it turns at most beta_slow times, and on a line in between
  *             freq[i] = freq[i] / factor * (1 - ext r[i])  +  freq[i] * ext r[i]
- *             mscale  = attn_factor * (1 + 0.1 ln factor)                           sine and cosine are multiplied with it
+ *             mscale  = attn_factor * (1 + 0.1 ln factor)      multiplies sine and cosine
  *
- *           the pair that turns b times is  n_rot ln(n_ctx_orig / (2 pi b)) / (2 ln theta), rounded outwards.
+ *           the pair that turns b times is  n_rot ln(n_ctx_orig / (2 pi b)) / (2 ln theta),
+ *           rounded outwards.
  *
- * The table becomes part of the emitted program, whose bits must not depend on the machine that compiles it.  So logarithm
- * and exponential are computed here from the four operations that IEEE 754 rounds exactly, in a fixed order. */
+ * The table becomes part of the emitted program, whose bits must not depend on the machine that
+ * compiles it.  So logarithm and exponential are computed here from the four operations that
+ * IEEE 754 rounds exactly, in a fixed order. */
 #include "compiler/arch/arch.h"
 
-static const double ln2_hi = 0x1.62e42fefa3800p-1;           /* ln 2 in two parts: k * ln2_hi is exact for |k| < 2^11 */
+static const double ln2_hi =
+    0x1.62e42fefa3800p-1; /* ln 2 in two parts: k * ln2_hi is exact for |k| < 2^11 */
 static const double ln2_lo = 0x1.ef35793c76730p-45;
 static const double two_pi = 0x1.921fb54442d18p+2;
 
-/* x = 2^k m with 1/sqrt 2 <= m < sqrt 2;  ln m = 2 (s + s^3/3 + s^5/5 + ..), s = (m - 1) / (m + 1), |s| < 0.172. */
+/* x = 2^k m with 1/sqrt 2 <= m < sqrt 2;  ln m = 2 (s + s^3/3 + s^5/5 + ..), s = (m - 1) / (m + 1),
+ * |s| < 0.172. */
 double rope_log(double x)
 {
     double s, s2, sum = 0;
@@ -38,7 +43,8 @@ double rope_log(double x)
     return k * ln2_hi + (2 * s * sum + k * ln2_lo);
 }
 
-/* e^x = 2^k e^r with |r| <= ln 2 / 2, e^r by its series; 0.35^18 / 18! < 2^-79.  0 and infinity where a double ends. */
+/* e^x = 2^k e^r with |r| <= ln 2 / 2, e^r by its series; 0.35^18 / 18! < 2^-79.  0 and infinity
+ * where a double ends. */
 double rope_exp(double x)
 {
     double r, sum = 1, kd;

@@ -2,8 +2,9 @@
  *
  *     interp_logits MODEL.gguf IDS OUT.f32 [STEP]
  *
- * Runs the Module that arch makes (f32 cache, before any pass) on the token ids in the file IDS (1,2,3), STEP tokens per call (0, the
- * default: all at once), and writes the logits of every position, raw little-endian. */
+ * Runs the Module that arch makes (f32 cache, before any pass) on the token ids in the file IDS
+ * (1,2,3), STEP tokens per call (0, the default: all at once), and writes the logits of every
+ * position, raw little-endian. */
 #include "compiler/compiler.h"
 
 #include <stdlib.h>
@@ -65,7 +66,12 @@ int main(int argc, char **argv)
         step = n;
     for (int at = 0; at < n; at += step) {
         int k = n - at < step ? n - at : step;
-        Tensor in = { .type = m->entry[0].func->body->param[0]->type, .rank = 1, .dim = { k }, .i = ids + at, .n = k }, y;
+        Tensor in = { .type = m->entry[0].func->body->param[0]->type,
+                      .rank = 1,
+                      .dim = { k },
+                      .i = ids + at,
+                      .n = k },
+               y;
 
         sym[module_find_sym(m, STR("T"))->index] = k;
         sym[module_find_sym(m, STR("O"))->index] = k;

@@ -1,4 +1,5 @@
-/* If this crashes, a target's YAML file can crash the compiler.  (sinter.yaml is read by the same reader and the same setters.) */
+/* If this crashes, a target's YAML file can crash the compiler.  (sinter.yaml is read by the same
+ * reader and the same setters.) */
 #include <stdlib.h>
 
 #include "compiler/compiler.h"
@@ -16,8 +17,9 @@ static void read_all(Arena *a, Diag *d, const YamlNode *n, int depth)
     int64_t i;
     bool b;
 
-    (void)(yaml_str(a, d, n, "x", &s) + yaml_strs(a, d, n, "x", &list) + yaml_int(d, n, "x", 0, 9, &i) +
-           yaml_bytes(d, n, "x", &bytes) + yaml_bool(d, n, "x", &b));
+    (void)(yaml_str(a, d, n, "x", &s) + yaml_strs(a, d, n, "x", &list) +
+           yaml_int(d, n, "x", 0, 9, &i) + yaml_bytes(d, n, "x", &bytes) +
+           yaml_bool(d, n, "x", &b));
     if (n->kind == YAML_map)
         yaml_only(d, n, keys);
     for (int k = 0; depth > 0 && k < n->n_child && k < 16; k++)
@@ -37,7 +39,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     if (root)
         read_all(a, d, root, 3);
     t = target_parse(a, d, "fuzz.yaml", text);
-    if (t) {                                                 /* what was accepted prints and reads back */
+    if (t) { /* what was accepted prints and reads back */
         Buf b = buf_in(a);
 
         target_print(&b, t);

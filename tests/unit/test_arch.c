@@ -1,6 +1,8 @@
-/* If these fail, a model file that is not what it says is compiled to a program that computes something else.
+/* If these fail, a model file that is not what it says is compiled to a program that computes
+ * something else.
  *
- * (That the graph is right is tests/cli/interp.sh's business: the interpreter against recorded truth.) */
+ * (That the graph is right is tests/cli/interp.sh's business: the interpreter against recorded
+ * truth.) */
 #include "tests/unit/test.h"
 
 #include <math.h>
@@ -30,7 +32,8 @@ static void assert_says(Arena *a, const Diag *d, const char *part)
     }
 }
 
-/* What a case changes in a small sound model: two blocks, 4 heads of 8 on 2, n_embd 32, n_ff 48, 10 tokens, tied head. */
+/* What a case changes in a small sound model: two blocks, 4 heads of 8 on 2, n_embd 32, n_ff 48, 10
+ * tokens, tied head. */
 typedef struct {
     const char *without;            /* a tensor that is left out, or "a,b,c" */
     const char *bent;               /* a tensor whose last dimension doubles */
@@ -157,7 +160,8 @@ static void a_sound_model_becomes_a_module(void **state)
 
     assert_non_null(m);
     assert_true(module_verify(m, d));
-    assert_int_equal(m->n_weight, 1 + 2 * 9 + 1 + 1);         /* the head is tied; one table of frequencies */
+    assert_int_equal(m->n_weight,
+                     1 + 2 * 9 + 1 + 1); /* the head is tied; one table of frequencies */
     assert_int_equal(m->n_state, 4);
     assert_int_equal(m->n_entry, 2);
     assert_int_equal(module_find_sym(m, STR("T"))->hi, 100);  /* no more than the context */
@@ -195,7 +199,8 @@ static void all_that_is_wrong_is_reported(void **state)
 {
     Arena *a = *state;
     Diag *d = diag_new(a, NULL);
-    Case c = { .without = "blk.0.attn_k.weight,blk.1.ffn_up.weight,output_norm.weight", .bent = "blk.1.attn_q.weight" };
+    Case c = { .without = "blk.0.attn_k.weight,blk.1.ffn_up.weight,output_norm.weight",
+               .bent = "blk.1.attn_q.weight" };
 
     assert_null(module_of(a, d, &c, 0));
     assert_int_equal(diag_n_errors(d), 4);
@@ -213,24 +218,35 @@ static void impossible_numbers_are_rejected(void **state)
 
     rejects(a, &(Case){ .key = "llama.block_count", .v = 0 }, "0 is not possible");
     rejects(a, &(Case){ .key = "llama.block_count", .v = 4000000000u }, "is not possible");
-    rejects(a, &(Case){ .key = "llama.block_count", .v = 4000 }, "tensor 'blk.2.attn_norm.weight': is missing");
+    rejects(a, &(Case){ .key = "llama.block_count", .v = 4000 },
+            "tensor 'blk.2.attn_norm.weight': is missing");
     rejects(a, &(Case){ .key = "llama.block_count", .v = 1 }, "this family has no such tensor");
     rejects(a, &(Case){ .key = "llama.attention.head_count", .v = 0 }, "0 is not possible");
-    rejects(a, &(Case){ .key = "llama.attention.head_count_kv", .v = 3 }, "4 query heads cannot share 3 KV heads");
+    rejects(a, &(Case){ .key = "llama.attention.head_count_kv", .v = 3 },
+            "4 query heads cannot share 3 KV heads");
     rejects(a, &(Case){ .key = "llama.attention.key_length", .v = 0 }, "0 is not possible");
-    rejects(a, &(Case){ .key = "llama.attention.key_length", .v = 16 }, "hyperparameters ask for [64, 32]");
-    rejects(a, &(Case){ .key = "llama.attention.value_length", .v = 16 }, "is not the keys' length");
-    rejects(a, &(Case){ .key = "llama.rope.dimension_count", .v = 7 }, "cannot be rotated in pairs");
-    rejects(a, &(Case){ .key = "llama.rope.dimension_count", .v = 10 }, "cannot be rotated in pairs");
+    rejects(a, &(Case){ .key = "llama.attention.key_length", .v = 16 },
+            "hyperparameters ask for [64, 32]");
+    rejects(a, &(Case){ .key = "llama.attention.value_length", .v = 16 },
+            "is not the keys' length");
+    rejects(a, &(Case){ .key = "llama.rope.dimension_count", .v = 7 },
+            "cannot be rotated in pairs");
+    rejects(a, &(Case){ .key = "llama.rope.dimension_count", .v = 10 },
+            "cannot be rotated in pairs");
     rejects(a, &(Case){ .key = "llama.expert_count", .v = 8 }, "mixtures of experts");
-    rejects(a, &(Case){ .key = "llama.attention.sliding_window", .v = 10 }, "attention with a window");
+    rejects(a, &(Case){ .key = "llama.attention.sliding_window", .v = 10 },
+            "attention with a window");
     rejects(a, &(Case){ .key = "llama.context_length", .v = 0 }, "0 is not possible");
-    rejects(a, &(Case){ .fkey = "llama.attention.layer_norm_rms_epsilon", .f = NAN }, "must be between 0 and 1");
+    rejects(a, &(Case){ .fkey = "llama.attention.layer_norm_rms_epsilon", .f = NAN },
+            "must be between 0 and 1");
     rejects(a, &(Case){ .fkey = "llama.rope.freq_base", .f = -1 }, "must be a number over 1");
-    rejects(a, &(Case){ .fkey = "llama.rope.scaling.factor", .f = INFINITY }, "must be a number over 0");
+    rejects(a, &(Case){ .fkey = "llama.rope.scaling.factor", .f = INFINITY },
+            "must be a number over 0");
     rejects(a, &(Case){ .scaling = "longrope" }, "'longrope' is not a kind of scaling");
-    rejects(a, &(Case){ .scaling = "yarn", .fkey = "llama.rope.scaling.factor", .f = 0.5f }, "yarn needs factor >= 1");
-    rejects(a, &(Case){ .rope_freqs = (const float[]){ 1, 2, 0, 4 } }, "divisor 2 is not a number over 0");
+    rejects(a, &(Case){ .scaling = "yarn", .fkey = "llama.rope.scaling.factor", .f = 0.5f },
+            "yarn needs factor >= 1");
+    rejects(a, &(Case){ .rope_freqs = (const float[]){ 1, 2, 0, 4 } },
+            "divisor 2 is not a number over 0");
 }
 
 /* ---- frequencies -------------------------------------------------------------------------------------------------------- */
@@ -248,8 +264,15 @@ static void logarithm_and_exponential_are_exact(void **state)
 
 static void frequencies_follow_their_formulas(void **state)
 {
-    RopeScaling s = { .kind = ROPE_none, .n_rot = 16, .theta = 10000, .factor = 4, .n_ctx_orig = 1024, .attn_factor = 1,
-                      .ext_factor = 1, .beta_fast = 32, .beta_slow = 1 };
+    RopeScaling s = { .kind = ROPE_none,
+                      .n_rot = 16,
+                      .theta = 10000,
+                      .factor = 4,
+                      .n_ctx_orig = 1024,
+                      .attn_factor = 1,
+                      .ext_factor = 1,
+                      .beta_fast = 32,
+                      .beta_slow = 1 };
     float plain[8], x[8], divisor[8] = { 1, 2, 4, 8, 1, 1, 1, 1 };
     double mscale;
 
@@ -265,7 +288,7 @@ static void frequencies_follow_their_formulas(void **state)
     rope_frequencies(&s, NULL, x, &mscale);
     for (int i = 0; i < 8; i++)
         assert_true(fabsf(x[i] / plain[i] - 0.25f) < 1e-7f && mscale == 1);
-    s.kind = ROPE_yarn;                                       /* fast pairs are kept, slow ones divided */
+    s.kind = ROPE_yarn; /* fast pairs are kept, slow ones divided */
     rope_frequencies(&s, NULL, x, &mscale);
     assert_true(fabs(mscale - (1 + 0.1 * log(4))) < 1e-15);
     assert_true(x[0] == plain[0] && fabsf(x[7] / plain[7] - 0.25f) < 1e-7f);

@@ -1,4 +1,5 @@
-/* If these fail, a mistake in a target's or a project's YAML is not reported where it is, or a build is made for the wrong chip. */
+/* If these fail, a mistake in a target's or a project's YAML is not reported where it is, or a
+ * build is made for the wrong chip. */
 #include "tests/unit/test.h"
 
 #include <stdlib.h>
@@ -100,27 +101,39 @@ static void mistakes_are_reported_where_they_are(void **state)
 {
     Arena *a = *state;
 
-    assert_says(error_of(a, "name: x\nfamly: x86_64\n"), "t.yaml:2:1: unknown key 'famly' (did you mean 'family'?)");
+    assert_says(error_of(a, "name: x\nfamly: x86_64\n"),
+                "t.yaml:2:1: unknown key 'famly' (did you mean 'family'?)");
     assert_says(error_of(a, "name: x\n"), "the key 'family' is missing");
-    assert_says(error_of(a, "name: x\nfamily: x86_65\nisa: [portable]\n"), "t.yaml:2:9: unknown family 'x86_65'");
+    assert_says(error_of(a, "name: x\nfamily: x86_65\nisa: [portable]\n"),
+                "t.yaml:2:9: unknown family 'x86_65'");
     assert_says(error_of(a, "name: x\nfamily: x86_64\n"), "the key 'isa' is missing");
-    assert_says(error_of(a, "name: x\nfamily: x86_64\nisa: [avx3, portable]\n"), "t.yaml:3:7: 'avx3' is not a kernel set");
-    assert_says(error_of(a, "name: x\nfamily: x86_64\nisa: [neon, portable]\n"), "'neon' is not a kernel set of family x86_64");
+    assert_says(error_of(a, "name: x\nfamily: x86_64\nisa: [avx3, portable]\n"),
+                "t.yaml:3:7: 'avx3' is not a kernel set");
+    assert_says(error_of(a, "name: x\nfamily: x86_64\nisa: [neon, portable]\n"),
+                "'neon' is not a kernel set of family x86_64");
     assert_says(error_of(a, "name: x\nfamily: x86_64\nisa: [avx2]\n"), "must end with 'portable'");
     assert_says(error_of(a, "name: x\nfamily: x86_64\nisa: portable\n"), "'isa' must be a list");
-    assert_says(error_of(a, "name: x\nfamily: x86_64\nisa: [portable]\nfeatures: [axv2]\n"), "'axv2' is not a feature");
-    assert_says(error_of(a, "name: x/y\nfamily: portable\nisa: [portable]\n"), "t.yaml:1:7: a target's name");
-    assert_says(error_of(a, "name: x\nfamily: portable\nisa: [portable]\ncache: {l1d: many}\n"), "t.yaml:4:14: 'l1d' must be");
-    assert_says(error_of(a, "name: x\nfamily: portable\nisa: [portable]\ncache: {l9: 1}\n"), "unknown key 'l9'");
-    assert_says(error_of(a, "name: x\nfamily: portable\nisa: [portable]\nthreads: -1\n"), "'threads' must be a whole number");
-    assert_says(error_of(a, "name: x\nfamily: portable\nisa: [portable]\ncc: \"a\\nb\"\n"), "printable ASCII");
-    assert_says(error_of(a, "name: x\nname: y\n"), "t.yaml:2:1: the key 'name' occurs twice (first in line 1)");
+    assert_says(error_of(a, "name: x\nfamily: x86_64\nisa: [portable]\nfeatures: [axv2]\n"),
+                "'axv2' is not a feature");
+    assert_says(error_of(a, "name: x/y\nfamily: portable\nisa: [portable]\n"),
+                "t.yaml:1:7: a target's name");
+    assert_says(error_of(a, "name: x\nfamily: portable\nisa: [portable]\ncache: {l1d: many}\n"),
+                "t.yaml:4:14: 'l1d' must be");
+    assert_says(error_of(a, "name: x\nfamily: portable\nisa: [portable]\ncache: {l9: 1}\n"),
+                "unknown key 'l9'");
+    assert_says(error_of(a, "name: x\nfamily: portable\nisa: [portable]\nthreads: -1\n"),
+                "'threads' must be a whole number");
+    assert_says(error_of(a, "name: x\nfamily: portable\nisa: [portable]\ncc: \"a\\nb\"\n"),
+                "printable ASCII");
+    assert_says(error_of(a, "name: x\nname: y\n"),
+                "t.yaml:2:1: the key 'name' occurs twice (first in line 1)");
     assert_says(error_of(a, "a: [1\n"), "t.yaml:");
     assert_says(error_of(a, ""), "the file is empty");
     assert_says(error_of(a, "- a\n"), "a mapping is expected");
     assert_says(error_of(a, "a: b\n---\nc: d\n"), "a second document");
     assert_says(error_of(a, "? [x]\n: y\n"), "a key must be plain text");
-    assert_says(error_of(a, "name: &a [*a]\nfamily: portable\nisa: [portable]\n"), "'name' must be a text");
+    assert_says(error_of(a, "name: &a [*a]\nfamily: portable\nisa: [portable]\n"),
+                "'name' must be a text");
 }
 
 static void sets_are_of_one_family(void **state)
@@ -158,7 +171,8 @@ static void sizes_have_units(void **state)
     assert_false(size_parse(STR("99999999999G"), &v));
 }
 
-static void set_option(Arena *a, BuildOptions *o, const char *name, const char *value, SetResult want)
+static void set_option(Arena *a, BuildOptions *o, const char *name, const char *value,
+                       SetResult want)
 {
     const char *why = NULL;
 
@@ -230,7 +244,8 @@ static void folders_give_names(void **state)
 
 /* ---- sinter.yaml ----------------------------------------------------------------------------------------------------- */
 
-static int load_config(Arena *a, Diag *d, const char *yaml, const BuildOptions *line, BuildOptions **out)
+static int load_config(Arena *a, Diag *d, const char *yaml, const BuildOptions *line,
+                       BuildOptions **out)
 {
     char path[] = "/tmp/sinter-test-XXXXXX";
     int fd = mkstemp(path), n;
@@ -250,9 +265,10 @@ static void a_project_names_its_builds(void **state)
     Arena *a = *state;
     Diag *d = diag_new(a, stderr);
     BuildOptions line = build_options_default(), *b;
-    const char *yaml = "model: models/m.gguf\ndigest: 00112233445566778899aabbccddeeff\nout: build/smol\n"
-                       "targets:\n  - x86_64-v3,x86_64-v4\n  - {target: aarch64, out: arm}\n"
-                       "options: {act: f32, ctx: 128, link-weights: true}\nbudgets: {ram: 2M}\n";
+    const char *yaml =
+        "model: models/m.gguf\ndigest: 00112233445566778899aabbccddeeff\nout: build/smol\n"
+        "targets:\n  - x86_64-v3,x86_64-v4\n  - {target: aarch64, out: arm}\n"
+        "options: {act: f32, ctx: 128, link-weights: true}\nbudgets: {ram: 2M}\n";
 
     assert_int_equal(load_config(a, d, yaml, &line, &b), 2);
     assert_string_equal(b[0].model, "/tmp/models/m.gguf");
@@ -262,7 +278,8 @@ static void a_project_names_its_builds(void **state)
     assert_string_equal(b[1].out, "/tmp/arm");
     assert_string_equal(b[1].name, "smol");
     assert_string_equal(b[0].name, "smol");
-    assert_true(b[1].act_decode == ACT_f32 && b[1].ctx == 128 && b[1].link_weights && b[1].max_ram == 2 << 20);
+    assert_true(b[1].act_decode == ACT_f32 && b[1].ctx == 128 && b[1].link_weights &&
+                b[1].max_ram == 2 << 20);
 
     line.ctx = 64;                                           /* the command line wins */
     line.target = "portable";
@@ -310,10 +327,10 @@ static void time_is_modelled_in_integers(void **state)
     Target t = { .llc_bytes = 1 << 20, .llc_mb_s = 2000, .dram_mb_s = 1000, .mac8_per_ns = 100 };
 
     (void)state;
-    assert_int_equal(cost_ps(&t, 2000000, 0, 1), UINT64_C(2000000000));         /* 2 MB at 1 GB/s: 2 ms */
-    assert_int_equal(cost_ps(&t, 1000000, 0, 1), UINT64_C(500000000));          /* fits the cache: 2 GB/s */
-    assert_int_equal(cost_ps(&t, 0, 4000, 4), UINT64_C(1000000));               /* 4000 multiply-adds, 4 per ns */
-    assert_int_equal(cost_tps_x100(&t, 2000000, 0, 1), 50000);                  /* 500 tokens per second */
+    assert_int_equal(cost_ps(&t, 2000000, 0, 1), UINT64_C(2000000000)); /* 2 MB at 1 GB/s: 2 ms */
+    assert_int_equal(cost_ps(&t, 1000000, 0, 1), UINT64_C(500000000)); /* fits the cache: 2 GB/s */
+    assert_int_equal(cost_ps(&t, 0, 4000, 4), UINT64_C(1000000)); /* 4000 multiply-adds, 4 per ns */
+    assert_int_equal(cost_tps_x100(&t, 2000000, 0, 1), 50000); /* 500 tokens per second */
     assert_int_equal(cost_ps(&t, UINT64_MAX, 0, 1), UINT64_MAX);
     t.dram_mb_s = 0;
     assert_int_equal(cost_ps(&t, 2000000, 0, 1), 0);
@@ -324,7 +341,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(every_known_target_is_complete, setup, teardown),
         cmocka_unit_test_setup_teardown(printed_targets_read_back, setup, teardown),
-        cmocka_unit_test_setup_teardown(native_is_a_known_target_that_this_machine_satisfies, setup, teardown),
+        cmocka_unit_test_setup_teardown(native_is_a_known_target_that_this_machine_satisfies, setup,
+                                        teardown),
         cmocka_unit_test_setup_teardown(mistakes_are_reported_where_they_are, setup, teardown),
         cmocka_unit_test_setup_teardown(sets_are_of_one_family, setup, teardown),
         cmocka_unit_test_setup_teardown(sizes_have_units, setup, teardown),
