@@ -1,78 +1,141 @@
-/* If this fails, running out of memory is a crash, a leak or a torn folder instead of a message.
+/* If this fails, sinter crashes, leaks or leaves half a folder behind when memory runs out.
  *
- *     oom MODEL.gguf DIR [TARGET]
+ *     oom [--most N] [--seed S] MODEL WORK        WORK is a folder that is made
  *
- * Builds the model again and again; the n-th allocation of the arena fails, n rising from 1 until a build succeeds: every n up to 200, then
- * in steps of a fiftieth.  After each failure DIR must not be there, and nothing beside it.  Best run under AddressSanitizer. */
+ * A model is compiled to IR, and to C for the portable target; then again and again with the n-th
+ * allocation failing, for every n below the number that a whole build makes.  If that is more than
+ * N (2000), for N values of n spread evenly, which S shifts.
+ *
+ * A build whose allocation fails must come back through the jump to its setjmp, as main's does;
+ * closing its files must remove what it had begun to write, and what an earlier build left must
+ * still be there.  Run under AddressSanitizer, which sees what is not freed. */
 #include "compiler/compiler.h"
 
 #include <dirent.h>
-#include <libgen.h>
+#include <errno.h>
 #include <stdlib.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
-/* One build.  true: it ended by itself. */
-static bool build(const char *model, const char *dir, const char *target, uint64_t n, int *status)
+typedef enum { BUILT, REFUSED, OUT_OF_MEMORY } Outcome;
+
+typedef struct { const char *name, *emit, *out; } Case;
+
+/* One build in an arena of its own whose n-th allocation fails (0: none does).  *n_allocs: how many
+ * it made, if it came to its end. */
+static Outcome build(const char *model, const Case *c, uint64_t n, uint64_t *n_allocs)
 {
     jmp_buf oom;
     FileSet *fs = files_new();
-    Arena *a = arena_new(&oom);
-    volatile bool ended = false;
+    Arena *a = fs ? arena_new(&oom) : NULL;
+    volatile Outcome outcome = OUT_OF_MEMORY;
 
-    if (!fs || !a)
-        abort();
+    if (!a)
+        bug("no memory for the test itself");
     if (!setjmp(oom)) {
-        Diag *d = diag_new(a, NULL);
         BuildOptions o = build_options_default();
+        Diag *d;
 
-        o.model = model;
-        o.out = dir;
-        o.target = target;
         arena_fail_after(a, n);
-        *status = pipeline_run(fs, a, d, &o);
-        ended = true;
+        d = diag_new(a, NULL);
+        o.model = model;
+        o.target = "portable";
+        o.emit = c->emit;
+        o.out = c->out;
+        outcome = pipeline_build(fs, a, d, &o) ? BUILT : REFUSED;
+        if (outcome == REFUSED)
+            fprintf(stderr, "%s, allocation %" PRIu64 ": " STR_FMT "\n", c->name, n,
+                    STR_ARG(diag_text(d)));
+        *n_allocs = arena_n_allocs(a);
     }
     files_close(fs);
     arena_free(a);
-    return ended;
+    return outcome;
 }
 
-/* Does the folder around DIR hold anything whose name begins like DIR's? */
-static bool leftovers(const char *dir)
+/* Entries of a folder but . and ..; -1: it cannot be read. */
+static int n_entries(const char *dir)
 {
-    char *copy = strdup(dir), *base = strdup(dir);
-    DIR *around = opendir(dirname(copy));
-    const char *name = basename(base);
-    struct dirent *f;
-    bool found = false;
+    DIR *d = opendir(dir);
+    int n = 0;
 
-    while (around && (f = readdir(around)))
-        if (!strncmp(f->d_name, name, strlen(name))) {
-            fprintf(stderr, "left behind: %s\n", f->d_name);
-            found = true;
+    if (!d)
+        return -1;
+    for (struct dirent *e; (e = readdir(d));)
+        n += strcmp(e->d_name, ".") && strcmp(e->d_name, "..");
+    closedir(d);
+    return n;
+}
+
+/* The number of failures that were not handled as they must be. */
+static int check(const char *model, const char *work, const Case *c, uint64_t most, uint64_t seed)
+{
+    uint64_t n_allocs = 0, ignored, step, n_tried = 0;
+    int bad = 0, n_files;
+
+    if (build(model, c, 0, &n_allocs) != BUILT) {
+        printf("FAIL %s: it does not build at all\n", c->name);
+        return 1;
+    }
+    n_files = n_entries(work);
+    step = n_allocs / most + 1;
+    for (uint64_t n = 1 + seed % step; n <= n_allocs && bad < 5; n += step) {
+        Outcome outcome = build(model, c, n, &ignored);
+        struct stat st;
+
+        n_tried++;
+        if (outcome != OUT_OF_MEMORY) {
+            printf("FAIL %s: allocation %" PRIu64 " failed, and the build %s\n", c->name, n,
+                   outcome == BUILT ? "went on" : "took it for the user's mistake");
+            bad++;
         }
-    if (around)
-        closedir(around);
-    free(copy);
-    free(base);
-    return found;
+        if (stat(c->out, &st) || n_entries(work) != n_files) {
+            printf("FAIL %s: after failed allocation %" PRIu64 " the folder is not as it was\n",
+                   c->name, n);
+            bad++;
+        }
+    }
+    printf("%s: %" PRIu64 " of %" PRIu64 " allocations failed, %s\n", c->name, n_tried, n_allocs,
+           bad ? "not all well" : "each as it must");
+    return bad;
 }
 
 int main(int argc, char **argv)
 {
-    int n_failed = 0, status = -1;
+    uint64_t most = 2000, seed = 0;
+    int passed = 0, failed = 0, i = 1;
 
-    if (argc < 3) {
-        fprintf(stderr, "usage: oom MODEL.gguf DIR [TARGET]\n");
+    for (; i + 1 < argc && argv[i][0] == '-'; i += 2) {
+        uint64_t *value = !strcmp(argv[i], "--most")   ? &most
+                          : !strcmp(argv[i], "--seed") ? &seed
+                                                       : NULL;
+
+        if (!value) {
+            fprintf(stderr, "oom: unknown option '%s'\n", argv[i]);
+            return 2;
+        }
+        *value = strtoull(argv[i + 1], NULL, 10);
+    }
+    if (argc - i != 2 || !most) {
+        fputs("usage: oom [--most N] [--seed S] MODEL WORK\n", stderr);
         return 2;
     }
-    for (uint64_t n = 1;; n += n < 200 ? 1 : n / 50) {
-        if (build(argv[1], argv[2], argc > 3 ? argv[3] : "portable", n, &status))
-            break;
-        n_failed++;
-        if (leftovers(argv[2]))
-            return 1;
+    if (mkdir(argv[i + 1], 0777) && errno != EEXIST) {
+        perror(argv[i + 1]);
+        return 1;
     }
-    printf("%d builds ran out of memory and left nothing behind; then one %s\n", n_failed, status ? "failed" : "succeeded");
-    return status != 0 || n_failed < 100;
+    Arena *a = arena_new(NULL);
+    const char *work = argv[i + 1];
+    const Case cases[] = { { "ir", "ir", path_join(a, work, "model.sir") },
+                           { "c", "c", path_join(a, work, "model") } };
+
+    for (size_t k = 0; k < sizeof cases / sizeof *cases; k++) {
+        if (check(argv[i], work, &cases[k], most, seed))
+            failed++;
+        else
+            passed++;
+    }
+    arena_free(a);
+    printf("%d passed, %d failed, 0 skipped\n", passed, failed);
+    return failed != 0;
 }
