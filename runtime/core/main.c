@@ -82,6 +82,7 @@ static void usage_error(const char *fmt, ...)
     exit(2);
 }
 
+#if NAME_HAS_TEXT || NAME_HAS_MODEL
 static void *need(size_t n, size_t size)
 {
     void *p = calloc(n ? n : 1, size ? size : 1);
@@ -90,6 +91,7 @@ static void *need(size_t n, size_t size)
         fail("no memory for %zu x %zu bytes (a smaller --ctx needs less)", n, size);
     return p;
 }
+#endif
 
 static void *grow(void *p, size_t bytes)
 {

@@ -23,7 +23,13 @@ done
 if command -v cmake >/dev/null; then expect "make cmake" "" make -s -C samples/cmake DIR=../../story
 else skipped=$((skipped + 1)); echo "skipped: cmake is not installed"; fi
 
-make -s -C story && story/story -p "Once upon a time" -n 64 >want 2>/dev/null
+# What the library brings into a program, and what it calls: no name but story_*, no memory, no output, no exit.
+make -s -C story
+nm -g --defined-only story/libstory.a | awk 'NF == 3 && $3 !~ /^story_/' >out
+nm -u story/libstory.a | grep -wE 'malloc|calloc|realloc|free|exit|abort|f?printf|puts|f?write|setlocale|signal' >err
+if [ -s out ] || [ -s err ]; then failed=$((failed + 1)); echo "FAILED: libstory.a"; cat out err; else passed=$((passed + 1)); fi
+
+story/story -p "Once upon a time" -n 64 >want 2>/dev/null
 head -c 60 want >begin
 expect "pkg-config program" "$(head -1 begin)" samples/pkg-config/build/complete story/story.weights "Once upon a time"
 [ -x samples/cmake/build/complete ] &&

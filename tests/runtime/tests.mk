@@ -38,9 +38,23 @@ check-runtime: $(rt)/test $(rt)/test-asan $(rt)/test-tsan $(rt)/test-one $(rt)/N
 	$(V)$(rt)/test-tsan $(rt)
 	$(V)$(rt)/test-one $(rt)
 	$(V)sh tests/runtime/program.sh $(rt)
+	$(V)for text in 0 1; do for model in 0 1; do for threads in 0 1; do \
+	    $(rt_cc) -O2 -Werror -DNAME_HAS_TEXT=$$text -DNAME_HAS_MODEL=$$model -DNAME_THREADS=$$threads -c runtime/core/main.c -o $(rt)/main.o || exit 1; \
+	    done; done; done
 
 .PHONY: check-runtime
 
 check-samples: $(obj)/sinter    ## the samples build against an emitted folder and run
 	$(V)sh tests/runtime/samples.sh $(obj)/sinter $(rt)/samples samples
 .PHONY: check-samples
+
+# The toy's program on other machines: the same ids as here, with one and with several threads.
+$(rt)/NAME-aarch64 $(rt)/NAME-riscv64: $(rt)/NAME-%: $(rt_dep)
+	$(V)$*-linux-gnu-gcc -std=c11 -D_GNU_SOURCE -O2 -static -I. -I$(rt) $(rt_toy) runtime/core/threads.c runtime/core/main.c -lpthread -o $@
+check-runtime-qemu: $(rt)/NAME $(rt)/NAME-aarch64 $(rt)/NAME-riscv64   ## the runtime on aarch64 and riscv64, under QEMU
+	$(V)$(rt)/NAME --ids 1,2,3 -n 20 --print-ids >$(rt)/ids.here
+	$(V)n=0; for m in aarch64 riscv64; do for j in 1 2 7; do \
+	    qemu-$$m $(rt)/NAME-$$m --weights $(rt)/NAME.weights --check-weights --ids 1,2,3 -n 20 --print-ids -j $$j >$(rt)/ids.there 2>/dev/null && \
+	    cmp $(rt)/ids.here $(rt)/ids.there || { echo "FAILED: $$m -j $$j"; exit 1; }; n=$$((n + 1)); done; done; \
+	    echo "$$n passed, 0 failed, 0 skipped"
+.PHONY: check-runtime-qemu
