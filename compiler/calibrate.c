@@ -119,8 +119,11 @@ void calibrate(Arena *a, Diag *d, Target *t)
     int n = machine_cores();
     uint64_t llc = t->llc_bytes > 0 ? (uint64_t)t->llc_bytes : UINT64_C(32) << 20;
     uint64_t dram = 4 * llc < (UINT64_C(256) << 20) ? UINT64_C(256) << 20 : 4 * llc;
-    int64_t one = read_bandwidth(dram, 1, 200);
+    uint64_t quarter = (uint64_t)sysconf(_SC_PHYS_PAGES) / 4 * (uint64_t)sysconf(_SC_PAGESIZE);
+    int64_t one;
 
+    dram = dram > quarter ? quarter : dram;                  /* a guest may be told its host's cache size */
+    one = read_bandwidth(dram, 1, 200);
     t->dram_mb_s = read_bandwidth(dram, n, 200);
     t->llc_mb_s = read_bandwidth(llc / 2, n, 200);
     t->n_threads = n;
