@@ -168,6 +168,9 @@ if command -v make > /dev/null && command -v "${CC:-cc}" > /dev/null; then
     says '^ok'
     want 0 '' verify first --json
     json 'verify --json'
+    cp -r first bent && sed 's/eps=[0-9.e-]*/eps=0.5/' first/first.sir > bent/first.sir
+    want 1 'blk\.0\.[a-z_.]* leaves its bound first' verify bent --tokens 3
+    says '^WRONG'
     want 0 '' bench first --runs 1 --prompt 8 -n 4 --json
     json 'bench --json'
     want 0 '' bench first --runs 2 --prompt 8 -n 4
@@ -178,7 +181,7 @@ if command -v make > /dev/null && command -v "${CC:-cc}" > /dev/null; then
     that 'a second run prints something else' cmp once out
     want 2 'no-such-option' run m.gguf -t portable --no-such-option
 else
-    skipped=$((skipped + 12))
+    skipped=$((skipped + 14))
 fi
 want 1 'is not a folder that' bench .
 want 1 'is not a folder that' verify nowhere
