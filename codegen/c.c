@@ -46,7 +46,9 @@ const char *rows_c(const Writer *w, const Func *f, Dim d, bool *is_one)
         return str_printf(w->a, "%" PRId64, c);
     if (d->kind == DIM_sym && (!strcmp(d->sym->name, "T") || !strcmp(d->sym->name, "O")))
         return str_printf(w->a, "r->%s", d->sym->name);
-    bug("a stage with rows that are neither a number nor T nor O");
+    ((Writer *)w)->ok = fail(w->d, NOWHERE, "the C writer cannot count the rows of a stage of '%s' (neither a number nor T nor O) yet",
+                             f->name);
+    return "0";
 }
 
 /* ---- what differs between calls -------------------------------------------------------------------------------------------------- */

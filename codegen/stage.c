@@ -93,14 +93,28 @@ static const char *c_type(const Format *f)
                                                                                                    : "int32_t";
 }
 
-/* Elements of the C type along a row. */
+/* Elements of the C type in a row: everything behind the first dimension.  A vector of constant length is one row (of a weight), one of
+ * symbolic length has a number per row (ids, positions). */
 static int64_t row_width(const Value *v)
+{
+    int64_t n = 1, d = 1;
+
+    if (v->type.rank == 1 && dim_is_const(v->type.dim[0], &d) && v->kind == VAL_param && v->stands_for != VAL_result)
+        return d / v->type.fmt->block;
+    for (int i = 1; i < v->type.rank; i++)
+        if (dim_is_const(v->type.dim[i], &d))
+            n *= d;
+    return n / v->type.fmt->block;
+}
+
+/* Elements along the innermost dimension. */
+static int64_t inner_width(const Value *v)
 {
     int64_t n = 1;
 
-    if (v->type.rank && (v->type.rank > 1 || dim_is_const(type_last(v->type), NULL)))
+    if (v->type.rank)
         dim_is_const(type_last(v->type), &n);
-    return v->type.rank < 2 && !dim_is_const(v->type.rank ? v->type.dim[0] : NULL, NULL) ? 1 : n / v->type.fmt->block;
+    return n;
 }
 
 static const char *float_c(Stage *z, double x)
@@ -233,6 +247,26 @@ static const char *expand(Stage *z, const Op *o, const char *const *operand)
     return buf_z(&b);
 }
 
+/* The function that reads (writes) a plain float format, "" for f32, NULL for others. */
+static const char *plain_read(const Format *f)
+{
+    return !strcmp(f->name, "f32") ? "" : !strcmp(f->name, "f16") ? "sn_f16_to_f32" : !strcmp(f->name, "bf16") ? "sn_bf16_to_f32" : NULL;
+}
+
+static const char *plain_write(const Format *f)
+{
+    return !strcmp(f->name, "f32") ? "" : !strcmp(f->name, "f16") ? "sn_f32_to_f16" : !strcmp(f->name, "bf16") ? "sn_f32_to_bf16" : NULL;
+}
+
+/* Does every operand of an elementwise op have the result's row, or one row for all tokens that is as wide? */
+static bool same_rows(const Op *o)
+{
+    for (int i = 0; i < o->n_in; i++)
+        if (row_width(o->in[i]) != row_width(o->out[0]))
+            return false;
+    return true;
+}
+
 static bool row_op(Stage *z, const Op *o, const char *t)
 {
     Emit *e = z->e;
@@ -293,24 +327,59 @@ static bool row_op(Stage *z, const Op *o, const char *t)
              rows_c(z->w, z->f, o->in[0]->type.dim[0], NULL), rows_c(z->w, z->f, v->type.dim[0], NULL), t, n);
         return true;
     case OP_rmsnorm:
+        if (inner_width(v) < n) {                       /* each head of the row on its own */
+            emit(e, "for (int k = 0; k < %" PRId64 "; k += %" PRId64 ")\n    %s(%s + k, %s + k, %s, %" PRId64 ", %s);\n", n,
+                 inner_width(v), kernel_of(z, o, "rmsnorm"), to, from, name_of(z, o->in[1])->base, inner_width(v),
+                 float_c(z, op_float(o, "eps", 0)));
+            return true;
+        }
         emit(e, "%s(%s, %s, %s, %" PRId64 ", %s);\n", kernel_of(z, o, "rmsnorm"), to, from, name_of(z, o->in[1])->base, n,
              float_c(z, op_float(o, "eps", 0)));
         return true;
     case OP_quant:
         emit(e, "for (int k = 0; k < %" PRId64 "; k++)\n    %s(%s + k, %s + 32 * k);\n", n, kernel_of(z, o, "quant"), to, from);
         return true;
+    case OP_convert: {
+        const char *read = plain_read(o->in[0]->type.fmt), *write = plain_write(v->type.fmt);
+
+        if (!read || !write)
+            return cannot(z, o);
+        emit(e, "for (int k = 0; k < %" PRId64 "; k++)\n    %s[k] = %s(%s(%s[k]));\n", n, to, *write ? use(z, write) : "",
+             *read ? use(z, read) : "", from);
+        return true;
+    }
+    case OP_reshape:
+        emit(e, "for (int k = 0; k < %" PRId64 "; k++)\n    %s[k] = %s[k];\n", n, to, from);
+        return true;
+    case OP_slice: {
+        const Value *x = o->in[0];
+
+        if (op_int(o, "axis", 0) != x->type.rank - 1 || x->type.rank != 2)
+            return cannot(z, o);
+        emit(e, "for (int k = 0; k < %" PRId64 "; k++)\n    %s[k] = %s[%" PRId64 " + k];\n", n, to, from, op_int(o, "begin", 0));
+        return true;
+    }
     case OP_dequant:
+        if (plain_read(o->in[0]->type.fmt)) {
+            const char *read = plain_read(o->in[0]->type.fmt);
+
+            emit(e, "for (int k = 0; k < %" PRId64 "; k++)\n    %s[k] = %s(%s[k]);\n", n, to, *read ? use(z, read) : "", from);
+            return true;
+        }
         emit(e, "for (int k = 0; k < %" PRId64 "; k++)\n    %s[k] = %s[k / 32].d * (float)%s[k / 32].q[k %% 32];\n", n, to, from,
              from);
         return true;
-    case OP_softmax:
+    case OP_softmax: {
+        int64_t inner = inner_width(v);
+
         emit(e, "for (int k = 0; k < %" PRId64 "; k++)\n    %s[k] = %s[k];\n", n, to, from);
-        emit_open(e, "{");
-        emit(e, "float sum = %s(%s, %" PRId64 ", %s(%s, %" PRId64 "));\n\n", kernel_of(z, o, "exp_sum"), to, n,
-             kernel_of(z, o, "max"), to, n);
-        emit(e, "for (int k = 0; k < %" PRId64 "; k++)\n    %s[k] /= sum;\n", n, to);
+        emit_open(e, "for (int u = 0; u < %" PRId64 "; u += %" PRId64 ") {", n, inner);
+        emit(e, "float sum = %s(%s + u, %" PRId64 ", %s(%s + u, %" PRId64 "));\n\n", kernel_of(z, o, "exp_sum"), to, inner,
+             kernel_of(z, o, "max"), to, inner);
+        emit(e, "for (int k = 0; k < %" PRId64 "; k++)\n    %s[u + k] /= sum;\n", inner, to);
         emit_close(e, "");
         return true;
+    }
     case OP_rope: {
         int64_t hd = op_int(o, "head_dim", 1), n_rot = row_width(o->in[1]);
         bool norm = !strcmp(op_str(o, "pairing", ""), "norm");
@@ -345,7 +414,7 @@ static bool row_op(Stage *z, const Op *o, const char *t)
         return true;
     }
     default:
-        if (op_is_elementwise(o) && !strcmp(v->type.fmt->name, "f32") && v->type.rank <= 2) {
+        if (op_is_elementwise(o) && !strcmp(v->type.fmt->name, "f32") && same_rows(o)) {
             const char *operand[2] = { "", "" };
 
             for (int i = 0; i < o->n_in && i < 2; i++)

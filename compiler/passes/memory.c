@@ -306,7 +306,7 @@ static bool place_scratch(Func *f, Diag *d, uint64_t *max)
             if (stage_anchor(o) && !stage_is_prologue(o, p))
                 continue;
             row = p->out[0]->type;
-            if (row.rank == 2)
+            if (row.rank >= 2)
                 row.dim[0] = dim_const(f->m, 1);
             if (!type_bytes(row, &bytes))
                 return fail(d, NOWHERE, "buffer '%s' does not fit 64-bit sizes", p->out[0]->name);

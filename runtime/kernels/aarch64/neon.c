@@ -614,7 +614,7 @@ static inline void sn_mix_f16_neon(float *y, const float *p, const uint16_t *v, 
             s = vfmaq_n_f32(s, sn_halves_neon(v + (int64_t)i * stride + d), p[i]);
         vst1q_f32(y + d, s);
     }
-    for (; d < head_dim; d++)
+    for (d = head_dim & ~3; d < head_dim; d++)
         for (int i = 0; i < n; i++)
             y[d] = __builtin_fmaf(p[i], sn_f16_to_f32(v[(int64_t)i * stride + d]), y[d]);
 }
@@ -645,7 +645,7 @@ static inline void sn_mix_f32_neon(float *y, const float *p, const float *v, int
             s = vfmaq_n_f32(s, vld1q_f32(v + (int64_t)i * stride + d), p[i]);
         vst1q_f32(y + d, s);
     }
-    for (; d < head_dim; d++)
+    for (d = head_dim & ~3; d < head_dim; d++)
         for (int i = 0; i < n; i++)
             y[d] = __builtin_fmaf(p[i], v[(int64_t)i * stride + d], y[d]);
 }

@@ -47,6 +47,16 @@ static inline float sn_bf16_to_f32(uint16_t h)
     return sn_float((uint32_t)h << 16);
 }
 
+/* To the upper half of a single, rounded to nearest even; NaN stays NaN. */
+static inline uint16_t sn_f32_to_bf16(float x)
+{
+    uint32_t bits = sn_bits(x);
+
+    if ((bits & 0x7fffffff) > 0x7f800000)
+        return (uint16_t)(bits >> 16 | 0x40);
+    return (uint16_t)((bits + 0x7fff + (bits >> 16 & 1)) >> 16);
+}
+
 /* e^x over the whole range, relative error below 2e-7; 0 below -104, infinity above 88.8, NaN for NaN.
  *
  * x = n ln 2 + r with |r| <= ln 2 / 2, n ln 2 subtracted in two pieces; e^r = 1 + r + r^2 P(r); then times 2^(n/2) twice,

@@ -727,7 +727,7 @@ static inline void sn_mix_f16_avx2(float *y, const float *p, const uint16_t *v, 
             s = _mm256_fmadd_ps(_mm256_set1_ps(p[i]), sn_halves_avx2(v + (int64_t)i * stride + d), s);
         _mm256_storeu_ps(y + d, s);
     }
-    for (; d < head_dim; d++)
+    for (d = head_dim & ~7; d < head_dim; d++)
         for (int i = 0; i < n; i++)
             y[d] = __builtin_fmaf(p[i], _cvtsh_ss(v[(int64_t)i * stride + d]), y[d]);
 }
@@ -759,7 +759,7 @@ static inline void sn_mix_f32_avx2(float *y, const float *p, const float *v, int
             s = _mm256_fmadd_ps(_mm256_set1_ps(p[i]), _mm256_loadu_ps(v + (int64_t)i * stride + d), s);
         _mm256_storeu_ps(y + d, s);
     }
-    for (; d < head_dim; d++)
+    for (d = head_dim & ~7; d < head_dim; d++)
         for (int i = 0; i < n; i++)
             y[d] = __builtin_fmaf(p[i], v[(int64_t)i * stride + d], y[d]);
 }
