@@ -8,92 +8,11 @@
 #include "compiler/passes/passes.h"
 #include "compiler/version.h"
 
-/* ---- names shared with stage.c ------------------------------------------------------------------------------------------------- */
-
-const char *stage_c_name(const Writer *w, const Func *f, const Op *fused)
-{
-    return str_printf(w->a, "%s_%s", emit_ident(w->a, str_of(f->name)), emit_ident(w->a, str_of(op_str(fused, "stage", "stage"))));
-}
-
-const ArgsType *args_of(const Writer *w, const Func *f)
-{
-    for (int i = 0; i < w->n_args; i++)
-        if (w->args[i].func == f)
-            return &w->args[i];
-    return NULL;
-}
-
-const char *arg_field(const Writer *w, const Func *f, int i)
-{
-    const Region *r = f->body;
-    const char *name = emit_ident(w->a, str_of(r->param[i]->name));
-
-    for (int k = 0; k < i; k++)
-        if (!strcmp(emit_ident(w->a, str_of(r->param[k]->name)), name))
-            return str_printf(w->a, "%s_%d", name, i);
-    return name;
-}
-
-const char *rows_c(const Writer *w, const Func *f, Dim d, bool *is_one)
-{
-    int64_t c;
-
-    if (is_one)
-        *is_one = !d || dim_is_one(f, d);
-    if (!d)
-        return "1";
-    if (dim_is_const(d, &c))
-        return str_printf(w->a, "%" PRId64, c);
-    if (d->kind == DIM_sym && (!strcmp(d->sym->name, "T") || !strcmp(d->sym->name, "O")))
-        return str_printf(w->a, "r->%s", d->sym->name);
-    ((Writer *)w)->ok = fail(w->d, NOWHERE, "the C writer cannot count the rows of a stage of '%s' (neither a number nor T nor O) yet",
-                             f->name);
-    return "0";
-}
-
 /* ---- what differs between calls -------------------------------------------------------------------------------------------------- */
 
 static bool is_arg(const Value *p)
 {
     return p->stands_for == VAL_weight || p->stands_for == VAL_state;
-}
-
-static const char *fields_of(Writer *w, const Func *f)
-{
-    Buf b = buf_in(w->a);
-
-    for (int i = 0; i < f->body->n_param; i++) {
-        const Value *p = f->body->param[i];
-
-        if (p->stands_for == VAL_weight)
-            buf_printf(&b, "    uint64_t %s;    /* %s as %s */\n", arg_field(w, f, i), type_text(w->a, p->type),
-                       p->layout ? p->layout->name : "?");
-        else if (p->stands_for == VAL_state)
-            buf_printf(&b, "    int %s;    /* number of a state: %s */\n", arg_field(w, f, i), type_text(w->a, p->type));
-    }
-    return buf_z(&b);
-}
-
-/* Functions with the same fields share a struct: decode's layer and prefill's. */
-static void find_args(Writer *w)
-{
-    int n = 0, n_type = 0;
-
-    for (const Func *f = w->m->first_func; f; f = f->next)
-        n++;
-    w->args = ARENA_ARRAY(w->a, ArgsType, n + 1);
-    for (const Func *f = w->m->first_func; f; f = f->next) {
-        const char *fields = fields_of(w, f), *type = NULL;
-
-        for (int i = 0; i < w->n_args; i++)
-            if (!strcmp(w->args[i].fields, fields))
-                type = w->args[i].type;
-        if (!*fields)
-            continue;
-        if (!type)
-            type = n_type++ ? str_printf(w->a, "%s_Layer%d", w->name, n_type) : str_printf(w->a, "%s_Layer", w->name);
-        w->args[w->n_args++] = (ArgsType){ f, type, fields };
-    }
 }
 
 static void print_args_types(Writer *w, Emit *e)
@@ -292,14 +211,6 @@ static void print_stages_type(Writer *w, Emit *e)
     for (int i = 0; i < w->n_target; i++)
         emit(e, "extern const %s_Stages %s_stages_%s;\n", w->name, w->name, w->target[i]);
 }
-
-const char *const runtime_parts[] = { "runtime/core/xxh64.c", "runtime/core/weights.c", "runtime/core/cpu.c", "runtime/core/threads.c",
-                                      "runtime/core/session.c", NULL };
-const char *const runtime_parts_one_thread[] = { "runtime/core/xxh64.c", "runtime/core/weights.c", "runtime/core/cpu.c",
-                                                 "runtime/core/threads_one.c", "runtime/core/session.c", NULL };
-const char *const text_parts[] = { "runtime/text/tokenize.c", "runtime/text/sample.c", "runtime/text/chat.c", "runtime/text/generate.c",
-                                   NULL };
-const char *const main_parts[] = { "runtime/core/main.c", NULL };
 
 /* What a model is, as far as its API shows it. */
 typedef struct { int64_t n_vocab, n_ctx, max_tokens; const Entry *decode, *prefill; } Shape;

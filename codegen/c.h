@@ -1,4 +1,4 @@
-/* What the parts of the C writer share: codegen/c.c (schedule, tables, API) and codegen/stage.c (stage functions). */
+/* What the parts of the C writer share: names.c (what things are called), stage.c (stage functions), c.c (schedule, tables, API). */
 #ifndef SN_CODEGEN_C_H
 #define SN_CODEGEN_C_H
 
@@ -24,6 +24,10 @@ typedef struct {
     bool ok;                        /* false once something could not be written (reported) */
 } Writer;
 
+/* ---- names.c ---- */
+
+/* Fills Writer.args: functions with the same fields (decode's layer and prefill's) share a struct. */
+void find_args(Writer *w);
 /* Name of the stage function of `fused` in function f, without prefix: decode_attn_q_k_v. */
 const char *stage_c_name(const Writer *w, const Func *f, const Op *fused);
 /* The C type of the arguments of f, NULL for an entry function (which has none). */
@@ -32,6 +36,8 @@ const ArgsType *args_of(const Writer *w, const Func *f);
 const char *arg_field(const Writer *w, const Func *f, int i);
 /* How many rows a stage has: "1", "r->T", "r->O"; sets *is_one when it is at most one. */
 const char *rows_c(const Writer *w, const Func *f, Dim d, bool *is_one);
+
+/* ---- stage.c ---- */
 
 /* Writes NAME_ISA.c and kernels_ISA.h for target i. */
 void write_stages(Writer *w, int i_target, Buf *c, Buf *kernels);

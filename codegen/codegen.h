@@ -3,8 +3,11 @@
  *
  *   emit.c       the writer, and the doors through which text from a model reaches C, make, JSON, HTML and file names
  *   weights.c    NAME.weights: header, table of sections, tiles, tables
- *   c.c          NAME.c, NAME_ISA.c: schedule and stages
- *   project.c    everything else in the folder: runtime, Makefile, CMakeLists.txt, manifest.json, NAME.sir
+ *   c.c          NAME.h, NAME_internal.h, NAME.c: API, tables, schedule
+ *   stage.c      NAME_ISA.c: stage functions
+ *   names.c      what things are called in the emitted C
+ *   sources.c    runtime sources, renamed
+ *   project.c    the folder: Makefile, CMakeLists.txt, manifest.json, NAME.sir
  *   report.c     report.html
  *   kernels.h    the kernel library as the kernel reader saw it                                                                 */
 #ifndef SN_CODEGEN_H

@@ -7,8 +7,9 @@
 
 extern const char *const runtime_parts[], *const runtime_parts_one_thread[], *const text_parts[], *const main_parts[];
 
-/* The text of an embedded source with NAME replaced, its #includes of our own headers left out. */
+/* The text of an embedded source with NAME replaced, its #includes of our own headers left out; and of several, one after another. */
 void put_source(Buf *out, const char *path, const char *name);
+void put_sources(Buf *out, const char *const *paths, const char *name);
 
 /* NAME.h, NAME_internal.h, NAME.c and the files of each target. */
 bool write_model(Writer *w, const Env *env, const char *dir, WeightsDigest digest);

@@ -14,55 +14,6 @@
 
 #include <stdlib.h>
 
-/* ---- copying runtime sources ---------------------------------------------------------------------------------------------------- */
-
-static bool is_ident_char(char c)
-{
-    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '_';
-}
-
-/* The text with every identifier NAME and prefix NAME_ replaced. */
-static void put_renamed(Buf *out, const char *text, size_t n, const char *name)
-{
-    for (size_t i = 0; i < n; i++) {
-        bool begins = i == 0 || !is_ident_char(text[i - 1]);
-
-        if (begins && n - i >= 4 && !memcmp(text + i, "NAME", 4) &&
-            (i + 4 == n || text[i + 4] == '_' || !is_ident_char(text[i + 4]))) {
-            buf_puts(out, name);
-            i += 3;
-        } else
-            buf_putc(out, text[i]);
-    }
-}
-
-/* One source of the runtime behind another in one file: its includes of our own headers are left out (they are at the top of the file). */
-void put_source(Buf *out, const char *path, const char *name)
-{
-    const Embedded *f = embedded_find(path);
-    const char *p, *end;
-
-    if (!f)
-        bug("'%s' is not inside this sinter", path);
-    for (p = f->text, end = f->text + f->n; p < end;) {
-        const char *nl = memchr(p, '\n', (size_t)(end - p));
-        size_t n = nl ? (size_t)(nl - p) + 1 : (size_t)(end - p);
-
-        if (strncmp(p, "#include \"", 10))
-            put_renamed(out, p, n, name);
-        p += n;
-    }
-}
-
-static void put_sources(Buf *out, const char *const *paths, const char *name)
-{
-    for (; *paths; paths++) {
-        if (out->n)
-            buf_putc(out, '\n');
-        put_source(out, *paths, name);
-    }
-}
-
 /* ---- how to build it --------------------------------------------------------------------------------------------------------------- */
 
 static const char *meta_of(const Writer *w, int i, const char *what)
