@@ -86,7 +86,7 @@ static void strip(Reader *r)
             while (s.n && is_white(s.p[0]))
                 s.p++, s.n--;
         } else if (before && before->kind == PART_statement && s.n) {
-            size_t n = s.p[0] == '\n' ? 1 : s.n > 1 && s.p[0] == '\r' && s.p[1] == '\n' ? 2 : 0;
+            size_t n = s.p[0] == '\n';
             s.p += n;
             s.n -= n;
         }
@@ -360,6 +360,19 @@ static bool recognise(Reader *r, ChatTemplate *t)
     return true;
 }
 
+/* Jinja reads every kind of line end as "\n". */
+static Str unix_lines(Arena *a, Str s)
+{
+    Buf b = buf_in(a);
+
+    for (size_t i = 0; i < s.n; i++) {
+        if (s.p[i] == '\r' && i + 1 < s.n && s.p[i + 1] == '\n')
+            continue;
+        buf_putc(&b, s.p[i] == '\r' ? '\n' : s.p[i]);
+    }
+    return buf_str(&b);
+}
+
 ChatTemplate template_recognise(Arena *a, Str text)
 {
     Reader *r = ARENA_NEW(a, Reader);
@@ -368,7 +381,7 @@ ChatTemplate template_recognise(Arena *a, Str text)
     r->a = a;
     if (!text.n)
         return t;
-    t.known = cut(r, text) && recognise(r, &t) && !r->unknown;
+    t.known = cut(r, unix_lines(a, text)) && recognise(r, &t) && !r->unknown;
     if (!t.known)
         t = (ChatTemplate){ .unknown = r->unknown ? r->unknown : "the template" };
     return t;

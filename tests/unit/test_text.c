@@ -618,6 +618,7 @@ static void test_templates(void **state)
         "{%- endfor -%}\n{%- if add_generation_prompt -%}\n  {{- '<|im_start|>assistant\\n' -}}\n{%- endif -%}\n",
         "{% for message in messages %}\n<|im_start|>{{ message.role }}\n{{ message.content }}<|im_end|>\n{% endfor %}\n"
         "    {% if add_generation_prompt %}\n<|im_start|>assistant\n{% endif %}",
+        "{% for message in messages %}\r\n<|im_start|>{{ message.role }}\r\n{{ message.content }}<|im_end|>\r{% endfor %}" GEN,
     };
     static const char *const with_system[] = {
         "{% for message in messages %}{% if loop.first and messages[0]['role'] != 'system' %}{{ '<|im_start|>system\nBe kind"
@@ -640,8 +641,8 @@ static void test_templates(void **state)
     char out[512];
     size_t n;
 
-    for (int i = 0; i < 6; i++) {
-        bool sys = i >= 4;
+    for (int i = 0; i < 7; i++) {
+        bool sys = i >= 5;
         const char *const want[] = {
             "<|im_start|>user\nHi\n<|im_end|>\n<|im_start|>assistant\n<|im_end|>\n<|im_start|>assistant\n",
             "<|im_start|>system\nBe kind<|im_end|>\n<|im_start|>user\nHi\n<|im_end|>\n<|im_start|>assistant\n<|im_end|>\n"
@@ -649,7 +650,7 @@ static void test_templates(void **state)
         };
         Make *k = make_bytes();
 
-        k->chat = sys ? with_system[i - 4] : plain[i];
+        k->chat = sys ? with_system[i - 5] : plain[i];
         assert_true(build(k));
         if (strcmp(module_meta_str(built, "text.template", "?"), "chatml"))
             print_error("%s\n%s\n", k->chat, module_meta_str(built, "text.template.missing", "?"));
