@@ -5,8 +5,8 @@
 #include "codegen/c.h"
 
 #include "codegen/parts.h"
-#include "compiler/passes/passes.h"
-#include "compiler/version.h"
+#include "ir/stages.h"
+#include "ir/base/version.h"
 
 /* ---- what differs between calls -------------------------------------------------------------------------------------------------- */
 
@@ -365,34 +365,34 @@ static void write_main_source(Writer *w, Buf *b, const Shape *s, WeightsDigest d
     buf_put(b, e.b.p, e.b.n);
 }
 
-static bool put_file(Writer *w, const Env *env, const char *dir, const char *name, Buf *b)
+static bool put_file(Writer *w, FileSet *fs, const char *dir, const char *name, Buf *b)
 {
-    return file_write(env->fs, w->a, w->d, path_join(w->a, dir, name), buf_str(b));
+    return file_write(fs, w->a, w->d, path_join(w->a, dir, name), buf_str(b));
 }
 
-bool write_model(Writer *w, const Env *env, const char *dir, WeightsDigest digest)
+bool write_model(Writer *w, FileSet *fs, const char *dir, WeightsDigest digest)
 {
     Shape s = shape_of(w->m);
     Buf b = buf_in(w->a);
 
     find_args(w);
     write_header(w, &b, &s);
-    if (!put_file(w, env, dir, str_printf(w->a, "%s.h", w->name), &b))
+    if (!put_file(w, fs, dir, str_printf(w->a, "%s.h", w->name), &b))
         return false;
     b = buf_in(w->a);
     write_internal(w, &b, module_meta_int(w->m, "build.one_thread", 0) != 0);
-    if (!put_file(w, env, dir, str_printf(w->a, "%s_internal.h", w->name), &b))
+    if (!put_file(w, fs, dir, str_printf(w->a, "%s_internal.h", w->name), &b))
         return false;
     b = buf_in(w->a);
     write_main_source(w, &b, &s, digest);
-    if (!put_file(w, env, dir, str_printf(w->a, "%s.c", w->name), &b))
+    if (!put_file(w, fs, dir, str_printf(w->a, "%s.c", w->name), &b))
         return false;
     for (int i = 0; i < w->n_target && w->m->n_entry; i++) {
         Buf c = buf_in(w->a), k = buf_in(w->a);
 
         write_stages(w, i, &c, &k);
-        if (!w->ok || !put_file(w, env, dir, str_printf(w->a, "%s_%s.c", w->name, w->target[i]), &c) ||
-            !put_file(w, env, dir, str_printf(w->a, "kernels_%s.h", w->target[i]), &k))
+        if (!w->ok || !put_file(w, fs, dir, str_printf(w->a, "%s_%s.c", w->name, w->target[i]), &c) ||
+            !put_file(w, fs, dir, str_printf(w->a, "kernels_%s.h", w->target[i]), &k))
             return false;
     }
     return true;

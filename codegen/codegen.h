@@ -13,7 +13,7 @@
 #ifndef SN_CODEGEN_H
 #define SN_CODEGEN_H
 
-#include "compiler/compiler.h"
+#include "ir/ir.h"
 
 /* Where a stage's operand or result lies: a byte offset in the arena, or one of these (pass memory writes them, the C writer reads them). */
 enum {
@@ -24,7 +24,7 @@ enum {
 };
 
 /* Writes the whole folder into `dir` (which exists). */
-bool codegen_folder(const Module *m, const Env *env, const char *dir, Diag *d);
+bool codegen_folder(const Module *m, FileSet *fs, const char *dir, Diag *d);
 
 /* Sources of the runtime and targets that sinter carries inside (generated: codegen/tools/embed.c). */
 typedef struct { const char *path; const char *text; size_t n; } Embedded;

@@ -1,6 +1,6 @@
 /* What things of the Module are called in the emitted C: stages, the structs of what differs between layers, numbers of rows. */
 #include "codegen/c.h"
-#include "compiler/passes/passes.h"
+#include "ir/stages.h"
 
 const char *stage_c_name(const Writer *w, const Func *f, const Op *fused)
 {

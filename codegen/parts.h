@@ -12,6 +12,6 @@ void put_source(Buf *out, const char *path, const char *name);
 void put_sources(Buf *out, const char *const *paths, const char *name);
 
 /* NAME.h, NAME_internal.h, NAME.c and the files of each target. */
-bool write_model(Writer *w, const Env *env, const char *dir, WeightsDigest digest);
+bool write_model(Writer *w, FileSet *fs, const char *dir, WeightsDigest digest);
 
 #endif

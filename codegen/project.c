@@ -10,7 +10,7 @@
 #include "codegen/parts.h"
 #include "codegen/report.h"
 #include "codegen/weights.h"
-#include "compiler/version.h"
+#include "ir/base/version.h"
 
 #include <stdlib.h>
 
@@ -176,9 +176,9 @@ static void write_sir(const Module *m, Buf *b)
 
 /* ---- the folder --------------------------------------------------------------------------------------------------------------------------- */
 
-static bool put(Writer *w, const Env *env, const char *dir, const char *file, Buf *b)
+static bool put(Writer *w, FileSet *fs, const char *dir, const char *file, Buf *b)
 {
-    return file_write(env->fs, w->a, w->d, path_join(w->a, dir, file), buf_str(b));
+    return file_write(fs, w->a, w->d, path_join(w->a, dir, file), buf_str(b));
 }
 
 static const char **split(Arena *a, const char *list)
@@ -213,7 +213,7 @@ static bool begin(Writer *w)
     return true;
 }
 
-bool codegen_folder(const Module *m, const Env *env, const char *dir, Diag *d)
+bool codegen_folder(const Module *m, FileSet *fs, const char *dir, Diag *d)
 {
     Writer w = { .m = m, .a = m->a, .d = d, .ok = true };
     bool text = module_find_blob(m, "tok") != NULL, link = module_meta_int(m, "build.link_weights", 0) != 0;
@@ -236,52 +236,52 @@ bool codegen_folder(const Module *m, const Env *env, const char *dir, Diag *d)
     }
     if (!weights_write(m, d, path_join(w.a, dir, str_printf(w.a, "%s.weights", n)), &digest))
         return false;
-    if (!write_model(&w, env, dir, digest))
+    if (!write_model(&w, fs, dir, digest))
         return false;
     b = buf_in(w.a);
     buf_printf(&b, "/* The part of the runtime that this model uses. */\n#include \"%s_internal.h\"\n\n", n);
     put_sources(&b, one_thread ? runtime_parts_one_thread : runtime_parts, n);
-    if (!put(&w, env, dir, "runtime.c", &b))
+    if (!put(&w, fs, dir, "runtime.c", &b))
         return false;
     if (text) {
         b = buf_in(w.a);
         buf_printf(&b, "/* Text: tokenizer, chat template, sampling. */\n#include \"%s_internal.h\"\n\n", n);
         put_sources(&b, text_parts, n);
-        if (!put(&w, env, dir, "text.c", &b))
+        if (!put(&w, fs, dir, "text.c", &b))
             return false;
     }
     b = buf_in(w.a);
     buf_printf(&b, "/* The command-line program. */\n#include \"%s_internal.h\"\n\n", n);
     put_sources(&b, main_parts, n);
-    if (!put(&w, env, dir, "main.c", &b))
+    if (!put(&w, fs, dir, "main.c", &b))
         return false;
     if (link) {
         b = buf_in(w.a);
         write_linked_weights(&w, &b);
-        if (!put(&w, env, dir, "weights.c", &b))
+        if (!put(&w, fs, dir, "weights.c", &b))
             return false;
     }
     b = buf_in(w.a);
     write_makefile(&w, &b, text, link);
-    if (!put(&w, env, dir, "Makefile", &b))
+    if (!put(&w, fs, dir, "Makefile", &b))
         return false;
     b = buf_in(w.a);
     write_cmake(&w, &b, text, link);
-    if (!put(&w, env, dir, "CMakeLists.txt", &b))
+    if (!put(&w, fs, dir, "CMakeLists.txt", &b))
         return false;
     b = buf_in(w.a);
     write_pkgconfig(&w, &b);
-    if (!put(&w, env, dir, str_printf(w.a, "%s.pc", n), &b))
+    if (!put(&w, fs, dir, str_printf(w.a, "%s.pc", n), &b))
         return false;
     b = buf_in(w.a);
     write_sir(m, &b);
-    if (!put(&w, env, dir, str_printf(w.a, "%s.sir", n), &b))
+    if (!put(&w, fs, dir, str_printf(w.a, "%s.sir", n), &b))
         return false;
     b = buf_in(w.a);
     report_write(m, n, &b);
-    if (!put(&w, env, dir, "report.html", &b))
+    if (!put(&w, fs, dir, "report.html", &b))
         return false;
     b = buf_in(w.a);
     write_manifest(&w, &b, state_bytes);
-    return put(&w, env, dir, "manifest.json", &b);
+    return put(&w, fs, dir, "manifest.json", &b);
 }

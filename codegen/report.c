@@ -11,8 +11,8 @@
 
 #include "codegen/codegen.h"
 #include "codegen/emit.h"
-#include "compiler/passes/passes.h"
-#include "compiler/version.h"
+#include "ir/stages.h"
+#include "ir/base/version.h"
 
 typedef struct { const Module *m; Buf *b; Arena *a; } Page;
 

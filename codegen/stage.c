@@ -9,7 +9,7 @@
  * (rope's pairs, quantization, the store into a cache) the expression so far is stored first.  Everything printed here follows from
  * the Module's attributes; no choice is made. */
 #include "codegen/c.h"
-#include "compiler/passes/passes.h"
+#include "ir/stages.h"
 
 /* What a value of the region is called in C, while one stage is printed. */
 typedef struct {

@@ -10,7 +10,7 @@
 #define SN_CMD_H
 
 #include "compiler/compiler.h"
-#include "compiler/version.h"
+#include "ir/base/version.h"
 
 enum { EXIT_done = 0, EXIT_failed = 1, EXIT_usage = 2, EXIT_over_budget = 3 };
 

@@ -285,7 +285,7 @@ int pipeline_run(FileSet *fs, Arena *a, Diag *d, const BuildOptions *given)
         return 0;
     }
     dir = outdir_open(fs, a, d, out);
-    if (!dir || !codegen_folder(m, &env, outdir_path(dir), d) || !step(&s, d, "written") ||
+    if (!dir || !codegen_folder(m, fs, outdir_path(dir), d) || !step(&s, d, "written") ||
         !outdir_commit(dir))
         return 1;
     if (o.depfile && !write_depfile(fs, a, d, &o, out, target, env.n_target))

@@ -5,6 +5,7 @@
  *   print.c    Module -> .sir text            parse.c    .sir text -> Module       (the language: docs/ir.md)
  *   shape.c    the type of an op's results    verify.c   what must hold between passes
  *   weight.c   what a weight expression is worth: rows as floats
+ *   stages.c   what a fused op is made of (stages.h)
  *   interp.c, ref.c   the reference interpreter: the meaning of the IR
  *
  * Everything belongs to the Module's arena.  ir knows nothing of files' formats, targets or C. */

@@ -176,7 +176,7 @@ int rules_apply(Func *f, int *count)
             by = pattern_build(r, o, rule->replacement, var);
             if (!by || !type_eq(by->type, o->out[0]->type))     /* broadcasting operands the other way round: leave it */
                 continue;
-            if (by->kind == VAL_result && by->op->next == o) {
+            if (rule->replacement[0] == '(') {          /* it was made just now; ?x was there before */
                 by->op->from = by->op->from ? by->op->from : o->from;
                 by->op->layer = o->layer;
                 by->op->by = "canonicalize";

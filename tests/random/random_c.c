@@ -95,7 +95,7 @@ static void try_seed(const char *top, uint64_t seed)
             ok = passes_run(m, &env, d, p->name);
     if (ok && system(str_printf(a, "mkdir -p %s", dir)))
         ok = false;
-    ok = ok && codegen_folder(m, &env, dir, d) && !system(str_printf(a, "make -C %s CFLAGS='-O1 -Werror' > %s/make.log 2>&1", dir, dir));
+    ok = ok && codegen_folder(m, fs, dir, d) && !system(str_printf(a, "make -C %s CFLAGS='-O1 -Werror' > %s/make.log 2>&1", dir, dir));
     if (!ok)
         printf("FAIL seed %d: not built (%s)\n", (int)seed, dir);
     for (int how = 0; ok && how < 2; how++) {

@@ -2,7 +2,7 @@
  * attention (the anchor), an epilogue (ops on the tile of results that a kernel leaves).  A row stage has no anchor.  Nothing of this is
  * written down: it follows from the region, and these functions are where passes and codegen both ask.
  */
-#include "compiler/passes/passes.h"
+#include "ir/stages.h"
 
 #include <stdlib.h>
 

@@ -1,0 +1,26 @@
+/* What a stage (a `fused` op) is made of: what passes and codegen both ask; see stages.c. */
+#ifndef SN_STAGES_H
+#define SN_STAGES_H
+
+#include "ir/ir.h"
+
+/* Most contractions of one stage: sets of them are bit masks. */
+enum { MAX_ANCHORS = 32 };
+
+/* An op computed element by element (its C expression is in the table). */
+bool op_is_elementwise(const Op *o);
+/* The contraction (or attention) of a stage, NULL for a row stage. */
+Op *stage_anchor(const Op *fused);
+/* Is `o`, an op inside a contract stage, computed before the contractions (whole rows), or after, on a tile? */
+bool stage_is_prologue(const Op *fused, const Op *o);
+/* May result `i_out` of a stage lie in the same memory as operand `i_in`?  True when the operand is read only by elementwise ops of the
+ * epilogue, at the very elements that the result writes. */
+bool stage_in_place(const Op *fused, int i_in, int i_out);
+/* Contractions of a stage whose results meet in one elementwise op are computed tile by tile together ("paired"); others side by side.
+ * Returns the group number of a contraction, groups numbered in order. */
+int stage_group(const Op *fused, const Op *matmul);
+int stage_n_groups(const Op *fused);
+/* Is d at most one, in a function whose entry may bound its symbols (T = 1, O <= 1 in decode)? */
+bool dim_is_one(const Func *f, Dim d);
+
+#endif
