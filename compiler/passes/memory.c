@@ -59,12 +59,17 @@ static bool used_after(const Op *o, const Value *v)
     return false;
 }
 
-/* Is it safe that result i_out of stage o lies on operand i_in?  The operand must be dead afterwards, under every name it has. */
-static bool may_overwrite(Slots *s, const Func *f, const Op *o, int i_in, int i_out)
+/* Is it safe that result i_out of stage o lies on operand i_in?  The operand must be dead
+ * afterwards, under every name it has, and not be an input of the entry: that is the caller's memory,
+ * which is only read. */
+static bool may_overwrite(Slots *s, const int64_t *place_of, const Op *o, int i_in, int i_out)
 {
-    int root = find(s, slot_of(s, o->in[i_in]));
+    int root;
 
     if (!stage_in_place(o, i_in, i_out) || !is_tensor(o->in[i_in]) || used_after(o, o->in[i_in]))
+        return false;
+    root = find(s, slot_of(s, o->in[i_in]));
+    if (place_of[root] != PLACE_none)
         return false;
     for (const Op *p = o->next; p; p = p->next)
         for (int i = 0; i < p->n_in; i++)
@@ -73,11 +78,10 @@ static bool may_overwrite(Slots *s, const Func *f, const Op *o, int i_in, int i_
     for (int i = 0; i < o->n_in; i++)                   /* nor may another operand be the same buffer */
         if (i != i_in && is_tensor(o->in[i]) && find(s, slot_of(s, o->in[i])) == root)
             return false;
-    (void)f;
     return true;
 }
 
-static void join_in_place(Slots *s, const Func *f)
+static void join_in_place(Slots *s, const int64_t *place_of, const Func *f)
 {
     for (const Op *o = f->body->first; o; o = o->next) {
         bool taken[64] = { false };
@@ -86,7 +90,7 @@ static void join_in_place(Slots *s, const Func *f)
             continue;
         for (int i = 0; i < o->n_out; i++)
             for (int k = 0; k < o->n_in && k < 64; k++)
-                if (!taken[k] && may_overwrite(s, f, o, k, i)) {
+                if (!taken[k] && may_overwrite(s, place_of, o, k, i)) {
                     join(s, o->out[i], o->in[k]);
                     taken[k] = true;
                     break;
@@ -341,19 +345,28 @@ static bool plan_entry(Module *m, const Env *env, Diag *d, const Entry *e, uint6
             for (int i = 0; i < o->n_out; i++)
                 join(&p.slots, o->out[i], r->last->in[i]);
         }
-    for (Func *g = m->first_func; g; g = g->next)
-        for (const Op *o = f->body->first; o; o = o->next)
-            if (o->kind == OP_call && o->callee == g) {
-                join_in_place(&p.slots, g);
-                break;
-            }
-    join_in_place(&p.slots, f);
     for (int i = 0; i < f->body->n_param; i++)
         if (is_tensor(f->body->param[i]))
             p.place_of[find(&p.slots, slot_of(&p.slots, f->body->param[i]))] = PLACE_input - i;
-    for (int i = 0; i < f->body->last->n_in; i++)
-        if (is_tensor(f->body->last->in[i]))
-            p.place_of[find(&p.slots, slot_of(&p.slots, f->body->last->in[i]))] = PLACE_output - i;
+    for (Func *g = m->first_func; g; g = g->next)
+        for (const Op *o = f->body->first; o; o = o->next)
+            if (o->kind == OP_call && o->callee == g) {
+                join_in_place(&p.slots, p.place_of, g);
+                break;
+            }
+    join_in_place(&p.slots, p.place_of, f);
+    for (int i = 0; i < f->body->last->n_in; i++) {
+        const Value *v = f->body->last->in[i];
+        int64_t *place = &p.place_of[find(&p.slots, slot_of(&p.slots, v))];
+
+        if (!is_tensor(v) || *place != PLACE_none)
+            return fail(d, AT_WHAT(NULL, str_printf(m->a, "entry '%s'", e->name)),
+                        "result %d, '%s', is also %s, and nothing lies in two places (compute a copy)", i,
+                        v->name, !is_tensor(v)             ? "a weight"
+                                 : *place > PLACE_output ? "an input"
+                                                         : "another result");
+        *place = PLACE_output - i;
+    }
     if (!plan_func(&p, f, true, 0, true, &bytes))
         return false;
     write_places(&p, f);

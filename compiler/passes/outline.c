@@ -2,7 +2,8 @@
  *
  * Two layers are identical when their stages print alike once names are numbers: the same ops, attributes and types, wired alike.  What
  * differs (which weights, which states, where x comes from) becomes parameters.  A layer qualifies if it hands on one tensor that can lie
- * where its input lay (stage by stage, stage_in_place): then every call works on the same buffer, and its address is a constant.
+ * where its input lay (stage by stage, stage_in_place): then every call works on the same buffer, and its address is a constant.  Other
+ * tensors (positions, angles) must be the same ones in each call, for the same reason.
  *
  * Requires: fuse.  Leaves: functions of `fused`, `call` and the return; one readable function per kind of layer. */
 #include "compiler/passes/passes.h"
@@ -232,6 +233,22 @@ static Func *make_func(Module *m, Func *caller, const Run *r, int n_kinds, int k
     return f;
 }
 
+/* Do two runs of one signature take the same tensors, but for the one that runs through the layers?
+ * A parameter has one address: tensors that differ from call to call (an embedding for each layer)
+ * would have to lie in one place while all of them are alive. */
+static bool same_tensors(const Run *a, const Run *b)
+{
+    for (int i = 0; i < a->n_ext; i++) {
+        const Value *v = a->ext[i];
+
+        if ((a->ext[i] == a->on) != (b->ext[i] == b->on))
+            return false;
+        if ((v->kind == VAL_result || v->kind == VAL_param) && v != a->on && v != b->ext[i])
+            return false;
+    }
+    return true;
+}
+
 static void outline_func(Module *m, Func *f, const Env *env)
 {
     Arena *a = env->scratch;
@@ -260,7 +277,8 @@ static void outline_func(Module *m, Func *f, const Env *env)
         if (!r->on || used_after(r->last, r->on))
             continue;
         for (int k = 0; k < i && r->kind < 0; k++)
-            if (run[k].kind >= 0 && str_eq(run[k].signature, r->signature))
+            if (run[k].kind >= 0 && str_eq(run[k].signature, r->signature) &&
+                same_tensors(&run[k], r))
                 r->kind = run[k].kind;
         if (r->kind < 0)
             r->kind = n_kind++;
