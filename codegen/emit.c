@@ -131,6 +131,11 @@ char *emit_make(Arena *a, Str s)
     return only(a, s, "._-+/", 256);
 }
 
+char *emit_flags(Arena *a, Str s)
+{
+    return only(a, s, "._-+/=,: ", 1024);
+}
+
 char *emit_path(Arena *a, Str s)
 {
     char *p = only(a, s, "._-", 64);
@@ -198,8 +203,10 @@ char *emit_html(Arena *a, Str s)
             i++;
             continue;
         }
-        if (len == 1 && (c < 32 || strchr("<>&\"'`=", c)))
-            buf_printf(&b, "&#%d;", c < 32 && c != '\n' && c != '\t' ? 0xfffd : c);
+        if ((c < 32 && c != '\n' && c != '\t') || c == 127 || (len == 2 && c == 0xc2 && (unsigned char)s.p[i + 1] < 0xa0))
+            buf_puts(&b, "&#xfffd;");                       /* control characters, the second set of them too */
+        else if (len == 1 && strchr("<>&\"'`=\n\t", c))
+            buf_printf(&b, "&#%d;", c);
         else
             buf_put(&b, s.p + i, len);
         i += len;

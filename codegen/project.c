@@ -21,6 +21,12 @@ static const char *meta_of(const Writer *w, int i, const char *what)
     return module_meta_str(w->m, str_printf(w->a, "target.%d.%s", i, what), "");
 }
 
+/* The flags of target i, for make and CMake. */
+static const char *flags_of(const Writer *w, int i)
+{
+    return emit_flags(w->a, str_of(meta_of(w, i, "cflags")));
+}
+
 static void write_makefile(Writer *w, Buf *b, bool text, bool link_weights)
 {
     const char *n = w->name;
@@ -41,7 +47,7 @@ static void write_makefile(Writer *w, Buf *b, bool text, bool link_weights)
     buf_puts(b, "# Only these files get flags of an instruction set: everything else runs on any CPU of the family.\n");
     for (int i = 0; i < w->n_target && w->m->n_entry; i++)
         buf_printf(b, "%s_%s.o: %s_%s.c kernels_%s.h %s.h %s_internal.h\n\t$(CC) -std=gnu11 -Wall -Wextra $(CFLAGS) -O3 -ffp-contract=off %s -c $< -o $@\n",
-                   n, w->target[i], n, w->target[i], w->target[i], n, n, meta_of(w, i, "cflags"));
+                   n, w->target[i], n, w->target[i], w->target[i], n, n, flags_of(w, i));
     if (link_weights)
         buf_printf(b, "weights.o: weights.c %s.weights\n\t$(CC) $(CFLAGS) -c $< -o $@\n", n);
     buf_printf(b, "\nclean:\n\trm -f *.o lib%s.a %s\n\n.PHONY: all clean\n", n, n);
@@ -60,7 +66,7 @@ static void write_cmake(Writer *w, Buf *b, bool text, bool link_weights)
     buf_printf(b, "target_include_directories(%s PUBLIC ${CMAKE_CURRENT_SOURCE_DIR})\ntarget_link_libraries(%s PUBLIC Threads::Threads)\n", n, n);
     for (int i = 0; i < w->n_target && w->m->n_entry; i++)
         buf_printf(b, "set_source_files_properties(%s_%s.c PROPERTIES COMPILE_FLAGS \"-std=gnu11 -O3 %s\")\n", n, w->target[i],
-                   meta_of(w, i, "cflags"));
+                   flags_of(w, i));
     buf_printf(b, "\nif(CMAKE_CURRENT_SOURCE_DIR STREQUAL CMAKE_SOURCE_DIR)\n  add_executable(%s_main main.c)\n"
                   "  set_target_properties(%s_main PROPERTIES OUTPUT_NAME %s)\n  target_compile_definitions(%s_main PRIVATE _GNU_SOURCE)\n"
                   "  target_link_libraries(%s_main PRIVATE %s)\nendif()\n", n, n, n, n, n, n);

@@ -3,6 +3,8 @@
 #include "compiler/cmd.h"
 #include "compiler/yaml.h"
 
+#include "codegen/emit.h"
+
 BuildOptions build_options_default(void)
 {
     return (BuildOptions){ .target = "native", .act_decode = ACT_q8, .act_prefill = ACT_q8,
@@ -11,14 +13,18 @@ BuildOptions build_options_default(void)
 
 /* ---- names ----------------------------------------------------------------------------------------------------------- */
 
-/* What the emitted folder holds or its Makefile builds under a name of its own. */
-static const char *const taken_names[] = { "main",     "runtime", "text",   "kernels",  "kernel",
-                                           "Makefile", "all",     "clean",  "install",  "test",
-                                           "check",    "lib",     "report", "manifest", "NAME",
-                                           "sn",       "SN",      NULL };
+/* What the emitted folder holds or its Makefile builds under a name of its own, and prefixes of
+ * libc's functions (pthread_cancel, sem_open, mq_close, shm_open). */
+static const char *const taken_names[] = { "main",     "runtime", "text",    "kernels",  "kernel",
+                                           "Makefile", "all",     "clean",   "install",  "test",
+                                           "check",    "lib",     "report",  "manifest", "NAME",
+                                           "sn",       "SN",      "weights", "pthread",  "sem",
+                                           "mq",       "shm",     NULL };
 
 static bool is_taken(const char *name)
 {
+    if (!strncmp(name, "kernels_", 8)) /* kernels_TARGET.h */
+        return true;
     for (int i = 0; taken_names[i]; i++)
         if (!strcmp(taken_names[i], name))
             return true;
@@ -38,7 +44,9 @@ const char *bad_build_name(const char *name)
     if (strlen(name) > 48)
         return "is too long (at most 48 letters)";
     if (is_taken(name))
-        return "is a name that the emitted folder needs for itself";
+        return "is a name that the emitted folder or libc needs for itself";
+    if (!is_c_ident(str_of(name)))
+        return "is a word of C (it is the prefix of every C name)";
     return NULL;
 }
 
@@ -89,7 +97,7 @@ const char *build_name(Arena *a, const BuildOptions *o)
     }
     if (!b.n)
         buf_puts(&b, "model");
-    if (is_taken(buf_z(&b)))
+    if (is_taken(buf_z(&b)) || !is_c_ident(buf_str(&b)))
         buf_puts(&b, "_model");
     return buf_z(&b);
 }

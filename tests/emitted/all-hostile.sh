@@ -1,0 +1,3 @@
+# Every payload compiled and run.
+all=1
+. "$here/hostile.sh"

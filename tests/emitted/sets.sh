@@ -1,0 +1,54 @@
+# One program for several CPUs, and one that carries its weights.
+isa_of() { sed -n 's/.*"isa": "\([^"]*\)".*/\1/p' "$1"; }
+case $(uname -m) in
+x86_64) ;;
+*) skip 'sets of x86-64 targets need an x86-64 machine'; return 0 2> /dev/null ;;
+esac
+
+that 'builds' build "$story" -t x86_64-v3 -o plain/story
+quiet 'make' make -s -C plain/story
+that 'builds with --link-weights' build "$story" -t x86_64-v3 --link-weights -o linked/story
+quiet 'make' make -s -C linked/story
+mkdir -p away && cp linked/story/story away/ && rm -r linked
+cd away || exit 1
+./story -p "$text" -n 20 --print-ids > ../linked.ids 2> log; that 'linked weights: runs alone' [ -s ../linked.ids ]
+that 'linked weights: --check-weights' ./story --check-weights -p x -n 0
+cd ..
+have_v3=$(grep -c -m 1 '\bavx2\b.*\bfma\b\|\bfma\b.*\bavx2\b' /proc/cpuinfo)
+if [ "$have_v3" -gt 0 ]; then
+    plain/story/story -p "$text" -n 20 --print-ids > plain.ids 2> log
+    that 'linked weights: the same tokens' cmp plain.ids linked.ids
+fi
+rm plain/story/story.weights
+refuses 1 story.weights plain/story/story -p x
+
+for order in x86_64,x86_64-v3,x86_64-v4 x86_64-v3,x86_64-v4; do
+    n=$(echo $order | tr -c 'a-z0-9\n' _)
+    that "builds for $order" build "$story" -t $order -o $n/story
+    quiet "make $order" make -s -C $n/story
+done
+all=x86_64_x86_64_v3_x86_64_v4/story/story two=x86_64_v3_x86_64_v4/story/story
+width=$(width x86_64_x86_64_v3_x86_64_v4/story/story.h)
+that 'here' logits $all here.logits --stats json
+isa_of log > here.isa
+best=x86_64
+[ "$have_v3" = 0 ] || best=x86_64-v3
+grep -q -w avx512_vnni /proc/cpuinfo && grep -q -w avx512bw /proc/cpuinfo && grep -q -w avx512vl /proc/cpuinfo && best=x86_64-v4
+that "here: the best, $best" grep -qx -e $best here.isa
+
+# Other CPUs: the best that each can run, the same answer; never an illegal instruction.
+if command -v qemu-x86_64 > log; then
+    for cpu in Nehalem:x86_64 Westmere:x86_64 Haswell:x86_64-v3 EPYC:x86_64-v3 max:x86_64-v3; do
+        that "on ${cpu%:*}" qemu-x86_64 -cpu "${cpu%:*}" $all -p "$text" -n 0 --logits qemu.logits --stats json
+        isa_of log > isa
+        that "on ${cpu%:*}: ${cpu#*:}" grep -qx "${cpu#*:}" isa
+        that "on ${cpu%:*}: near" "$compare" here.logits qemu.logits "$width" 0.02
+    done
+    for cpu in qemu64 Nehalem SandyBridge; do
+        refuses 1 "$(printf 'avx\|fma\|f16c')" qemu-x86_64 -cpu $cpu $two -p x
+        refuses 1 "$(printf 'avx\|fma\|f16c')" qemu-x86_64 -cpu $cpu plain/story/story -p x
+    done
+    that 'a CPU without: --help' qemu-x86_64 -cpu Nehalem $two --help
+else
+    skip 'qemu-x86_64 is not installed'
+fi
