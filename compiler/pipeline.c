@@ -5,6 +5,7 @@
  * next step, and main cleans up as after any failure. */
 #include "compiler/compiler.h"
 #include "codegen/codegen.h"
+#include "compiler/import/vocab.h"
 
 #include <signal.h>
 #include <time.h>
@@ -92,6 +93,29 @@ static bool attach_packed(FileSet *fs, Diag *d, const char *sir, Module *m)
     return true;
 }
 
+/* The text says how long the tokenizer's tables are, not what is in them: they are made again from
+ * the model that the weights are views of, which module_attach has found beside the .sir. */
+static bool attach_tables(Diag *d, const char *sir, Module *m)
+{
+    Blob *tok = module_find_blob(m, "tok"), *made;
+    Module *text = module_new(m->a, "text");
+    Model *model;
+
+    if (!tok || tok->p)
+        return true;
+    if (!m->n_file || !m->file[0].p)
+        return fail(d, AT_FILE(sir), "the tokenizer's tables are not at hand (put the model file beside the .sir)");
+    model = model_read(m->a, d, (Mapped){ .path = m->file[0].name, .p = m->file[0].p, .n = m->file[0].bytes });
+    if (!model || !vocab_to_module(text, model, d))
+        return false;
+    made = module_find_blob(text, "tok");
+    if (!made || made->n != tok->n)
+        return fail(d, AT_FILE(sir), "the tokenizer's tables have %" PRIu64 " bytes, those of the model beside it %" PRIu64
+                    " (of another sinter? make the .sir again)", tok->n, made ? made->n : 0);
+    tok->p = made->p;
+    return true;
+}
+
 static Module *read_sir(FileSet *fs, Arena *a, Diag *d, const char *path)
 {
     Mapped map;
@@ -101,7 +125,8 @@ static Module *read_sir(FileSet *fs, Arena *a, Diag *d, const char *path)
         return NULL;
     m = module_parse(a, d, path, (Str){ (const char *)map.p, (size_t)map.n });
     if (!m || !module_verify(m, d) || (is_scheduled(m) && !attach_packed(fs, d, path, m)) ||
-        !module_attach(m, fs, d, path_dir(a, path), true))
+        !module_attach(m, fs, d, path_dir(a, path), true) ||
+        (!is_scheduled(m) && !attach_tables(d, path, m)))
         return NULL;
     return m;
 }
@@ -112,8 +137,8 @@ static bool check_digest(const Model *model, Diag *d, const char *want)
 
     if (!want || (digest_parse(str_of(want), &digest) && digest_eq(digest, model->digest)))
         return true;
-    return fail(d, AT_FILE(model->file.path),
-                "its digest is not the one that was asked for (another version of the model?)");
+    return fail(d, AT_FILE(model->file.path), "its digest is %s, not %s (another version of the model?)",
+                digest_hex(model->a, model->digest), want);
 }
 
 Module *pipeline_module(FileSet *fs, Arena *a, Diag *d, const BuildOptions *o, const char *path)
@@ -185,11 +210,11 @@ static bool within_budget(Diag *d, const BuildOptions *o, const Sizes *s)
 
 /* ---- the depfile -------------------------------------------------------------------------------------------------------- */
 
-/* A path as make reads it: what separates words or rules with a backslash, $ doubled. */
+/* A path as make reads it: blanks and # with a backslash, $ doubled. */
 static void put_dep(Buf *b, const char *path)
 {
     for (; *path; path++) {
-        if (strchr(" \t#\\:|", *path))
+        if (*path == ' ' || *path == '\t' || *path == '#' || *path == '\\' || *path == ':')
             buf_putc(b, '\\');
         if (*path == '$')
             buf_putc(b, '$');
@@ -211,9 +236,6 @@ static bool write_depfile(FileSet *fs, Arena *a, Diag *d, const BuildOptions *o,
     for (int i = 0; i < n_target; i++)
         if (target[i]->file)
             dep[n++] = target[i]->file;
-    for (int i = 0; i < n; i++)
-        if (strpbrk(dep[i], "\r\n;") || strpbrk(out, "\r\n;"))
-            return fail(d, AT_FILE(path), "make cannot read a path with a line break or ';' (rename it)");
     put_dep(&b, path_join(a, out, "manifest.json"));
     buf_putc(&b, ':');
     for (int i = 0; i < n; i++) {

@@ -103,6 +103,11 @@ that 'a build of NAME.sir differs' diff -r first again/first
 want 0 '' build m.gguf -t portable --emit ir -o m.sir
 want 0 '' build m.sir -t portable -o fromir/first
 that 'a build of --emit ir has other weights' cmp first/first.weights fromir/first/first.weights
+cp "$here/../../samples/model/story.gguf" .
+want 0 '' build story.gguf -t portable -o story
+want 0 '' build story.gguf -t portable --emit ir --name story -o text.sir
+want 0 '' build text.sir -t portable -o fromir/story
+that 'a build of --emit ir has no tokenizer, or another' diff -r story fromir/story
 want 0 '' build m.gguf --emit ir
 says '^func @main'
 want 0 '' build m.gguf -t portable --dry-run -o dry
@@ -135,7 +140,7 @@ else
     skipped=$((skipped + 3))
 fi
 sed 's/^digest: .*/digest: 00000000000000000000000000000000/' sinter.yaml > other.yaml
-want 1 'digest' build -f other.yaml
+want 1 "m.gguf: its digest is $sum, not 00000000000000000000000000000000" build -f other.yaml
 sed 's/act: f32/act: f33/' sinter.yaml > other.yaml
 want 1 "other.yaml:6:16: act: 'f33'" build -f other.yaml
 sed 's/ram: 9M/ram: 9/' sinter.yaml | grep -v '^digest' > other.yaml
