@@ -25,6 +25,7 @@ give_up() {
     echo "demo: $*" >&2
     exit 1
 }
+short() { case $1 in "$HOME"/*) echo "~${1#"$HOME"}" ;; *) echo "$1" ;; esac; }
 quiet() { # command..., whose output is worth seeing only when it fails
     "$@" > "$log" 2>&1 < /dev/null || { cat "$log" >&2; give_up "this failed: $*"; }
 }
@@ -51,11 +52,11 @@ begin
 if model=$("$here/fetch.sh" smollm2 2> "$log"); then
     name=smollm2
     : "${question:=Why is the sky blue?}"
-    took "the model is here: $model"
+    took "the model is here: $(short "$model")"
     line "SmolLM2-135M-Instruct, Q4_1, by Hugging Face, Apache-2.0"
 else
     model=samples/model/story.gguf name=story
-    : "${question:=Who are you?}"
+    : "${question:=Tell me a story.}"
     took "NO NETWORK: SmolLM2 could not be fetched, the sample model takes its place: $model"
     line "($(tail -n 1 "$log" | cut -c 1-160))"
 fi
@@ -63,7 +64,7 @@ fi
 dir=$obj/demo/$name
 begin
 quiet "$obj/sinter" build "$model" -o "$dir"
-took "sinter build $model -o $dir"
+took "sinter build $(short "$model") -o $dir"
 begin
 quiet run_make -C "$dir"
 took "make -C $dir"
@@ -77,6 +78,6 @@ took "$(number tokens) tokens, $(number decode_tps) per second, on $(number thre
     "the first after $(number ttft_ms) ms; $(($(number peak_rss_bytes) / 1000000)) MB of memory"
 echo
 echo "What was compiled is plain C, in $dir:"
-line "$name.h        what a program that uses the model calls"
-line "$name.c, ${name}_native.c   the schedule, and one function per kind of layer"
-line "report.html      what became of the model, as pictures"
+line "$name.h  what a program that uses the model calls"
+line "$name.c, ${name}_native.c  the schedule, and one function per kind of layer"
+line "report.html  what became of the model, as pictures"
