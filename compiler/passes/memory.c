@@ -12,13 +12,16 @@
 #include "codegen/codegen.h"
 #include "compiler/passes/passes.h"
 
+#include <limits.h>
+
 enum { ALIGN = 64 };                                    /* one cache line, one vector */
 
 typedef struct { int begin, end; uint64_t bytes; int64_t at; bool external; int64_t place; } Buffer;
 
-/* Values of a function and its callees, each with the buffer it lies in. */
-typedef struct { const Value *v; int root; } Slot;
-typedef struct { Slot *slot; int n, cap; Arena *a; } Slots;
+/* Values of an entry's function and its callees, each with the buffer it lies in and its life: the
+ * indices of the op that makes it (-1: a parameter) and of the last one that needs it. */
+typedef struct { const Value *v; int root; const Func *f; int def, end; } Slot;
+typedef struct { Slot *slot; int n, cap; } Slots;
 
 static int slot_of(Slots *s, const Value *v)
 {
@@ -27,7 +30,7 @@ static int slot_of(Slots *s, const Value *v)
             return i;
     if (s->n == s->cap)
         bug("more values than were counted");
-    s->slot[s->n] = (Slot){ v, s->n };
+    s->slot[s->n] = (Slot){ .v = v, .root = s->n };
     return s->n++;
 }
 
@@ -38,10 +41,10 @@ static int find(Slots *s, int i)
     return i;
 }
 
-static void join(Slots *s, const Value *a, const Value *b)
+static void join(Slots *s, int i, int k)
 {
-    int i = find(s, slot_of(s, a)), k = find(s, slot_of(s, b));
-
+    i = find(s, i);
+    k = find(s, k);
     s->slot[i > k ? i : k].root = i < k ? i : k;
 }
 
@@ -50,51 +53,121 @@ static bool is_tensor(const Value *v)
     return v->kind == VAL_result || (v->kind == VAL_param && v->stands_for == VAL_result);
 }
 
-static bool used_after(const Op *o, const Value *v)
+static void note_lives(Slots *s, const Func *f)
 {
-    for (o = o->next; o; o = o->next)
+    int i_op = 0;
+
+    for (int i = 0; i < f->body->n_param; i++)
+        if (is_tensor(f->body->param[i])) {
+            Slot *t = &s->slot[slot_of(s, f->body->param[i])];
+
+            t->f = f;
+            t->def = t->end = -1;
+        }
+    for (const Op *o = f->body->first; o; o = o->next, i_op++) {
+        for (int i = 0; i < o->n_out; i++) {
+            Slot *t = &s->slot[slot_of(s, o->out[i])];
+
+            t->f = f;
+            t->def = t->end = i_op;
+        }
         for (int i = 0; i < o->n_in; i++)
-            if (o->in[i] == v)
+            if (is_tensor(o->in[i]))
+                s->slot[slot_of(s, o->in[i])].end = i_op;
+    }
+}
+
+/* An argument that its caller needs after the call, or gives twice, is alive to the callee's end. */
+static void lengthen_lives(Slots *s, const Func *caller)
+{
+    int i_op = 0;
+
+    for (const Op *o = caller->body->first; o; o = o->next, i_op++)
+        for (int i = 0; o->kind == OP_call && i < o->n_in; i++) {
+            bool again = false;
+
+            if (!is_tensor(o->in[i]))
+                continue;
+            for (int k = 0; k < o->n_in; k++)
+                again = again || (k != i && o->in[k] == o->in[i]);
+            if (again || s->slot[slot_of(s, o->in[i])].end > i_op)
+                s->slot[slot_of(s, o->callee->body->param[i])].end = INT_MAX;
+        }
+}
+
+static bool clash(Slots *s, int a, int b);
+
+/* May op o leave its result i_out where its operand v lies, which nobody needs afterwards? */
+static bool in_place(Slots *s, const Op *o, const Value *v, int i_out)
+{
+    for (int k = 0; k < o->n_in; k++) {
+        const Region *r;
+
+        if (o->in[k] != v)
+            continue;
+        if (o->kind == OP_fused && !stage_in_place(o, k, i_out))
+            return false;
+        r = o->kind == OP_call ? o->callee->body : NULL;
+        if (r && clash(s, slot_of(s, r->param[k]), slot_of(s, r->last->in[i_out])))
+            return false;
+    }
+    return o->kind == OP_fused || o->kind == OP_call;
+}
+
+/* Are two values needed at the same time, so that they cannot lie in one place?  Of values of
+ * different functions this is not known here: those that meet are joined by their call. */
+static bool clash(Slots *s, int a, int b)
+{
+    const Slot *x = &s->slot[a], *y = &s->slot[b];
+
+    if (a == b || x->f != y->f)
+        return false;
+    if (x->def > y->def) {
+        const Slot *t = x;
+
+        x = y;
+        y = t;
+    }
+    if (x->end < y->def)
+        return false;
+    return !(x->end == y->def && x->def < y->def && in_place(s, y->v->op, x->v, y->v->index));
+}
+
+/* Do values of two buffers (or of one, given twice) clash? */
+static bool buffers_clash(Slots *s, int root_a, int root_b, int *at_a, int *at_b)
+{
+    for (int a = 0; a < s->n; a++)
+        for (int b = 0; find(s, a) == root_a && b < s->n; b++)
+            if (find(s, b) == root_b && clash(s, a, b)) {
+                *at_a = a;
+                *at_b = b;
                 return true;
+            }
     return false;
 }
 
-/* Is it safe that result i_out of stage o lies on operand i_in?  The operand must be dead
- * afterwards, under every name it has, and not be an input of the entry: that is the caller's memory,
- * which is only read. */
-static bool may_overwrite(Slots *s, const int64_t *place_of, const Op *o, int i_in, int i_out)
-{
-    int root;
-
-    if (!stage_in_place(o, i_in, i_out) || !is_tensor(o->in[i_in]) || used_after(o, o->in[i_in]))
-        return false;
-    root = find(s, slot_of(s, o->in[i_in]));
-    if (place_of[root] != PLACE_none)
-        return false;
-    for (const Op *p = o->next; p; p = p->next)
-        for (int i = 0; i < p->n_in; i++)
-            if (is_tensor(p->in[i]) && find(s, slot_of(s, p->in[i])) == root)
-                return false;
-    for (int i = 0; i < o->n_in; i++)                   /* nor may another operand be the same buffer */
-        if (i != i_in && is_tensor(o->in[i]) && find(s, slot_of(s, o->in[i])) == root)
-            return false;
-    return true;
-}
-
+/* Results of stages that can lie on an operand do, each on the first one where nothing clashes.
+ * Never on an input of the entry: that is the caller's memory, which is only read. */
 static void join_in_place(Slots *s, const int64_t *place_of, const Func *f)
 {
     for (const Op *o = f->body->first; o; o = o->next) {
-        bool taken[64] = { false };
-
         if (o->kind != OP_fused)
             continue;
         for (int i = 0; i < o->n_out; i++)
-            for (int k = 0; k < o->n_in && k < 64; k++)
-                if (!taken[k] && may_overwrite(s, place_of, o, k, i)) {
-                    join(s, o->out[i], o->in[k]);
-                    taken[k] = true;
+            for (int k = 0; k < o->n_in; k++) {
+                int in, out = find(s, slot_of(s, o->out[i])), unused;
+
+                if (!is_tensor(o->in[k]) || !stage_in_place(o, k, i))
+                    continue;
+                in = find(s, slot_of(s, o->in[k]));
+                if (in == out)
                     break;
-                }
+                if (place_of[in] != PLACE_none || place_of[out] != PLACE_none ||
+                    buffers_clash(s, in, out, &unused, &unused))
+                    continue;
+                join(s, in, out);
+                break;
+            }
     }
 }
 
@@ -322,6 +395,28 @@ static bool place_scratch(Func *f, Diag *d, uint64_t *max)
     return true;
 }
 
+static bool is_called(const Func *f, const Func *g)
+{
+    for (const Op *o = f->body->first; o; o = o->next)
+        if (o->kind == OP_call && o->callee == g)
+            return true;
+    return false;
+}
+
+/* Arguments lie where the parameters do, results where what is returned does. */
+static void join_calls(Slots *s, const Func *f)
+{
+    for (const Op *o = f->body->first; o; o = o->next) {
+        const Region *r = o->kind == OP_call ? o->callee->body : NULL;
+
+        for (int i = 0; r && i < o->n_in; i++)
+            if (is_tensor(r->param[i]))
+                join(s, slot_of(s, o->in[i]), slot_of(s, r->param[i]));
+        for (int i = 0; r && i < o->n_out; i++)
+            join(s, slot_of(s, o->out[i]), slot_of(s, r->last->in[i]));
+    }
+}
+
 static bool plan_entry(Module *m, const Env *env, Diag *d, const Entry *e, uint64_t *arena_max)
 {
     Plan p = { .env = env, .d = d };
@@ -329,31 +424,32 @@ static bool plan_entry(Module *m, const Env *env, Diag *d, const Entry *e, uint6
     int n = count_values(f);
     uint64_t bytes = 0;
 
-    p.slots = (Slots){ ARENA_ARRAY(env->scratch, Slot, n), 0, n, env->scratch };
+    p.slots = (Slots){ ARENA_ARRAY(env->scratch, Slot, n), 0, n };
     p.place_of = ARENA_ARRAY(env->scratch, int64_t, n);
     for (int i = 0; i < n; i++)
         p.place_of[i] = PLACE_none;
-    for (int i = 0; i < f->body->n_param; i++)
-        slot_of(&p.slots, f->body->param[i]);
-    for (const Op *o = f->body->first; o; o = o->next)
-        if (o->kind == OP_call) {
-            const Region *r = o->callee->body;
-
-            for (int i = 0; i < o->n_in; i++)
-                if (is_tensor(r->param[i]))
-                    join(&p.slots, o->in[i], r->param[i]);
-            for (int i = 0; i < o->n_out; i++)
-                join(&p.slots, o->out[i], r->last->in[i]);
-        }
+    note_lives(&p.slots, f);
+    for (const Func *g = m->first_func; g; g = g->next)
+        if (is_called(f, g))
+            note_lives(&p.slots, g);
+    lengthen_lives(&p.slots, f);
+    join_calls(&p.slots, f);
     for (int i = 0; i < f->body->n_param; i++)
         if (is_tensor(f->body->param[i]))
             p.place_of[find(&p.slots, slot_of(&p.slots, f->body->param[i]))] = PLACE_input - i;
-    for (Func *g = m->first_func; g; g = g->next)
-        for (const Op *o = f->body->first; o; o = o->next)
-            if (o->kind == OP_call && o->callee == g) {
-                join_in_place(&p.slots, p.place_of, g);
-                break;
-            }
+    for (int i = 0; i < p.slots.n; i++) {
+        int x, y;
+
+        if (find(&p.slots, i) == i && buffers_clash(&p.slots, i, i, &x, &y))
+            return fail(d,
+                        AT_WHAT(NULL,
+                                str_printf(m->a, "function '%s'", p.slots.slot[x].f->name)),
+                        "calls put '%s' and '%s' into one place while both are needed",
+                        p.slots.slot[x].v->name, p.slots.slot[y].v->name);
+    }
+    for (const Func *g = m->first_func; g; g = g->next)
+        if (is_called(f, g))
+            join_in_place(&p.slots, p.place_of, g);
     join_in_place(&p.slots, p.place_of, f);
     for (int i = 0; i < f->body->last->n_in; i++) {
         const Value *v = f->body->last->in[i];
@@ -361,10 +457,12 @@ static bool plan_entry(Module *m, const Env *env, Diag *d, const Entry *e, uint6
 
         if (!is_tensor(v) || *place != PLACE_none)
             return fail(d, AT_WHAT(NULL, str_printf(m->a, "entry '%s'", e->name)),
-                        "result %d, '%s', is also %s, and nothing lies in two places (compute a copy)", i,
-                        v->name, !is_tensor(v)             ? "a weight"
-                                 : *place > PLACE_output ? "an input"
-                                                         : "another result");
+                        "result %d, '%s', is also %s, and nothing lies in two places "
+                        "(compute a copy)",
+                        i, v->name,
+                        !is_tensor(v)           ? "a weight"
+                        : *place > PLACE_output ? "an input"
+                                                : "another result");
         *place = PLACE_output - i;
     }
     if (!plan_func(&p, f, true, 0, true, &bytes))
