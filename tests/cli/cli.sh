@@ -180,6 +180,8 @@ if command -v make > /dev/null && command -v "${CC:-cc}" > /dev/null; then
     json 'bench --json'
     want 0 '' bench first --runs 2 --prompt 8 -n 4
     says '^decode'
+    want 1 'the prompt has 60000 tokens, the context room for' bench first --prompt 60000
+    want 2 'whole number from 1 to 60000' bench first --prompt 60001
     want 0 '' run m.gguf -t portable --ids 1,2,3 -n 4 --print-ids
     cp out once
     want 0 '' run m.gguf -t portable --ids 1,2,3 -n 4 --print-ids
