@@ -149,9 +149,15 @@ static void emit_layer_func(Writer *w, Emit *e, const Func *f)
 
 static void emit_entry_func(Writer *w, Emit *e, const Func *f, Table *tables, int *n_tables)
 {
-    const char *table[64];
-    const Func *callee[64];
-    int at[64], n_callee = 0;
+    const char **table;
+    const Func **callee;
+    int *at, n_callee = 0, n_op = 0;
+
+    for (const Op *o = f->body->first; o; o = o->next)
+        n_op++;
+    table = ARENA_ARRAY(w->a, const char *, n_op + 1);
+    callee = ARENA_ARRAY(w->a, const Func *, n_op + 1);
+    at = ARENA_ARRAY(w->a, int, n_op + 1);
 
     for (const Op *o = f->body->first; o; o = o->next)
         if (o->kind == OP_call) {
@@ -161,8 +167,6 @@ static void emit_entry_func(Writer *w, Emit *e, const Func *f, Table *tables, in
                 seen = seen || callee[i] == o->callee;
             if (seen)
                 continue;
-            if (n_callee == 64)
-                bug("more than 64 kinds of layers");
             callee[n_callee] = o->callee;
             table[n_callee] = table_of(w, e, tables, n_tables, f, o->callee);
             at[n_callee++] = 0;
@@ -213,7 +217,7 @@ static void print_stages_type(Writer *w, Emit *e)
 }
 
 /* What a model is, as far as its API shows it. */
-typedef struct { int64_t n_vocab, n_ctx, max_tokens; const Entry *decode, *prefill; } Shape;
+typedef struct { int64_t n_vocab, n_ids, n_ctx, max_tokens; const Entry *decode, *prefill; } Shape;
 
 static const Entry *entry_named(const Module *m, const char *name)
 {
@@ -221,6 +225,18 @@ static const Entry *entry_named(const Module *m, const char *name)
         if (!strcmp(m->entry[i].name, name))
             return &m->entry[i];
     return NULL;
+}
+
+/* Token ids that every table has a row for. */
+static int64_t rows_of_tables(const Module *m)
+{
+    int64_t n = INT32_MAX;
+
+    for (const Func *f = m->first_func; f; f = f->next)
+        for (Op *o = f->body->first; o; o = op_walk(o, f->body))
+            if (o->kind == OP_rows && type_n_rows(o->in[0]->type) < n)
+                n = type_n_rows(o->in[0]->type);
+    return n;
 }
 
 static Shape shape_of(const Module *m)
@@ -237,6 +253,7 @@ static Shape shape_of(const Module *m)
         dim_is_const(type_last(s.prefill->func->body->last->in[0]->type), &s.n_vocab);
     else
         s.n_vocab = module_meta_int(m, "n_vocab", 0);
+    s.n_ids = rows_of_tables(m) < s.n_vocab ? rows_of_tables(m) : s.n_vocab;
     return s;
 }
 
@@ -320,7 +337,7 @@ static void print_desc(Writer *w, Emit *e, const Shape *s, WeightsDigest digest)
         emit(e, "NULL };\n");
     }
     emit(e, "\n/* Best first: the first that this CPU can run is used. */\nstatic const %s_Isa isas[%d] = {\n", n, w->n_target);
-    for (int i = w->n_target - 1; i >= 0; i--) {
+    for (int i = 0; i < w->n_target; i++) {
         char *name = emit_str(w->a, str_of(module_meta_str(m, str_printf(w->a, "target.%d.name", i), "")));
 
         if (m->n_entry)
@@ -335,6 +352,7 @@ static void print_desc(Writer *w, Emit *e, const Shape *s, WeightsDigest digest)
     emit(e, "    .n_state = %d,\n    .state = %s,\n", m->n_state, m->n_state ? "states" : "NULL");
     emit(e, "    .arena_bytes = %" PRId64 ",\n    .scratch_bytes = %" PRId64 ",\n", module_meta_int(m, "arena_bytes", 0),
          module_meta_int(m, "scratch_bytes", 0));
+    emit(e, "    .n_ids = %" PRId64 ",\n", s->n_ids);
     emit(e, "    .n_vocab = %" PRId64 ",\n    .n_ctx = %" PRId64 ",\n    .max_tokens = %" PRId64 ",\n", s->n_vocab, s->n_ctx, s->max_tokens);
     emit(e, "    .decode = %s,\n    .prefill = %s,\n", s->decode ? emit_ident(w->a, str_of(s->decode->func->name)) : "NULL",
          s->prefill ? emit_ident(w->a, str_of(s->prefill->func->name)) : "NULL");
@@ -345,8 +363,12 @@ static void write_main_source(Writer *w, Buf *b, const Shape *s, WeightsDigest d
 {
     const Module *m = w->m;
     Emit e = emit_new(w->a);
-    Table tables[64];
-    int n_tables = 0;
+    Table *tables;
+    int n_tables = 0, n_func = 0;
+
+    for (const Func *f = m->first_func; f; f = f->next)
+        n_func++;
+    tables = ARENA_ARRAY(w->a, Table, n_func + 1);
 
     emit(&e, "/* The schedule of %s.\n *\n", w->name);
     emit(&e, " * made by  %s\n", emit_comment(w->a, str_of(module_meta_str(m, "build.command", ""))));

@@ -28,6 +28,8 @@ typedef struct {
 
 /* Fills Writer.args: functions with the same fields (decode's layer and prefill's) share a struct. */
 void find_args(Writer *w);
+/* A type for a comment. */
+const char *shape_c(const Writer *w, Type t);
 /* Name of the stage function of `fused` in function f, without prefix: decode_attn_q_k_v. */
 const char *stage_c_name(const Writer *w, const Func *f, const Op *fused);
 /* The C type of the arguments of f, NULL for an entry function (which has none). */

@@ -2,6 +2,11 @@
 #include "codegen/c.h"
 #include "ir/stages.h"
 
+const char *shape_c(const Writer *w, Type t)
+{
+    return emit_comment(w->a, str_of(type_text(w->a, t)));
+}
+
 const char *stage_c_name(const Writer *w, const Func *f, const Op *fused)
 {
     return str_printf(w->a, "%s_%s", emit_ident(w->a, str_of(f->name)), emit_ident(w->a, str_of(op_str(fused, "stage", "stage"))));
@@ -22,7 +27,7 @@ const char *arg_field(const Writer *w, const Func *f, int i)
 
     for (int k = 0; k < i; k++)
         if (!strcmp(emit_ident(w->a, str_of(r->param[k]->name)), name))
-            return str_printf(w->a, "%s_%d", name, i);
+            return str_printf(w->a, "%s__%d", name, i);
     return name;
 }
 
@@ -51,10 +56,10 @@ static const char *fields_of(Writer *w, const Func *f)
         const Value *p = f->body->param[i];
 
         if (p->stands_for == VAL_weight)
-            buf_printf(&b, "    uint64_t %s;    /* %s as %s */\n", arg_field(w, f, i), type_text(w->a, p->type),
+            buf_printf(&b, "    uint64_t %s;    /* %s as %s */\n", arg_field(w, f, i), shape_c(w, p->type),
                        p->layout ? p->layout->name : "?");
         else if (p->stands_for == VAL_state)
-            buf_printf(&b, "    int %s;    /* number of a state: %s */\n", arg_field(w, f, i), type_text(w->a, p->type));
+            buf_printf(&b, "    int %s;    /* number of a state: %s */\n", arg_field(w, f, i), shape_c(w, p->type));
     }
     return buf_z(&b);
 }

@@ -7,6 +7,7 @@
  *
  * Every byte follows from the Module: no date, no path, no host name. */
 #include "codegen/c.h"
+#include "codegen/check.h"
 #include "codegen/parts.h"
 #include "codegen/report.h"
 #include "codegen/weights.h"
@@ -152,8 +153,8 @@ static void write_manifest(Writer *w, Buf *b, uint64_t state_bytes)
         const Weight *x = m->weight[i];
 
         if (x->layout)
-            buf_printf(b, "%s\n    { \"name\": %s, \"type\": \"%s\", \"layout\": \"%s\", \"offset\": %" PRIu64 ", \"tile_stride\": %" PRIu64
-                          ", \"bytes\": %" PRIu64 " }", n++ ? "," : "", emit_json(w->a, str_of(x->name)), type_text(w->a, x->type),
+            buf_printf(b, "%s\n    { \"name\": %s, \"type\": %s, \"layout\": \"%s\", \"offset\": %" PRIu64 ", \"tile_stride\": %" PRIu64
+                          ", \"bytes\": %" PRIu64 " }", n++ ? "," : "", emit_json(w->a, str_of(x->name)), emit_json(w->a, str_of(type_text(w->a, x->type))),
                        x->layout->name, x->off, x->tile_stride, x->bytes);
     }
     buf_puts(b, "\n  ]\n}\n");
@@ -229,7 +230,7 @@ bool codegen_folder(const Module *m, FileSet *fs, const char *dir, Diag *d)
     Buf b;
     const char *n;
 
-    if (!begin(&w))
+    if (!codegen_check(m, d) || !begin(&w))
         return false;
     n = w.name;
     for (int i = 0; i < m->n_state; i++) {

@@ -121,6 +121,8 @@ static const char *float_c(Stage *z, double x)
 {
     const char *s = str_float(z->w->a, x, true);
 
+    if (x != x || x - x != 0)                           /* only ISA files print numbers, and they are GNU C */
+        return x != x ? "__builtin_nanf(\"\")" : x > 0 ? "__builtin_inff()" : "-__builtin_inff()";
     return str_printf(z->w->a, "%s%sf", s, strpbrk(s, ".ein") ? "" : ".0");
 }
 
@@ -159,7 +161,7 @@ static void bind_param(Stage *z, int i)
     const Value *p = z->r->param[i], *outer = z->s->in[i];
     const char *name = fresh(z, p->name), *at;
     int i_arg = outer->kind == VAL_param ? param_index(z->f->body, outer) : -1;
-    char *shape = type_text(z->w->a, p->type);
+    const char *shape = shape_c(z->w, p->type);
     Name *n = name_of(z, p);
 
     n->base = name;
@@ -195,7 +197,7 @@ static void bind_result(Stage *z, int i)
         return;
     n->base = fresh(z, str_printf(z->w->a, "%s_out", v->name));
     emit(z->e, "%s *%s = %s;    /* %s */\n", c_type(v->type.fmt), n->base,
-         place_c(z, op_attr(z->s, "out")->ints[i], c_type(v->type.fmt), false), type_text(z->w->a, v->type));
+         place_c(z, op_attr(z->s, "out")->ints[i], c_type(v->type.fmt), false), shape_c(z->w, v->type));
 }
 
 /* ---- whole rows: row stages and prologues ------------------------------------------------------------------------------------------ */
@@ -295,7 +297,7 @@ static bool row_op(Stage *z, const Op *o, const char *t)
         const char *name = fresh(z, v->name);
 
         emit(e, "%s *%s = (%s *)(me->scratch + %" PRId64 ");    /* %s */\n", c_type(v->type.fmt), name, c_type(v->type.fmt),
-             op_int(o, "scratch", 0), type_text(z->w->a, v->type));
+             op_int(o, "scratch", 0), shape_c(z->w, v->type));
         y->row = name;
     }
     if (y)
@@ -702,19 +704,22 @@ static bool contract_stage(Stage *z)
     int64_t sum = 0;
 
     for (const Op *o = z->r->first; o; o = o->next)     /* pointers of the prologue's rows are needed by every chunk */
-        if (stage_is_prologue(z->s, o) && o->kind != OP_last_rows && !name_of(z, o->out[0])->base) {
+        if (stage_is_prologue(z->s, o) && o->kind == OP_last_rows && !name_of(z, o->out[0])->base) {
+            if (!row_op(z, o, "0"))                     /* prints nothing: it is another name for a row */
+                return false;
+        } else if (stage_is_prologue(z->s, o) && !name_of(z, o->out[0])->base) {
             Name *y = name_of(z, o->out[0]);
 
             y->row = fresh(z, o->out[0]->name);
             emit(e, "%s *%s = (%s *)(me->scratch + %" PRId64 ");    /* %s, this thread's own */\n", c_type(o->out[0]->type.fmt),
-                 y->row, c_type(o->out[0]->type.fmt), op_int(o, "scratch", 0), type_text(z->w->a, o->out[0]->type));
+                 y->row, c_type(o->out[0]->type.fmt), op_int(o, "scratch", 0), shape_c(z->w, o->out[0]->type));
             any = true;
         }
     emit(e, "\n");
     if (any) {
         emit_open(e, "if (count == 1) {");
         for (const Op *o = z->r->first; o; o = o->next)
-            if (stage_is_prologue(z->s, o) && !row_op(z, o, "0"))
+            if (stage_is_prologue(z->s, o) && o->kind != OP_last_rows && !row_op(z, o, "0"))
                 return false;
         emit_close(e, "");
     }
@@ -838,9 +843,9 @@ static void describe(Stage *z)
     emit(z->e, ".\n");
     for (int i = 0; i < z->s->n_in; i++)
         if (z->r->param[i]->stands_for == VAL_result)
-            emit(z->e, " *   reads  %-20s %s\n", emit_ident(a, str_of(z->r->param[i]->name)), type_text(a, z->r->param[i]->type));
+            emit(z->e, " *   reads  %-20s %s\n", emit_ident(a, str_of(z->r->param[i]->name)), shape_c(z->w, z->r->param[i]->type));
     for (int i = 0; i < z->s->n_out; i++)
-        emit(z->e, " *   writes %-20s %s\n", emit_ident(a, str_of(z->s->out[i]->name)), type_text(a, z->s->out[i]->type));
+        emit(z->e, " *   writes %-20s %s\n", emit_ident(a, str_of(z->s->out[i]->name)), shape_c(z->w, z->s->out[i]->type));
     if (chunks) {
         emit(z->e, " * Chunks:");
         for (int i = 0; i < chunks->n_ints; i++)

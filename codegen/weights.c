@@ -131,7 +131,7 @@ static bool put_rowmajor(Out *o, const Weight *w, Work *k)
 static const SourceFile *packed_file(const Module *m)
 {
     for (int i = 0; i < m->n_file; i++)
-        if (!strcmp(m->file[i].name, "weights"))
+        if (m->file[i].packed)
             return &m->file[i];
     return NULL;
 }

@@ -210,11 +210,11 @@ static bool within_budget(Diag *d, const BuildOptions *o, const Sizes *s)
 
 /* ---- the depfile -------------------------------------------------------------------------------------------------------- */
 
-/* A path as make reads it: blanks and # with a backslash, $ doubled. */
+/* A path as make reads it: what separates words or rules with a backslash, $ doubled. */
 static void put_dep(Buf *b, const char *path)
 {
     for (; *path; path++) {
-        if (*path == ' ' || *path == '\t' || *path == '#' || *path == '\\' || *path == ':')
+        if (strchr(" \t#\\:|", *path))
             buf_putc(b, '\\');
         if (*path == '$')
             buf_putc(b, '$');
@@ -236,6 +236,9 @@ static bool write_depfile(FileSet *fs, Arena *a, Diag *d, const BuildOptions *o,
     for (int i = 0; i < n_target; i++)
         if (target[i]->file)
             dep[n++] = target[i]->file;
+    for (int i = 0; i < n; i++)
+        if (strpbrk(dep[i], "\r\n;") || strpbrk(out, "\r\n;"))
+            return fail(d, AT_FILE(path), "make cannot read a path with a line break or ';' (rename it)");
     put_dep(&b, path_join(a, out, "manifest.json"));
     buf_putc(&b, ':');
     for (int i = 0; i < n; i++) {

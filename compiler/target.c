@@ -422,6 +422,27 @@ const Target *target_load(FileSet *fs, Arena *a, Diag *d, const char *name)
     return NULL;
 }
 
+static int n_features(const Target *t)
+{
+    int n = 0;
+
+    while (t->features && t->features[n])
+        n++;
+    return n;
+}
+
+/* The one that asks most of a CPU comes first, whatever the order they were named in: the program uses the first that it can. */
+static void best_first(const Target **t, int n)
+{
+    for (int i = 1; i < n; i++)
+        for (int k = i; k > 0 && n_features(t[k]) > n_features(t[k - 1]); k--) {
+            const Target *swap = t[k];
+
+            t[k] = t[k - 1];
+            t[k - 1] = swap;
+        }
+}
+
 int target_load_set(FileSet *fs, Arena *a, Diag *d, const char *names, const Target **out, int cap)
 {
     int n = 0;
@@ -446,8 +467,10 @@ int target_load_set(FileSet *fs, Arena *a, Diag *d, const char *names, const Tar
                 return fail(d, NOWHERE, "the target '%s' is named twice", name);
         n++;
         p += len;
-        if (!*p)
+        if (!*p) {
+            best_first(out, n);
             return n;
+        }
     }
 }
 

@@ -292,7 +292,7 @@ bool module_attach(Module *m, FileSet *fs, Diag *d, const char *dir, bool check)
 
 /* Row `row` (all but the innermost dimension flattened) of a weight expression as floats; n_in of them. */
 bool wexpr_row(const Module *m, const WExpr *e, int64_t row, float *y, Diag *d);
-/* Same of a weight, packed or not; of a packed one the weights file must be attached as source file "weights". */
+/* Same of a weight, packed or not; of a packed one the weights file must be attached (SourceFile.packed). */
 bool weight_row(const Module *m, const Weight *w, int64_t row, float *y, Diag *d);
 int64_t type_n_rows(Type t);                                 /* of a constant type */
 

@@ -27,7 +27,7 @@ bool round_to_format(const Format *f, float *x, int64_t n_row, int64_t n)
 static const SourceFile *weights_file(const Module *m)
 {
     for (int i = 0; i < m->n_file; i++)
-        if (!strcmp(m->file[i].name, "weights") || str_ends(str_of(m->file[i].name), ".weights"))
+        if (m->file[i].packed)
             return &m->file[i];
     return NULL;
 }

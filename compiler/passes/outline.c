@@ -193,6 +193,43 @@ static void rename_results(Module *m, Region *r, int layer)
     }
 }
 
+/* Is `name` a value of r that comes before parameter i_param, or before result i_out of op `end`? */
+static bool taken(const Region *r, const char *name, int i_param, const Op *end, int i_out)
+{
+    for (int i = 0; i < i_param; i++)
+        if (!strcmp(r->param[i]->name, name))
+            return true;
+    for (const Op *o = end ? r->first : NULL; o; o = o->next) {
+        for (int i = 0; i < (o == end ? i_out : o->n_out); i++)
+            if (!strcmp(o->out[i]->name, name))
+                return true;
+        if (o == end)
+            break;
+    }
+    return false;
+}
+
+/* Names that became equal without the layer's number are numbered. */
+static void make_unique(Module *m, Region *r)
+{
+    for (int i = 0; i < r->n_param; i++) {
+        const char *base = r->param[i]->name;
+
+        for (int n = 1; taken(r, r->param[i]->name, i, NULL, 0); n++)
+            r->param[i]->name = str_printf(m->a, "%s.%d", base, n);
+    }
+    for (Op *o = r->first; o; o = o->next) {
+        for (int i = 0; i < o->n_out; i++) {
+            const char *base = o->out[i]->name;
+
+            for (int n = 1; taken(r, o->out[i]->name, r->n_param, o, i); n++)
+                o->out[i]->name = str_printf(m->a, "%s.%d", base, n);
+        }
+        for (int i = 0; i < o->n_region; i++)
+            make_unique(m, o->region[i]);
+    }
+}
+
 /* The value that runs through the layers is "x". */
 static Func *make_func(Module *m, Func *caller, const Run *r, int n_kinds, int kind)
 {
@@ -230,6 +267,7 @@ static Func *make_func(Module *m, Func *caller, const Run *r, int n_kinds, int k
     for (Op *o = f->body->first; o; o = o->next)        /* a stage calls its operands what the function calls them */
         for (int i = 0; o->kind == OP_fused && i < o->n_in; i++)
             o->region[0]->param[i]->name = o->in[i]->name;
+    make_unique(m, f->body);
     return f;
 }
 

@@ -12,6 +12,7 @@
  *
  * Requires: pack.  Leaves on each stage: stage (its name), tiles and chunks (per group), tokens; on ops inside: the kernels' names per
  * target: dot.0 and panel.0 for the first target of the set, and so on.  The Module's meta says what the targets are. */
+#include "codegen/emit.h"
 #include "codegen/kernels.h"
 #include "compiler/passes/passes.h"
 
@@ -103,11 +104,27 @@ static const char *stage_name(Sched *s, const Op *fused)
     return b.n ? buf_z(&b) : op_info[r->first->kind].name;
 }
 
+/* Is `name` base, or base and a number? */
+static bool is_numbered(const char *name, const char *base)
+{
+    size_t n = strlen(base);
+
+    if (strncmp(name, base, n))
+        return false;
+    return !name[n] || (name[n] == '_' && name[n + 1] && strspn(name + n + 1, "0123456789") == strlen(name + n + 1));
+}
+
+/* A name that no stage of f has once it is a C identifier; equal ones are numbered from where the last of them ended. */
 static const char *fresh_stage_name(Sched *s, const Func *f, const Op *fused)
 {
-    const char *base = stage_name(s, fused), *name = base;
+    const char *base = emit_ident(s->m->a, str_of(stage_name(s, fused))), *name = base;
+    int first = 0;
 
-    for (int n = 1;; n++) {
+    for (const Op *o = f->body->first; o && o != fused; o = o->next)
+        first += o->kind == OP_fused && is_numbered(op_str(o, "stage", ""), base);
+    if (first)
+        name = str_printf(s->m->a, "%s_%d", base, first);
+    for (int n = first + 1;; n++) {
         bool taken = false;
 
         for (const Op *o = f->body->first; o && o != fused; o = o->next)
@@ -150,10 +167,19 @@ static bool cut_contract(Sched *s, Op *fused)
     return total <= MAX_CHUNKS;
 }
 
+/* A value with the rows that a row stage goes through: its last op's. */
+static const Value *rows_of_stage(const Op *fused)
+{
+    const Op *last = fused->region[0]->last->prev;
+
+    return last->n_out ? last->out[0] : last->in[last->n_in - 1];
+}
+
 static bool schedule_stage(Sched *s, Func *f, Op *fused)
 {
     const Op *anchor = stage_anchor(fused);
-    const Value *rows = fused->n_out ? fused->out[0] : fused->in[0];
+    const Value *rows = anchor ? anchor->out[0] : rows_of_stage(fused);
+    int64_t tokens = anchor ? ATTENTION_TOKENS : ROW_TOKENS;
 
     op_set_attr(fused, attr_str("stage", fresh_stage_name(s, f, fused)));
     for (Op *o = fused->region[0]->first; o; o = o->next)
@@ -161,11 +187,14 @@ static bool schedule_stage(Sched *s, Func *f, Op *fused)
             return false;
     if (anchor && anchor->kind == OP_matmul)
         return cut_contract(s, fused);
-    if (rows->type.rank && dim_is_one(f, rows->type.dim[0]))
-        op_set_attr(fused, attr_int("tokens", 1));
+    if (!rows->type.rank || dim_is_one(f, rows->type.dim[0]))
+        tokens = 1;
     else
-        op_set_attr(fused, attr_int("tokens", anchor ? ATTENTION_TOKENS : ROW_TOKENS));
-    return true;
+        while ((dim_hi(rows->type.dim[0]) + tokens - 1) / tokens * (anchor ? op_int(anchor, "n_head", 1) : 1) > MAX_CHUNKS && tokens < 65536)
+            tokens *= 2;
+    op_set_attr(fused, attr_int("tokens", tokens));
+    return !anchor || op_int(anchor, "n_head", 1) <= MAX_CHUNKS ||
+           fail(s->d, NOWHERE, "attention with %" PRId64 " heads has more than %d chunks", op_int(anchor, "n_head", 1), MAX_CHUNKS);
 }
 
 static const char *join(Arena *a, const char *const *list)

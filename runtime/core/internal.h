@@ -121,7 +121,8 @@ typedef struct {
     const NAME_StateDesc *state;
     size_t arena_bytes;
     size_t scratch_bytes;               /* per thread */
-    int n_vocab;
+    int n_ids;                          /* token ids 0..n_ids-1 can be fed: every table has a row for them */
+    int n_vocab;                        /* logits of a row */
     int n_ctx;                          /* most positions */
     int max_tokens;                     /* most tokens of one internal call */
     NAME_EntryFn *decode;               /* T = 1 */

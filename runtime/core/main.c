@@ -406,9 +406,9 @@ static Ids read_ids(const char *arg)
         v = strtol(p, &end, 10);
         if (end == p || (*end && !strchr(", \t\r\n", *end)))
             fail("%s: id %d: '%.20s' is not a number (write 1,2,3)", where, ids.n, p);
-        if (errno || v < 0 || v >= NAME_desc.n_vocab)
+        if (errno || v < 0 || v >= NAME_desc.n_ids)
             fail("%s: id %d: there is no token %ld (ids are 0 to %d)", where, ids.n, v,
-                 NAME_desc.n_vocab - 1);
+                 NAME_desc.n_ids - 1);
         if ((size_t)ids.n == cap)
             ids.v = grow(ids.v, (cap = 2 * cap + 256) * sizeof *ids.v);
         ids.v[ids.n++] = (int32_t)v;

@@ -199,7 +199,7 @@ NAME_Status NAME_eval(NAME_Session *s, const int32_t *ids, int n, float *logits,
     if (n > s->n_ctx - s->n_past)
         return NAME_E_CONTEXT;
     for (int i = 0; i < n; i++)
-        if (ids[i] < 0 || ids[i] >= NAME_desc.n_vocab)
+        if (ids[i] < 0 || ids[i] >= NAME_desc.n_ids)
             return NAME_E_ARG;
     for (int at = 0, wanted_from = n - n_logits; at < n;) {
         NAME_Run r;

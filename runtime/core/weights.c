@@ -237,7 +237,7 @@ const uint8_t *NAME_section(const NAME_Model *m, const char *name, uint64_t *byt
     for (uint32_t i = 0; i < header_of(m->w)->n_sections; i++) {
         const NAME_WeightsSection *s = section_of(m->w, i);
 
-        if (strcmp(s->name, name) == 0) {
+        if (s->kind == NAME_SECTION_BLOB && strcmp(s->name, name) == 0) {
             *bytes = s->bytes;
             return m->w + s->off;
         }

@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "codegen/codegen.h"
+#include "compiler/compiler.h"
 #include "tests/random_module.h"
 
 enum { N_TOKENS = 7 };
