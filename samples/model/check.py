@@ -1,4 +1,4 @@
-"""Check story.gguf with other people's code, record golden.json:   python check.py [--held held.npy]
+"""Check story.gguf with other people's code, record golden.json:   python check.py [--held FILE]
 
 Nothing of train.py is used. The file is read with the gguf package, its weights are dequantized
 and run by transformers' LlamaForCausalLM in f32 (eager attention), its vocabulary and merges by
@@ -30,7 +30,7 @@ import transformers
 HERE = os.path.dirname(os.path.abspath(__file__))
 
 PROMPTS = [
-    ("text", "Once upon a time there was a"),
+    ("text", "Once upon a time there was a brave fox named Milo. He"),
     ("text", "Hazel the owl had a purple drum, and she"),
     ("chat", [("user", "Who are you?")]),
     ("chat", [("user", "Tell me a story about a fox named Rusty.")]),
@@ -86,7 +86,7 @@ class Gguf:
 
 
 def model_of(g):
-    """A LlamaForCausalLM with the file's weights; rows of q and k are moved to where it wants them."""
+    """A LlamaForCausalLM with the file's weights; rows of q and k moved to where it wants them."""
     a = "llama."
     n_head, n_kv = g[a + "attention.head_count"], g[a + "attention.head_count_kv"]
     dim = g[a + "rope.dimension_count"]
@@ -206,8 +206,9 @@ def main():
         print(repr(run["prompt"]), "->", repr(run["output_text"]), "least margin",
               min(run["margins"]))
 
-    held = np.load(a.held).astype(int) if a.held else [np.array(json.load(open(a.o))["long"]["ids"])]
-    golden["long"] = score(model, held[0][:512].tolist())
+    held = np.load(a.held).astype(int) if a.held else None
+    row = held[0][:512].tolist() if a.held else json.load(open(a.o))["long"]["ids"]
+    golden["long"] = score(model, row)
     if a.held:
         total = sum(score(model, row.tolist())["fp32_mean_nll"] for row in held) / len(held)
         print("held out, %d tokens: %.4f nats per token with the weights of %s"

@@ -1,7 +1,11 @@
 """Train the sample model from nothing and write it as GGUF:   python train.py [--out DIR]
 
-    world.documents ──> byte-level BPE ──> rows of tokens ──> Llama, AdamW ──> master.safetensors (f32)
-                                              └──> interpolated bigram          └──> story.gguf (q8_0)
+    world.documents ──> byte-level BPE ──> rows of tokens ──> Llama, AdamW ──> master.safetensors
+                                              └──> interpolated bigram      └──> story.gguf (q8_0)
+
+Training has three parts: everything; then more questions than stories, and new names; then a
+balance of the two.
+
 
 The whole run is a function of the seeds below and of the arithmetic of the machine: one thread,
 f32, no randomness but seeded generators. README.md records versions, losses and digests of the
@@ -34,7 +38,7 @@ import world
 N_VOCAB, N_CTX, N_EMBD, N_LAYER, N_FF = 1024, 512, 128, 4, 384
 N_HEAD, N_HEAD_KV, HEAD_DIM = 4, 2, 32
 ROPE_BASE, NORM_EPS = 10000.0, 1e-5
-SEED_TRAIN, SEED_HELD, SEED_WEIGHTS = 1, 2, 3
+SEED_HELD, SEED_WEIGHTS, SEEDS_TEXT = 2, 3, (1, 4, 5)
 END, IM_START, IM_END = "<|endoftext|>", "<|im_start|>", "<|im_end|>"
 CHAT_TEMPLATE = ("{% for message in messages %}{{'<|im_start|>' + message['role'] + '\\n' + "
                  "message['content']"
@@ -57,7 +61,7 @@ def train_tokenizer(n_docs=6000):
     tok.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=True)
     tok.decoder = decoders.ByteLevel()
     texts = []
-    for doc in itertools.islice(world.documents(SEED_TRAIN), n_docs):
+    for doc in itertools.islice(world.documents(SEEDS_TEXT[0]), n_docs):
         texts += [doc] if isinstance(doc, str) else [part for turn in doc for part in turn]
     tok.train_from_iterator(texts, trainers.BpeTrainer(
         vocab_size=N_VOCAB, special_tokens=[END, IM_START, IM_END], show_progress=False,
@@ -69,8 +73,8 @@ def train_tokenizer(n_docs=6000):
 class Rows:
     """Rows of tokens without end. A row begins where a document begins and is cut to a length."""
 
-    def __init__(self, tok, seed, skip=frozenset()):
-        self.tok, self.docs, self.skip, self.seen = tok, world.documents(seed), skip, set()
+    def __init__(self, tok, seed, mix=world.EVERYTHING, skip=frozenset()):
+        self.tok, self.docs, self.skip, self.seen = tok, world.documents(seed, mix), skip, set()
 
     def row(self, n):
         ids = []
@@ -222,7 +226,9 @@ def held_out_loss(w, rows, table):
 
 # ---- training ----------------------------------------------------------------------------------
 
-N_REPEAT_STEPS, STEP_TOKENS = 120, 2048
+STEP_TOKENS = 2048
+# what the text is, steps, peak learning rate
+PARTS = [(world.EVERYTHING, 2400, 3e-3), (world.QUESTIONS, 900, 2e-3), (world.BALANCED, 700, 2e-3)]
 
 
 def repeats(rng, n_rows, n, period):
@@ -237,29 +243,31 @@ def schedule(step, steps, peak, warmup=60):
     return peak * (0.01 + 0.99 * 0.5 * (1 + math.cos(math.pi * (step - warmup) / (steps - warmup))))
 
 
-def train(w, rows, steps, peak, table, report):
-    """First N_REPEAT_STEPS steps of nothing but repeats, which make the rough induction head a good
-    one. Then text: four fifths of the steps in rows of 256 tokens, the rest in rows of 512; in the
-    first half one row of eight is still a repeat, so that the head is not forgotten.
-    Returns the rows of text that were used."""
-    rng = np.random.default_rng(SEED_WEIGHTS)
-    opt = torch.optim.AdamW([{"params": [p for p in w.values() if p.dim() == 2],
-                              "weight_decay": 0.1},
-                             {"params": [p for p in w.values() if p.dim() == 1],
-                              "weight_decay": 0.0}],
-                            lr=peak, betas=(0.9, 0.98), eps=1e-9)
-    used, mean, start = [], 7.0, time.process_time()
-    for step in range(-N_REPEAT_STEPS, steps):
+def text_batches(rows, steps, rehearse):
+    """The text of each step: rows of 256 tokens, in the last fifth of the steps rows of 512. With
+    `rehearse` the first half leaves place for one row of repeats."""
+    for step in range(steps):
         n = 256 if step < steps * 4 // 5 else N_CTX
+        yield rows.batch(STEP_TOKENS // n - (rehearse and step < steps // 2), n + 1)
+
+
+def train(w, text, steps, peak, table, report, n_first=0):
+    """n_first steps of nothing but repeats, which make the rough induction head a good one; then
+    the batches of `text`, filled up with repeats so that the head is not forgotten."""
+    rng = np.random.default_rng(SEED_WEIGHTS)
+    groups = [{"params": [p for p in w.values() if p.dim() == n_dim], "weight_decay": decay}
+              for n_dim, decay in ((2, 0.1), (1, 0.0))]
+    opt = torch.optim.AdamW(groups, lr=peak, betas=(0.9, 0.98), eps=1e-9)
+    mean, start = None, time.process_time()
+    for step in range(-n_first, steps):
         if step < 0:
             batch, lr = repeats(rng, STEP_TOKENS // 64, 65, 20), min(peak, 2e-3)
-            lr *= min(1, (step + N_REPEAT_STEPS + 1) / 50)
+            lr *= min(1, (step + n_first + 1) / 50)
         else:
-            n_repeat = 1 if step < steps // 2 else 0
-            batch, lr = rows.batch(STEP_TOKENS // n - n_repeat, n + 1), schedule(step, steps, peak)
-            used.append(batch)
-            if n_repeat:
-                batch = np.concatenate([batch, repeats(rng, n_repeat, n + 1, 100)])
+            batch, lr = text[step], schedule(step, steps, peak)
+            n = batch.shape[1] - 1
+            if batch.size < STEP_TOKENS:
+                batch = np.concatenate([batch, repeats(rng, 1, n + 1, 100)])
         for group in opt.param_groups:
             group["lr"] = lr
         loss = loss_of(w, batch, table)
@@ -267,11 +275,10 @@ def train(w, rows, steps, peak, table, report):
         loss.backward()
         torch.nn.utils.clip_grad_norm_(w.values(), 1.0)
         opt.step()
-        mean = 0.95 * mean + 0.05 * loss.item()
+        mean = loss.item() if mean is None else 0.95 * mean + 0.05 * loss.item()
         if step % 50 == 49 or step == steps - 1:
-            report("step %5d  loss %.4f  %.0f s of CPU" % (step + 1, mean,
-                                                           time.process_time() - start))
-    return used
+            seconds = time.process_time() - start
+            report("step %5d  loss %.4f  %.0f s of CPU" % (step + 1, mean, seconds))
 
 
 # ---- writing -----------------------------------------------------------------------------------
@@ -302,6 +309,10 @@ def hf_tensors(w):
             out[{"token_embd": "model.embed_tokens.weight",
                  "output_norm": "model.norm.weight"}[part[0]]] = x
     return out
+
+
+def numpy_of(w):
+    return {name: p.detach().numpy() for name, p in w.items()}
 
 
 def write_gguf(path, w, tok, quantize=True):
@@ -357,44 +368,54 @@ def sha256(path):
 
 def main():
     a = argparse.ArgumentParser(description=__doc__.split("\n")[0])
-    a.add_argument("--out", default="out", help="folder for story.gguf, story-f32.gguf, "
-                                                "master.safetensors, "
-                   "tokenizer.json (default out)")
-    a.add_argument("--steps", type=int, default=2400, help="of text (default 2400)")
-    a.add_argument("--lr", type=float, default=3e-3, help="peak learning rate (default 3e-3)")
+    a.add_argument("--out", default="out", help="folder for what is written (default out)")
+    a.add_argument("--resume", metavar="DIR", help="a run's folder: take the parts it has finished")
     a = a.parse_args()
     os.makedirs(a.out, exist_ok=True)
     torch.set_num_threads(1)
     torch.use_deterministic_algorithms(True)
+    names = ["tokenizer.json", "master.safetensors", "story-f32.gguf", "story.gguf", "held.npy"]
+    path = {n: os.path.join(a.out, n) for n in names}
 
     def report(line):
         print(line, flush=True)
 
     tok = train_tokenizer()
-    tok.save(os.path.join(a.out, "tokenizer.json"))
+    tok.save(path["tokenizer.json"])
     table = rope_table(N_CTX)
     w = init_weights()
-    rows = Rows(tok, SEED_TRAIN)
-    report("torch %s, %d parameters, %d steps" % (torch.__version__,
-                                                  sum(p.numel() for p in w.values()), a.steps))
-    used = train(w, rows, a.steps, a.lr, table, report)
-    held = Rows(tok, SEED_HELD, skip=rows.seen).batch(HELD_ROWS, N_CTX + 1)
+    report("torch %s, %d parameters" % (torch.__version__, sum(p.numel() for p in w.values())))
+
+    used, seen = [], set()
+    for i, (mix, steps, peak) in enumerate(PARTS):
+        rows = Rows(tok, SEEDS_TEXT[i], mix)
+        text = list(text_batches(rows, steps, rehearse=i == 0))
+        used, seen = used + text, seen | rows.seen
+        done = os.path.join(a.resume, "part%d-f32.gguf" % (i + 1)) if a.resume else ""
+        report("part %d, %d steps" % (i + 1, steps))
+        if os.path.exists(done):
+            report("read from " + done)
+            for x in gguf.GGUFReader(done).tensors:
+                w[x.name].data = torch.from_numpy(x.data.copy())
+        else:
+            train(w, text, steps, peak, table, report, n_first=120 if i == 0 else 0)
+        part = os.path.join(a.out, "part%d-f32.gguf" % (i + 1))
+        write_gguf(part, numpy_of(w), tok, quantize=False)
+
+    held = Rows(tok, SEED_HELD, skip=seen).batch(HELD_ROWS, N_CTX + 1)
     tune, score = held[:HELD_ROWS // 2], held[HELD_ROWS // 2:]
-    report("trained on %d tokens, %d documents" % (sum(r.size for r in used), len(rows.seen)))
+    report("trained on %d tokens, %d documents" % (sum(r.size for r in used), len(seen)))
     report("held out: %d tokens of documents that are not in the training text, nats per token"
            % score[:, 1:].size)
     report("  interpolated bigram  %.4f" % bigram_loss(used, tune, score))
     report("  model, f32           %.4f" % held_out_loss(w, score, table))
 
-    final = {name: p.detach().numpy() for name, p in w.items()}
-    path = {n: os.path.join(a.out, n) for n in ("master.safetensors", "story.gguf",
-                                                "story-f32.gguf", "held.npy")}
-    save_file(hf_tensors(final), path["master.safetensors"], metadata={"format": "pt"})
-    write_gguf(path["story-f32.gguf"], final, tok, quantize=False)
-    write_gguf(path["story.gguf"], final, tok)
+    save_file(hf_tensors(numpy_of(w)), path["master.safetensors"], metadata={"format": "pt"})
+    write_gguf(path["story-f32.gguf"], numpy_of(w), tok, quantize=False)
+    write_gguf(path["story.gguf"], numpy_of(w), tok)
     np.save(path["held.npy"], score.astype(np.int16))
-    for p in path.values():
-        report("%s  %s  %d bytes" % (sha256(p), os.path.basename(p), os.path.getsize(p)))
+    for name in ("master.safetensors", "story-f32.gguf", "story.gguf", "held.npy"):
+        report("%s  %s  %d bytes" % (sha256(path[name]), name, os.path.getsize(path[name])))
 
 
 if __name__ == "__main__":

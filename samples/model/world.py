@@ -8,10 +8,10 @@ A bigram model sees nothing of this.
 Sentences are templates in a mini language:  [a|b|c] is one of a, b, c (nested; empty allowed) and
 {name} is a fact. "a" becomes "an" where it must, and a sentence begins with a capital letter.
 
-    documents(seed) yields documents without end: a str is a story, a list of (role, text)
-                       is a conversation.
+    documents(seed, mix) yields documents without end: a str is a story, a list of (role, text)
+                       is a conversation; mix says how much there is of each kind.
 
-Only `random.Random` is used, so the text depends on the seed and nothing else.
+Only `random.Random` is used, so the text depends on seed and mix, and on nothing else.
 """
 
 import random
@@ -337,6 +337,14 @@ class Page:
                            key + "hide": self.rng.choice(hide)})
 
 
+def new_name(rng):
+    """A name that is in no list, so that names are copied and not chosen: "Rusty", "Dova"."""
+    first = rng.choice("B Br C D Dr F Fl G H J K L M N P R S St T Tr V W Z".split())
+    middle = rng.choice("a e i o u".split())
+    middle += rng.choice("b d l ll m n nn r rt s st t v lm nd".split())
+    return first + middle + rng.choice("a e i o y us in on el er".split())
+
+
 def draw_character(rng, not_name=None, kind=None):
     """(name, he or she, kind); kind is girl, boy, robot or an animal."""
     while True:
@@ -345,6 +353,8 @@ def draw_character(rng, not_name=None, kind=None):
             who = rng.choice(GIRLS if k == "girl" else BOYS), "she" if k == "girl" else "he", k
         else:
             who = rng.choice(ROBOTS if k == "robot" else PETS), rng.choice(["he", "she"]), k
+        if rng.new_names and rng.random() < rng.new_names:
+            who = new_name(rng), *who[1:]
         if who[0] != not_name:
             return who
 
@@ -895,6 +905,8 @@ def turn_where(rng):
 def turn_memory(rng):
     """The user says something about themselves and asks for it later."""
     name = rng.choice(GIRLS + BOYS)
+    if rng.new_names and rng.random() < rng.new_names:
+        name = new_name(rng)
     color, food = rng.choice(COLORS), rng.choice(DISHES)[0]
     pet, petname = rng.choice(HEROES), rng.choice(PETS)
     n, m = rng.randint(4, 12), rng.choice(list(PLACES))
@@ -935,18 +947,29 @@ def turn_repeat(rng):
         ("{w}. [What|Which word] comes after {x}?", "After {x} comes {y}.")])]]
 
 
-TURNS = [(turn_me, 9), (turn_story, 12), (turn_sum, 14), (turn_count, 7), (turn_animal, 12),
-         (turn_fact, 14), (turn_unknown, 5),
-         (turn_hello, 4), (turn_poem, 3), (turn_where, 12), (turn_memory, 10), (turn_repeat, 10)]
+TURNS = [turn_me, turn_story, turn_sum, turn_count, turn_animal, turn_fact, turn_unknown,
+         turn_hello, turn_poem, turn_where, turn_memory, turn_repeat]
 
 
-def conversation(rng):
+class Mix:
+    """How many documents are stories, how often each of TURNS comes, how many names are new."""
+
+    def __init__(self, stories, turns, new_names):
+        self.stories, self.turns, self.new_names = stories, turns, new_names
+
+
+# the order is that of TURNS
+EVERYTHING = Mix(0.34, [9, 12, 14, 7, 12, 14, 5, 4, 3, 12, 10, 10], 0.0)
+QUESTIONS = Mix(0.10, [8, 10, 30, 6, 20, 26, 5, 3, 2, 18, 12, 4], 0.4)
+BALANCED = Mix(0.25, [9, 14, 24, 7, 12, 18, 5, 4, 3, 14, 12, 6], 0.1)
+
+
+def conversation(rng, weights):
     turns = []
     if rng.random() < 0.12:
         turns += turn_hello(rng)
-    kinds, weights = zip(*TURNS)
     while True:
-        turns += rng.choices(kinds, weights)[0](rng)
+        turns += rng.choices(TURNS, weights)[0](rng)
         if rng.random() < 0.45 or len(turns) > 5:
             break
     out = []
@@ -976,15 +999,17 @@ def conversation(rng):
     return out
 
 
-def documents(seed):
+def documents(seed, mix=EVERYTHING):
     rng = random.Random(seed)
+    rng.new_names = mix.new_names
     while True:
-        yield story(rng) if rng.random() < 0.34 else conversation(rng)
+        yield story(rng) if rng.random() < mix.stories else conversation(rng, mix.turns)
 
 
 if __name__ == "__main__":
     import sys
-    docs = documents(int(sys.argv[1]) if len(sys.argv) > 1 else 1)
+    docs = documents(int(sys.argv[1]) if len(sys.argv) > 1 else 1,
+                     QUESTIONS if "questions" in sys.argv else EVERYTHING)
     for i in range(int(sys.argv[2]) if len(sys.argv) > 2 else 12):
         d = next(docs)
         print(d if isinstance(d, str) else "\n".join("%9s: %s" % turn for turn in d), end="\n\n")
