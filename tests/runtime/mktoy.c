@@ -49,7 +49,7 @@ int main(int argc, char **argv)
     s[0].bytes = embd_bytes;
     s[0].hash_off = (uint64_t)((uint8_t *)hash - w);
     s[0].n_chunks = (uint32_t)n_chunks;
-    s[0].kind = NAME_SECTION_WEIGHTS;
+    s[0].kind = NAME_SECTION_BLOB;
     strcpy(s[1].name, TOY_BLOB);
     s[1].off = blob_off;
     s[1].bytes = TOY_BLOB_BYTES;

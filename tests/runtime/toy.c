@@ -156,6 +156,7 @@ const NAME_Desc NAME_desc = {
     .state = states,
     .arena_bytes = ARENA,
     .scratch_bytes = TOY_MAX_TOKENS * TOY_WIDTH * 4,
+    .n_ids = TOY_VOCAB,
     .n_vocab = TOY_VOCAB,
     .n_ctx = TOY_CTX,
     .max_tokens = TOY_MAX_TOKENS,
