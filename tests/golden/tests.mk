@@ -4,6 +4,10 @@ check-golden: $(obj)/sinter         ## every tests/golden/**/*.sir and the examp
 
 bless: $(obj)/sinter                ## rewrite the golden tests' expectations; read the diff like code
 	$(V)tests/golden/run.sh --bless $(obj)/sinter
+	$(V)tests/golden/emitted.sh $(obj)/sinter bless
+
+check-written: $(obj)/sinter        ## the C written for the sample model is the C that was read
+	$(V)tests/golden/emitted.sh $(obj)/sinter
 
 # The ops' part of docs/ir.md is made from ir/ops.def.
 docs-ops: $(obj)/tools/op_docs      ## write the table of ops into docs/ir.md
@@ -23,4 +27,4 @@ $(obj)/tools/op_docs: tests/golden/op_docs.c ir/ops.def
 	@mkdir -p $(@D)
 	$(V)$(CC) -std=c11 -O1 -Wall -Wextra -I. $< -o $@
 
-.PHONY: check-golden bless docs-ops check-docs-ops
+.PHONY: check-golden check-written bless docs-ops check-docs-ops
