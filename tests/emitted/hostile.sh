@@ -58,10 +58,10 @@ ends() { what=$1; shift; "$@" > log 2>&1; [ $? -le 1 ] && good || bad "$what"; }
 run() {
     quiet "$name: make with $2" make -s -C "$1" CC="$2" CFLAGS=-O0
     head -c 300 payload > prompt
-    that "$name: the payload is a prompt" "$1/h" -f prompt --no-special -n 4 --ignore-eos
+    ends "$name: the payload is a prompt" "$1/h" -f prompt --no-special -n 4 --ignore-eos
     ends "$name: a conversation" "$1/h" --chat -s "$(tr -d '\000' < prompt)" -p x -n 4
     ends "$name: options that are payloads" "$1/h" --weights "$(tr -d '\000' < prompt)/x" -p x
-    { printf 'token 0 '; cat payload; } | head -c 15000 > prompt
+    { printf 'token 0 '; head -c 15000 payload; } > prompt
     "$1/h" -f prompt --tokenize > out 2> log; grep -vx 257 out > found; none "$name: the control token that is the payload is one token"
     that "$name: verify" "$sinter" verify "$1"
 }
