@@ -1,14 +1,16 @@
-/* The C writer: NAME.h, NAME_internal.h, NAME.c and, per target, NAME_TARGET.c with kernels_TARGET.h (stage.c).
+/* The C writer: NAME.h, NAME_internal.h, NAME.c and, per target, NAME_TARGET.c with
+ * kernels_TARGET.h (stage.c).
  *
- * NAME.c holds what does not depend on the instruction set: the table of what differs between layers (offsets of weights, numbers of
- * states), and one function per function of the Module that calls stages in order. */
+ * NAME.c holds what does not depend on the instruction set: the table of what differs between
+ * layers (offsets of weights, numbers of states), and one function per function of the Module that
+ * calls stages in order. */
 #include "codegen/c.h"
 
 #include "codegen/parts.h"
-#include "ir/stages.h"
 #include "ir/base/version.h"
+#include "ir/stages.h"
 
-/* ---- what differs between calls -------------------------------------------------------------------------------------------------- */
+/* ---- what differs between calls ---- */
 
 static bool is_arg(const Value *p)
 {
@@ -24,7 +26,10 @@ static void print_args_types(Writer *w, Emit *e)
             seen = seen || !strcmp(w->args[k].type, w->args[i].type);
         if (seen)
             continue;
-        emit(e, "/* What differs between layers: where their weights lie in %s.weights (bytes), which states are theirs. */\n", w->name);
+        emit(e,
+             "/* What differs between layers: where their weights lie in %s.weights (bytes), which "
+             "states are theirs. */\n",
+             w->name);
         emit(e, "typedef struct {\n");
         emit(e, "%s", w->args[i].fields);
         emit(e, "} %s;\n\n", w->args[i].type);
@@ -51,10 +56,14 @@ static const char *row_of_call(Writer *w, const Op *call)
     return buf_z(&b);
 }
 
-/* The table of all calls of f in caller: "decode_layers"; equal tables are printed once and shared. */
-typedef struct { const char *name, *text, *type; } Table;
+/* The table of all calls of f in caller: "decode_layers"; equal tables are printed once and shared.
+ */
+typedef struct {
+    const char *name, *text, *type;
+} Table;
 
-static const char *table_of(Writer *w, Emit *e, Table *tables, int *n_tables, const Func *caller, const Func *callee)
+static const char *table_of(Writer *w, Emit *e, Table *tables, int *n_tables, const Func *caller,
+                            const Func *callee)
 {
     Buf b = buf_in(w->a);
     const ArgsType *t = args_of(w, callee);
@@ -70,12 +79,14 @@ static const char *table_of(Writer *w, Emit *e, Table *tables, int *n_tables, co
     for (int i = 0; i < *n_tables; i++)
         if (!strcmp(tables[i].text, text) && !strcmp(tables[i].type, t->type))
             return tables[i].name;
-    tables[*n_tables] = (Table){ *n_tables ? str_printf(w->a, "layers_%d", *n_tables + 1) : "layers", text, t->type };
+    tables[*n_tables] =
+        (Table){ *n_tables ? str_printf(w->a, "layers_%d", *n_tables + 1) : "layers", text,
+                 t->type };
     emit(e, "static const %s %s[%d] = {\n%s};\n\n", t->type, tables[*n_tables].name, n, text);
     return tables[(*n_tables)++].name;
 }
 
-/* ---- the schedule ------------------------------------------------------------------------------------------------------------------ */
+/* ---- the schedule ---- */
 
 static const char *n_chunks_c(Writer *w, const Func *f, const Op *s)
 {
@@ -89,21 +100,24 @@ static const char *n_chunks_c(Writer *w, const Func *f, const Op *s)
     const char *rows;
 
     if (v->type.rank == 1 && dim_is_const(rows_dim, NULL) && anchor && anchor->kind == OP_matmul)
-        rows_dim = NULL;                                /* one row without a dimension for it */
+        rows_dim = NULL; /* one row without a dimension for it */
     rows = rows_c(w, f, rows_dim, &one);
     for (int i = 0; chunks && i < chunks->n_ints; i++)
         sum += chunks->ints[i];
     if (chunks)
-        return strcmp(rows, "r->O") ? str_printf(w->a, "%" PRId64, sum) : str_printf(w->a, "r->O ? %" PRId64 " : 0", sum);
+        return strcmp(rows, "r->O") ? str_printf(w->a, "%" PRId64, sum)
+                                    : str_printf(w->a, "r->O ? %" PRId64 " : 0", sum);
     if (anchor)
         sum = op_int(anchor, "n_head", 1);
     if (tokens > 1)
         rows = str_printf(w->a, "(%s + %" PRId64 ") / %" PRId64, rows, tokens - 1, tokens);
-    return !sum || sum == 1 ? rows : !strcmp(rows, "1") ? str_printf(w->a, "%" PRId64, sum)
-                                                       : str_printf(w->a, "%" PRId64 " * (%s)", sum, rows);
+    return !sum || sum == 1     ? rows
+           : !strcmp(rows, "1") ? str_printf(w->a, "%" PRId64, sum)
+                                : str_printf(w->a, "%" PRId64 " * (%s)", sum, rows);
 }
 
-/* Under -DNAME_TRACE a stage's results go to the trace, named as the Module names them; in a layer with the layer's number. */
+/* Under -DNAME_TRACE a stage's results go to the trace, named as the Module names them; in a layer
+ * with the layer's number. */
 static void emit_trace(Writer *w, Emit *e, const Func *f, const Op *s, bool in_layer)
 {
     const Attr *out = op_attr(s, "out");
@@ -115,9 +129,11 @@ static void emit_trace(Writer *w, Emit *e, const Func *f, const Op *s, bool in_l
         bool one;
         const char *rows = rows_c(w, f, v->type.rank > 1 ? v->type.dim[0] : NULL, &one);
 
-        if (strcmp(v->type.fmt->name, "f32") || v->type.rank != 2 || !dim_is_const(type_last(v->type), &width))
+        if (strcmp(v->type.fmt->name, "f32") || v->type.rank != 2 ||
+            !dim_is_const(type_last(v->type), &width))
             continue;
-        emit(e, "if (me->id == 0)\n    %s_trace(%s, %s, ", w->name, in_layer ? "layer" : "-1", emit_str(w->a, str_of(v->name)));
+        emit(e, "if (me->id == 0)\n    %s_trace(%s, %s, ", w->name, in_layer ? "layer" : "-1",
+             emit_str(w->a, str_of(v->name)));
         if (out->ints[i] >= 0)
             emit(e, "(const float *)(r->arena + %" PRId64 ")", out->ints[i]);
         else
@@ -129,7 +145,8 @@ static void emit_trace(Writer *w, Emit *e, const Func *f, const Op *s, bool in_l
 
 static void emit_stage(Writer *w, Emit *e, const Func *f, const Op *s, bool in_layer)
 {
-    emit(e, "%s_stage(r, me, s->%s, %s, %s);\n", w->name, stage_c_name(w, f, s), in_layer ? "args" : "NULL", n_chunks_c(w, f, s));
+    emit(e, "%s_stage(r, me, s->%s, %s, %s);\n", w->name, stage_c_name(w, f, s),
+         in_layer ? "args" : "NULL", n_chunks_c(w, f, s));
     emit_trace(w, e, f, s, in_layer);
 }
 
@@ -137,8 +154,8 @@ static void emit_layer_func(Writer *w, Emit *e, const Func *f)
 {
     const ArgsType *t = args_of(w, f);
 
-    emit_open(e, "static void %s(const %s_Run *r, %s_Worker *me, const %s *args, int layer)\n{", emit_ident(w->a, str_of(f->name)), w->name,
-              w->name, t->type);
+    emit_open(e, "static void %s(const %s_Run *r, %s_Worker *me, const %s *args, int layer)\n{",
+              emit_ident(w->a, str_of(f->name)), w->name, w->name, t->type);
     emit(e, "const %s_Stages *s = r->stages;\n\n", w->name);
     emit(e, "(void)layer;\n");
     for (const Op *o = f->body->first; o; o = o->next)
@@ -173,7 +190,8 @@ static void emit_entry_func(Writer *w, Emit *e, const Func *f, Table *tables, in
         }
     for (int i = 0; i < n_callee; i++)
         emit_layer_func(w, e, callee[i]);
-    emit_open(e, "static void %s(const %s_Run *r, %s_Worker *me)\n{", emit_ident(w->a, str_of(f->name)), w->name, w->name);
+    emit_open(e, "static void %s(const %s_Run *r, %s_Worker *me)\n{",
+              emit_ident(w->a, str_of(f->name)), w->name, w->name);
     emit(e, "const %s_Stages *s = r->stages;\n\n", w->name);
     for (const Op *o = f->body->first; o; o = o->next) {
         int c = 0, n = 1;
@@ -185,15 +203,19 @@ static void emit_entry_func(Writer *w, Emit *e, const Func *f, Table *tables, in
             continue;
         while (callee[c] != o->callee)
             c++;
-        for (const Op *p = o; p->next && p->next->kind == OP_call && p->next->callee == o->callee && in_order; p = p->next) {
+        for (const Op *p = o;
+             p->next && p->next->kind == OP_call && p->next->callee == o->callee && in_order;
+             p = p->next) {
             in_order = p->next->layer == p->layer + 1;
             n += in_order;
         }
         if (n > 1) {
             emit(e, "for (int i = 0; i < %d; i++)\n", n);
-            emit(e, "    %s(r, me, &%s[%d + i], %d + i);\n", emit_ident(w->a, str_of(o->callee->name)), table[c], at[c], o->layer);
+            emit(e, "    %s(r, me, &%s[%d + i], %d + i);\n",
+                 emit_ident(w->a, str_of(o->callee->name)), table[c], at[c], o->layer);
         } else
-            emit(e, "%s(r, me, &%s[%d], %d);\n", emit_ident(w->a, str_of(o->callee->name)), table[c], at[c], o->layer);
+            emit(e, "%s(r, me, &%s[%d], %d);\n", emit_ident(w->a, str_of(o->callee->name)),
+                 table[c], at[c], o->layer);
         at[c] += n;
         for (; n > 1; n--)
             o = o->next;
@@ -201,11 +223,12 @@ static void emit_entry_func(Writer *w, Emit *e, const Func *f, Table *tables, in
     emit_close(e, "\n");
 }
 
-/* ---- files ------------------------------------------------------------------------------------------------------------------------- */
+/* ---- files ---- */
 
 static void print_stages_type(Writer *w, Emit *e)
 {
-    emit(e, "/* The stages of every function in order of execution; one table per target, in the file compiled for it. */\n");
+    emit(e, "/* The stages of every function in order of execution; one table per target, in the "
+            "file compiled for it. */\n");
     emit(e, "typedef struct %s_Stages {\n", w->name);
     for (const Func *f = w->m->first_func; f; f = f->next)
         for (const Op *o = f->body->first; o; o = o->next)
@@ -217,7 +240,10 @@ static void print_stages_type(Writer *w, Emit *e)
 }
 
 /* What a model is, as far as its API shows it. */
-typedef struct { int64_t n_vocab, n_ids, n_ctx, max_tokens; const Entry *decode, *prefill; } Shape;
+typedef struct {
+    int64_t n_vocab, n_ids, n_ctx, max_tokens;
+    const Entry *decode, *prefill;
+} Shape;
 
 static const Entry *entry_named(const Module *m, const char *name)
 {
@@ -267,18 +293,26 @@ static void write_header(Writer *w, Buf *b, const Shape *s)
     at = strstr(buf_z(&api), mark);
     if (!at)
         bug("runtime/core/api.h does not include <stdint.h>");
-    buf_printf(b, "/* %s: %s%s%s\n *\n * made by  %s\n * sinter %s; this code is 0BSD, the weights have their model's licence%s%s. */\n", w->name,
-               emit_comment(w->a, str_of(module_meta_str(m, "general.name", "a model"))),
+    buf_printf(b,
+               "/* %s: %s%s%s\n *\n * made by  %s\n * sinter %s; this code is 0BSD, the weights "
+               "have their model's licence%s%s. */\n",
+               w->name, emit_comment(w->a, str_of(module_meta_str(m, "general.name", "a model"))),
                module_meta_str(m, "general.architecture", NULL) ? ", architecture " : "",
                emit_comment(w->a, str_of(module_meta_str(m, "general.architecture", ""))),
                emit_comment(w->a, str_of(module_meta_str(m, "build.command", ""))), SINTER_VERSION,
-               module_meta_str(m, "general.license", NULL) ? ": " : "", emit_comment(w->a, str_of(module_meta_str(m, "general.license", ""))));
+               module_meta_str(m, "general.license", NULL) ? ": " : "",
+               emit_comment(w->a, str_of(module_meta_str(m, "general.license", ""))));
     buf_put(b, api.p, (size_t)(at - api.p) + strlen(mark));
-    buf_printf(b, "\nenum {\n    %s_N_VOCAB = %" PRId64 ",    /* logits of a row */\n    %s_N_CTX = %" PRId64
-                  ",    /* most tokens of a context */\n    %s_MAX_TOKENS = %" PRId64 "    /* most tokens computed at a time */\n};\n",
+    buf_printf(b,
+               "\nenum {\n    %s_N_VOCAB = %" PRId64
+               ",    /* logits of a row */\n    %s_N_CTX = %" PRId64
+               ",    /* most tokens of a context */\n    %s_MAX_TOKENS = %" PRId64
+               "    /* most tokens computed at a time */\n};\n",
                w->name, s->n_vocab, w->name, s->n_ctx, w->name, s->max_tokens);
-    buf_printf(b, "#define %s_HAS_TEXT %d    /* whether there is a tokenizer */\n", w->name, module_find_blob(m, "tok") != NULL);
-    buf_printf(b, "#define %s_HAS_MODEL %d    /* whether there are weights */\n", w->name, m->n_entry > 0);
+    buf_printf(b, "#define %s_HAS_TEXT %d    /* whether there is a tokenizer */\n", w->name,
+               module_find_blob(m, "tok") != NULL);
+    buf_printf(b, "#define %s_HAS_MODEL %d    /* whether there are weights */\n", w->name,
+               m->n_entry > 0);
     buf_puts(b, at + strlen(mark));
     if (module_find_blob(m, "tok"))
         put_source(b, "runtime/text/text.h", w->name);
@@ -313,14 +347,18 @@ static void print_desc(Writer *w, Emit *e, const Shape *s, WeightsDigest digest)
     if (link)
         emit(e, "extern const uint8_t %s_linked_weights[];\n\n", n);
     if (m->n_state) {
-        emit(e, "/* Bytes of one position of each state. */\nstatic const %s_StateDesc states[%d] = {\n", n, m->n_state);
+        emit(e,
+             "/* Bytes of one position of each state. */\nstatic const %s_StateDesc states[%d] = "
+             "{\n",
+             n, m->n_state);
         for (int i = 0; i < m->n_state; i++) {
             Type t = m->state[i]->type;
             uint64_t bytes = 0;
 
             t.dim[0] = dim_const((Module *)m, 1);
             type_bytes(t, &bytes);
-            emit(e, "    { %" PRIu64 ", 1 },    /* %s */\n", bytes, emit_comment(w->a, str_of(m->state[i]->name)));
+            emit(e, "    { %" PRIu64 ", 1 },    /* %s */\n", bytes,
+                 emit_comment(w->a, str_of(m->state[i]->name)));
         }
         emit(e, "};\n\n");
     }
@@ -336,25 +374,34 @@ static void print_desc(Writer *w, Emit *e, const Shape *s, WeightsDigest digest)
         }
         emit(e, "NULL };\n");
     }
-    emit(e, "\n/* Best first: the first that this CPU can run is used. */\nstatic const %s_Isa isas[%d] = {\n", n, w->n_target);
+    emit(e,
+         "\n/* Best first: the first that this CPU can run is used. */\nstatic const %s_Isa "
+         "isas[%d] = {\n",
+         n, w->n_target);
     for (int i = 0; i < w->n_target; i++) {
-        char *name = emit_str(w->a, str_of(module_meta_str(m, str_printf(w->a, "target.%d.name", i), "")));
+        char *name =
+            emit_str(w->a, str_of(module_meta_str(m, str_printf(w->a, "target.%d.name", i), "")));
 
         if (m->n_entry)
-            emit(e, "    { %s, features_%s, &%s_stages_%s },\n", name, w->target[i], n, w->target[i]);
+            emit(e, "    { %s, features_%s, &%s_stages_%s },\n", name, w->target[i], n,
+                 w->target[i]);
         else
             emit(e, "    { %s, features_%s, NULL },\n", name, w->target[i]);
     }
     emit(e, "};\n\nconst %s_Desc %s_desc = {\n", n, n);
-    emit(e, "    .digest = { 0x%016" PRIx64 "u, 0x%016" PRIx64 "u },\n", digest.half[0], digest.half[1]);
+    emit(e, "    .digest = { 0x%016" PRIx64 "u, 0x%016" PRIx64 "u },\n", digest.half[0],
+         digest.half[1]);
     emit(e, "    .weights_bytes = %" PRIu64 "u,\n", m->weights_bytes);
     emit(e, "    .linked = %s,\n", link ? str_printf(w->a, "%s_linked_weights", n) : "NULL");
     emit(e, "    .n_state = %d,\n    .state = %s,\n", m->n_state, m->n_state ? "states" : "NULL");
-    emit(e, "    .arena_bytes = %" PRId64 ",\n    .scratch_bytes = %" PRId64 ",\n", module_meta_int(m, "arena_bytes", 0),
-         module_meta_int(m, "scratch_bytes", 0));
+    emit(e, "    .arena_bytes = %" PRId64 ",\n    .scratch_bytes = %" PRId64 ",\n",
+         module_meta_int(m, "arena_bytes", 0), module_meta_int(m, "scratch_bytes", 0));
     emit(e, "    .n_ids = %" PRId64 ",\n", s->n_ids);
-    emit(e, "    .n_vocab = %" PRId64 ",\n    .n_ctx = %" PRId64 ",\n    .max_tokens = %" PRId64 ",\n", s->n_vocab, s->n_ctx, s->max_tokens);
-    emit(e, "    .decode = %s,\n    .prefill = %s,\n", s->decode ? emit_ident(w->a, str_of(s->decode->func->name)) : "NULL",
+    emit(e,
+         "    .n_vocab = %" PRId64 ",\n    .n_ctx = %" PRId64 ",\n    .max_tokens = %" PRId64 ",\n",
+         s->n_vocab, s->n_ctx, s->max_tokens);
+    emit(e, "    .decode = %s,\n    .prefill = %s,\n",
+         s->decode ? emit_ident(w->a, str_of(s->decode->func->name)) : "NULL",
          s->prefill ? emit_ident(w->a, str_of(s->prefill->func->name)) : "NULL");
     emit(e, "    .isa = isas,\n    .n_isa = %d,\n};\n", w->n_target);
 }
@@ -371,13 +418,18 @@ static void write_main_source(Writer *w, Buf *b, const Shape *s, WeightsDigest d
     tables = ARENA_ARRAY(w->a, Table, n_func + 1);
 
     emit(&e, "/* The schedule of %s.\n *\n", w->name);
-    emit(&e, " * made by  %s\n", emit_comment(w->a, str_of(module_meta_str(m, "build.command", ""))));
+    emit(&e, " * made by  %s\n",
+         emit_comment(w->a, str_of(module_meta_str(m, "build.command", ""))));
     for (int i = 0; i < m->n_file; i++)
         if (!m->file[i].packed)
-            emit(&e, " * from     %s, %" PRIu64 " bytes, XXH3-128 %s\n", emit_comment(w->a, str_of(m->file[i].name)), m->file[i].bytes,
-             digest_hex(w->a, m->file[i].digest));
-    emit(&e, " * weights  %" PRIu64 " B   arena %" PRId64 " B   scratch %" PRId64 " B per thread   up to %" PRId64 " tokens at a time\n */\n",
-         m->weights_bytes, module_meta_int(m, "arena_bytes", 0), module_meta_int(m, "scratch_bytes", 0), s->max_tokens);
+            emit(&e, " * from     %s, %" PRIu64 " bytes, XXH3-128 %s\n",
+                 emit_comment(w->a, str_of(m->file[i].name)), m->file[i].bytes,
+                 digest_hex(w->a, m->file[i].digest));
+    emit(&e,
+         " * weights  %" PRIu64 " B   arena %" PRId64 " B   scratch %" PRId64
+         " B per thread   up to %" PRId64 " tokens at a time\n */\n",
+         m->weights_bytes, module_meta_int(m, "arena_bytes", 0),
+         module_meta_int(m, "scratch_bytes", 0), s->max_tokens);
     emit(&e, "#include \"%s_internal.h\"\n\n", w->name);
     for (const Func *f = m->first_func; f; f = f->next)
         for (int i = 0; i < m->n_entry; i++)
@@ -413,7 +465,8 @@ bool write_model(Writer *w, FileSet *fs, const char *dir, WeightsDigest digest)
         Buf c = buf_in(w->a), k = buf_in(w->a);
 
         write_stages(w, i, &c, &k);
-        if (!w->ok || !put_file(w, fs, dir, str_printf(w->a, "%s_%s.c", w->name, w->target[i]), &c) ||
+        if (!w->ok ||
+            !put_file(w, fs, dir, str_printf(w->a, "%s_%s.c", w->name, w->target[i]), &c) ||
             !put_file(w, fs, dir, str_printf(w->a, "kernels_%s.h", w->target[i]), &k))
             return false;
     }

@@ -1,8 +1,9 @@
 /* What the writers rely on, checked before anything is written.
  *
- * The Module may come from a .sir that somebody has edited or damaged, so nothing that the passes promise is taken for granted here: every
- * place lies inside the arena, every kernel exists, every weight inside the file.  And what the writers cannot say yet is refused by name
- * instead of being written wrongly. */
+ * The Module may come from a .sir that somebody has edited or damaged, so nothing that the passes
+ * promise is taken for granted here: every place lies inside the arena, every kernel exists, every
+ * weight inside the file.  And what the writers cannot say yet is refused by name instead of being
+ * written wrongly. */
 #include "codegen/check.h"
 
 #include "codegen/codegen.h"
@@ -21,21 +22,25 @@ typedef struct {
 
 static Loc at_stage(const Check *c, const Op *s)
 {
-    return AT_WHAT(NULL, str_printf(c->m->a, "stage '%s'", str_show(c->m->a, str_of(op_str(s, "stage", "?")), 60)));
+    return AT_WHAT(NULL, str_printf(c->m->a, "stage '%s'",
+                                    str_show(c->m->a, str_of(op_str(s, "stage", "?")), 60)));
 }
 
 static bool check_targets(Check *c)
 {
     c->n_target = (int)module_meta_int(c->m, "build.n_target", 0);
     if (c->n_target < 1 || c->n_target > MAX_TARGETS)
-        return fail(c->d, NOWHERE, "a scheduled Module has 1 to %d targets, this one says %d (is it scheduled?)", MAX_TARGETS, c->n_target);
+        return fail(c->d, NOWHERE,
+                    "a scheduled Module has 1 to %d targets, this one says %d (is it scheduled?)",
+                    MAX_TARGETS, c->n_target);
     for (int i = 0; i < c->n_target; i++) {
         const char *list = module_meta_str(c->m, str_printf(c->m->a, "target.%d.isa", i), "");
         char *first = str_z(c->m->a, (Str){ list, strcspn(list, " ") });
 
         c->unit[i] = kernel_unit(first);
         if (!c->unit[i])
-            return fail(c->d, NOWHERE, "target %d asks for kernels of '%s', which this sinter does not have", i,
+            return fail(c->d, NOWHERE,
+                        "target %d asks for kernels of '%s', which this sinter does not have", i,
                         str_show(c->m->a, str_of(first), 40));
     }
     return true;
@@ -50,7 +55,8 @@ static bool has_kernel(Check *c, const Op *s, const Op *o, const char *role)
         for (int k = 0; name && k < c->unit[i]->n_kernels; k++)
             found = found || !strcmp(c->unit[i]->kernels[k].name, name);
         if (!found)
-            return fail(c->d, at_stage(c, s), "'%s' has no kernel as '%s' for target %d", op_info[o->kind].name, role, i);
+            return fail(c->d, at_stage(c, s), "'%s' has no kernel as '%s' for target %d",
+                        op_info[o->kind].name, role, i);
     }
     return true;
 }
@@ -59,7 +65,9 @@ static bool has_kernel(Check *c, const Op *s, const Op *o, const char *role)
 static bool is_packed(Check *c, const Op *s, const Op *o, const Value *w)
 {
     if (w->stands_for != VAL_weight || !w->layout || w->layout->rows != 32 || !w->tile_stride)
-        return fail(c->d, at_stage(c, s), "'%s' of something that is not a packed weight cannot be written yet", op_info[o->kind].name);
+        return fail(c->d, at_stage(c, s),
+                    "'%s' of something that is not a packed weight cannot be written yet",
+                    op_info[o->kind].name);
     return true;
 }
 
@@ -68,27 +76,36 @@ static bool check_op(Check *c, const Func *f, const Op *s, const Op *o)
     int64_t scratch = op_int(o, "scratch", 0);
 
     if (scratch < 0 || (uint64_t)scratch > c->scratch)
-        return fail(c->d, at_stage(c, s), "'%s' has its row outside the scratch of %" PRIu64 " bytes", op_info[o->kind].name, c->scratch);
+        return fail(c->d, at_stage(c, s),
+                    "'%s' has its row outside the scratch of %" PRIu64 " bytes",
+                    op_info[o->kind].name, c->scratch);
     switch (o->kind) {
     case OP_matmul:
         if (o->n_in != 2)
-            return fail(c->d, at_stage(c, s), "a contraction with an index (mixture of experts) cannot be written yet");
+            return fail(c->d, at_stage(c, s),
+                        "a contraction with an index (mixture of experts) cannot be written yet");
         return is_packed(c, s, o, o->in[1]) && has_kernel(c, s, o, "dot") &&
-               (o->in[0]->type.rank < 2 || dim_is_one(f, o->in[0]->type.dim[0]) || has_kernel(c, s, o, "panel"));
+               (o->in[0]->type.rank < 2 || dim_is_one(f, o->in[0]->type.dim[0]) ||
+                has_kernel(c, s, o, "panel"));
     case OP_rows:
         return is_packed(c, s, o, o->in[0]) && has_kernel(c, s, o, "row");
     case OP_rmsnorm:
         return has_kernel(c, s, o, "rmsnorm");
     case OP_quant:
         if (strcmp(o->out[0]->type.fmt->name, "q8"))
-            return fail(c->d, at_stage(c, s), "activations cannot be quantized to %s, only to q8, yet", o->out[0]->type.fmt->name);
+            return fail(c->d, at_stage(c, s),
+                        "activations cannot be quantized to %s, only to q8, yet",
+                        o->out[0]->type.fmt->name);
         return has_kernel(c, s, o, "quant");
     case OP_softmax:
         return has_kernel(c, s, o, "max") && has_kernel(c, s, o, "exp_sum");
     case OP_attention:
         if (o->in[1]->stands_for != VAL_state || o->in[2]->stands_for != VAL_state)
-            return fail(c->d, at_stage(c, s), "attention over tensors (encoders, cross-attention) cannot be written yet, only over states");
-        return has_kernel(c, s, o, "score") && has_kernel(c, s, o, "mix") && has_kernel(c, s, o, "max") && has_kernel(c, s, o, "exp_sum");
+            return fail(c->d, at_stage(c, s),
+                        "attention over tensors (encoders, cross-attention) cannot be written yet, "
+                        "only over states");
+        return has_kernel(c, s, o, "score") && has_kernel(c, s, o, "mix") &&
+               has_kernel(c, s, o, "max") && has_kernel(c, s, o, "exp_sum");
     case OP_append:
         return strcmp(o->in[0]->type.fmt->name, "f16") || has_kernel(c, s, o, "store");
     default:
@@ -106,13 +123,15 @@ static bool check_places(Check *c, const Op *s, const char *name, Value *const *
     for (int i = 0; i < n; i++) {
         uint64_t bytes;
         int64_t at = a->ints[i];
-        bool tensor = v[i]->kind == VAL_result || (v[i]->kind == VAL_param && v[i]->stands_for == VAL_result);
+        bool tensor =
+            v[i]->kind == VAL_result || (v[i]->kind == VAL_param && v[i]->stands_for == VAL_result);
 
         if (!tensor)
             continue;
         if (at == PLACE_input || at == PLACE_output)
             continue;
-        if (at < 0 || at % 4 || !type_bytes(v[i]->type, &bytes) || (uint64_t)at > c->arena || bytes > c->arena - (uint64_t)at)
+        if (at < 0 || at % 4 || !type_bytes(v[i]->type, &bytes) || (uint64_t)at > c->arena ||
+            bytes > c->arena - (uint64_t)at)
             return fail(c->d, at_stage(c, s), "'%s' does not lie in the arena of %" PRIu64 " bytes",
                         str_show(c->m->a, str_of(v[i]->name), 60), c->arena);
     }
@@ -126,22 +145,29 @@ static bool check_chunks(Check *c, const Op *s)
     int64_t tokens = op_int(s, "tokens", 0), total = 0;
 
     if (!anchor || anchor->kind != OP_matmul)
-        return (tokens >= 1 && tokens <= 65536) || fail(c->d, at_stage(c, s), "attribute 'tokens' is %" PRId64 ", not 1 to 65536", tokens);
-    if (!tiles || !chunks || tiles->kind != ATTR_ints || chunks->kind != ATTR_ints || tiles->n_ints != stage_n_groups(s) ||
-        chunks->n_ints != tiles->n_ints)
-        return fail(c->d, at_stage(c, s), "attributes 'tiles' and 'chunks' do not give %d numbers each", stage_n_groups(s));
+        return (tokens >= 1 && tokens <= 65536) ||
+               fail(c->d, at_stage(c, s), "attribute 'tokens' is %" PRId64 ", not 1 to 65536",
+                    tokens);
+    if (!tiles || !chunks || tiles->kind != ATTR_ints || chunks->kind != ATTR_ints ||
+        tiles->n_ints != stage_n_groups(s) || chunks->n_ints != tiles->n_ints)
+        return fail(c->d, at_stage(c, s),
+                    "attributes 'tiles' and 'chunks' do not give %d numbers each",
+                    stage_n_groups(s));
     for (const Op *o = s->region[0]->first; o; o = o->next)
         if (o->kind == OP_matmul) {
             int g = stage_group(s, o);
             int64_t n_tile = (type_n_rows(o->in[1]->type) + 31) / 32;
 
-            if (tiles->ints[g] < 1 || tiles->ints[g] > MAX_CHUNKS * 64 || chunks->ints[g] != (n_tile + tiles->ints[g] - 1) / tiles->ints[g])
-                return fail(c->d, at_stage(c, s), "%" PRId64 " chunks of %" PRId64 " tiles are not %" PRId64 " tiles", chunks->ints[g],
-                            tiles->ints[g], n_tile);
+            if (tiles->ints[g] < 1 || tiles->ints[g] > MAX_CHUNKS * 64 ||
+                chunks->ints[g] != (n_tile + tiles->ints[g] - 1) / tiles->ints[g])
+                return fail(c->d, at_stage(c, s),
+                            "%" PRId64 " chunks of %" PRId64 " tiles are not %" PRId64 " tiles",
+                            chunks->ints[g], tiles->ints[g], n_tile);
         }
     for (int i = 0; i < chunks->n_ints; i++)
         total += chunks->ints[i];
-    return total <= MAX_CHUNKS || fail(c->d, at_stage(c, s), "%" PRId64 " chunks are more than %d", total, MAX_CHUNKS);
+    return total <= MAX_CHUNKS ||
+           fail(c->d, at_stage(c, s), "%" PRId64 " chunks are more than %d", total, MAX_CHUNKS);
 }
 
 static bool check_stage(Check *c, const Func *f, const Op *s)
@@ -151,12 +177,14 @@ static bool check_stage(Check *c, const Func *f, const Op *s)
     const char *want = !anchor ? "row" : anchor->kind == OP_matmul ? "contract" : "attention";
 
     if (!op_attr(s, "stage") || strcmp(kind, want))
-        return fail(c->d, at_stage(c, s), "is of kind '%s' where its ops say '%s' (is the Module scheduled?)", str_show(c->m->a, str_of(kind), 40),
-                    want);
+        return fail(c->d, at_stage(c, s),
+                    "is of kind '%s' where its ops say '%s' (is the Module scheduled?)",
+                    str_show(c->m->a, str_of(kind), 40), want);
     for (const Op *o = s->region[0]->first; o; o = o->next)
         if (!check_op(c, f, s, o))
             return false;
-    return check_chunks(c, s) && check_places(c, s, "in", s->in, s->n_in) && check_places(c, s, "out", s->out, s->n_out);
+    return check_chunks(c, s) && check_places(c, s, "in", s->in, s->n_in) &&
+           check_places(c, s, "out", s->out, s->n_out);
 }
 
 static bool check_weights(Check *c)
@@ -164,9 +192,13 @@ static bool check_weights(Check *c)
     for (int i = 0; i < c->m->n_weight; i++) {
         const Weight *w = c->m->weight[i];
 
-        if (w->layout && (w->off > c->m->weights_bytes || w->bytes > c->m->weights_bytes - w->off || w->off % 4))
-            return fail(c->d, AT_WHAT(NULL, str_printf(c->m->a, "weight '%s'", str_show(c->m->a, str_of(w->name), 60))),
-                        "does not lie in the weights file of %" PRIu64 " bytes", c->m->weights_bytes);
+        if (w->layout &&
+            (w->off > c->m->weights_bytes || w->bytes > c->m->weights_bytes - w->off || w->off % 4))
+            return fail(c->d,
+                        AT_WHAT(NULL, str_printf(c->m->a, "weight '%s'",
+                                                 str_show(c->m->a, str_of(w->name), 60))),
+                        "does not lie in the weights file of %" PRIu64 " bytes",
+                        c->m->weights_bytes);
     }
     return true;
 }
@@ -178,20 +210,29 @@ static bool check_entries(Check *c)
     const Sym *cap = module_find_sym(m, STR("C"));
 
     for (int i = 0; i < m->n_state; i++)
-        if (!m->state[i]->type.rank || m->state[i]->type.dim[0]->kind != DIM_sym || m->state[i]->type.dim[0]->sym != cap)
-            return fail(c->d, NOWHERE, "state '%s' has room for %s: only C positions can be written yet",
-                        str_show(m->a, str_of(m->state[i]->name), 60), str_show(m->a, str_of(type_text(m->a, m->state[i]->type)), 80));
+        if (!m->state[i]->type.rank || m->state[i]->type.dim[0]->kind != DIM_sym ||
+            m->state[i]->type.dim[0]->sym != cap)
+            return fail(c->d, NOWHERE,
+                        "state '%s' has room for %s: only C positions can be written yet",
+                        str_show(m->a, str_of(m->state[i]->name), 60),
+                        str_show(m->a, str_of(type_text(m->a, m->state[i]->type)), 80));
     if (!m->n_entry)
         return true;
-    if (m->n_entry != 2 || strcmp(m->entry[0].name, "decode") || strcmp(m->entry[1].name, "prefill"))
-        return fail(c->d, NOWHERE, "the entries of a Module must be decode and prefill, in this order: others cannot be written yet");
+    if (m->n_entry != 2 || strcmp(m->entry[0].name, "decode") ||
+        strcmp(m->entry[1].name, "prefill"))
+        return fail(c->d, NOWHERE,
+                    "the entries of a Module must be decode and prefill, in this order: others "
+                    "cannot be written yet");
     for (int i = 0; i < 2; i++) {
         const Region *r = m->entry[i].func->body;
 
-        if (r->n_param != 1 || strcmp(r->param[0]->type.fmt->name, "i32") || r->param[0]->type.rank != 1 || r->last->n_in != 1 ||
+        if (r->n_param != 1 || strcmp(r->param[0]->type.fmt->name, "i32") ||
+            r->param[0]->type.rank != 1 || r->last->n_in != 1 ||
             strcmp(r->last->in[0]->type.fmt->name, "f32") || r->last->in[0]->type.rank != 2 ||
             !dim_is_const(type_last(r->last->in[0]->type), NULL))
-            return fail(c->d, NOWHERE, "entry '%s' must take token ids i32[T] and give logits f32[O, n_vocab]: other entries cannot be written yet",
+            return fail(c->d, NOWHERE,
+                        "entry '%s' must take token ids i32[T] and give logits f32[O, n_vocab]: "
+                        "other entries cannot be written yet",
                         m->entry[i].name);
     }
     return true;
@@ -200,10 +241,13 @@ static bool check_entries(Check *c)
 bool codegen_check(const Module *m, Diag *d)
 {
     Check c = { .m = m, .d = d };
-    int64_t arena = module_meta_int(m, "arena_bytes", 0), scratch = module_meta_int(m, "scratch_bytes", 0);
+    int64_t arena = module_meta_int(m, "arena_bytes", 0),
+            scratch = module_meta_int(m, "scratch_bytes", 0);
 
     if (arena < 0 || scratch < 0 || arena > INT64_MAX / 4 || scratch > INT64_MAX / 4)
-        return fail(d, NOWHERE, "arena_bytes %" PRId64 " and scratch_bytes %" PRId64 " are not sizes", arena, scratch);
+        return fail(d, NOWHERE,
+                    "arena_bytes %" PRId64 " and scratch_bytes %" PRId64 " are not sizes", arena,
+                    scratch);
     c.arena = (uint64_t)arena;
     c.scratch = (uint64_t)scratch;
     if (!check_targets(&c) || !check_entries(&c) || !check_weights(&c))
@@ -213,7 +257,9 @@ bool codegen_check(const Module *m, Diag *d)
             if (o->kind == OP_fused && !check_stage(&c, f, o))
                 return false;
             if (o->kind != OP_fused && o->kind != OP_call && o->kind != OP_return)
-                return fail(d, NOWHERE, "function '%s' has a bare '%s': only stages and calls can be written (is the Module scheduled?)",
+                return fail(d, NOWHERE,
+                            "function '%s' has a bare '%s': only stages and calls can be written "
+                            "(is the Module scheduled?)",
                             str_show(m->a, str_of(f->name), 60), op_info[o->kind].name);
         }
     return true;

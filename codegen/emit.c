@@ -62,7 +62,8 @@ char *emit_str(Arena *a, Str s)
             buf_puts(&b, "\\n");
         else if (c == '"' || c == '\\')
             buf_printf(&b, "\\%c", c);
-        else if (c < 32 || c > 126 || c == '?')         /* ? : a trigraph; octal escapes end after three digits */
+        else if (c < 32 || c > 126 ||
+                 c == '?') /* ? : a trigraph; octal escapes end after three digits */
             buf_printf(&b, "\\%03o", c);
         else
             buf_putc(&b, (char)c);
@@ -78,8 +79,8 @@ char *emit_comment(Arena *a, Str s)
     for (size_t i = 0; i < s.n && b.n < 120; i++) {
         char c = s.p[i];
 
-        if (c < 32 || c > 126 || c == '\\' || c == '?' || (c == '/' && b.n && b.p[b.n - 1] == '*') ||
-            (c == '*' && b.n && b.p[b.n - 1] == '/'))
+        if (c < 32 || c > 126 || c == '\\' || c == '?' ||
+            (c == '/' && b.n && b.p[b.n - 1] == '*') || (c == '*' && b.n && b.p[b.n - 1] == '/'))
             c = '_';
         buf_putc(&b, c);
     }
@@ -92,11 +93,16 @@ static bool is_keyword(Str s)
 {
     /* C11, C++ (headers are read by both) and what the emitted code itself uses */
     static const char *const words =
-        " alignas alignof and and_eq asm auto bitand bitor bool break case catch char class compl const constexpr continue decltype "
-        "default delete do double else enum explicit export extern false float for friend goto if inline int int8_t int32_t long main "
-        "mutable namespace new noexcept not not_eq nullptr operator or or_eq private protected public register reinterpret_cast "
-        "restrict return short signed size_t sizeof static static_assert struct switch template this thread_local throw true try "
-        "typedef typeid typename uint8_t uint16_t union unsigned using virtual void volatile wchar_t while xor xor_eq linux unix "
+        " alignas alignof and and_eq asm auto bitand bitor bool break case catch char class compl "
+        "const constexpr continue decltype "
+        "default delete do double else enum explicit export extern false float for friend goto if "
+        "inline int int8_t int32_t long main "
+        "mutable namespace new noexcept not not_eq nullptr operator or or_eq private protected "
+        "public register reinterpret_cast "
+        "restrict return short signed size_t sizeof static static_assert struct switch template "
+        "this thread_local throw true try "
+        "typedef typeid typename uint8_t uint16_t union unsigned using virtual void volatile "
+        "wchar_t while xor xor_eq linux unix "
         "c count i k layer me n next p r t u ";
     char probe[72];
 
@@ -149,17 +155,19 @@ char *emit_path(Arena *a, Str s)
 static size_t utf8_length(const char *p, size_t n)
 {
     const unsigned char *s = (const unsigned char *)p;
-    size_t len = s[0] < 0x80 ? 1 : s[0] >= 0xc2 && s[0] < 0xe0 ? 2 : s[0] >= 0xe0 && s[0] < 0xf0 ? 3
-                 : s[0] >= 0xf0 && s[0] < 0xf5                                    ? 4
-                                                                                  : 0;
+    size_t len = s[0] < 0x80                   ? 1
+                 : s[0] >= 0xc2 && s[0] < 0xe0 ? 2
+                 : s[0] >= 0xe0 && s[0] < 0xf0 ? 3
+                 : s[0] >= 0xf0 && s[0] < 0xf5 ? 4
+                                               : 0;
 
     if (!len || len > n)
         return 0;
     for (size_t i = 1; i < len; i++)
         if ((s[i] & 0xc0) != 0x80)
             return 0;
-    if ((s[0] == 0xe0 && s[1] < 0xa0) || (s[0] == 0xed && s[1] > 0x9f) || (s[0] == 0xf0 && s[1] < 0x90) ||
-        (s[0] == 0xf4 && s[1] > 0x8f))
+    if ((s[0] == 0xe0 && s[1] < 0xa0) || (s[0] == 0xed && s[1] > 0x9f) ||
+        (s[0] == 0xf0 && s[1] < 0x90) || (s[0] == 0xf4 && s[1] > 0x8f))
         return 0;
     return len;
 }
@@ -178,7 +186,8 @@ char *emit_json(Arena *a, Str s)
             i++;
             continue;
         }
-        if (len == 1 && (c < 32 || c == 127 || c == '<' || c == '>' || c == '&'))   /* safe inside <script> too */
+        if (len == 1 &&
+            (c < 32 || c == 127 || c == '<' || c == '>' || c == '&')) /* safe inside <script> too */
             buf_printf(&b, "\\u%04x", c);
         else if (c == '"' || c == '\\')
             buf_printf(&b, "\\%c", c);
@@ -203,8 +212,9 @@ char *emit_html(Arena *a, Str s)
             i++;
             continue;
         }
-        if ((c < 32 && c != '\n' && c != '\t') || c == 127 || (len == 2 && c == 0xc2 && (unsigned char)s.p[i + 1] < 0xa0))
-            buf_puts(&b, "&#xfffd;");                       /* control characters, the second set of them too */
+        if ((c < 32 && c != '\n' && c != '\t') || c == 127 ||
+            (len == 2 && c == 0xc2 && (unsigned char)s.p[i + 1] < 0xa0))
+            buf_puts(&b, "&#xfffd;"); /* control characters, the second set of them too */
         else if (len == 1 && strchr("<>&\"'`=\n\t", c))
             buf_printf(&b, "&#%d;", c);
         else

@@ -1,4 +1,5 @@
-/* Looking things up in the kernel library: see kernels.h.  The tables are printed by codegen/tools/kernel_reader.c. */
+/* Looking things up in the kernel library: see kernels.h.  The tables are printed by
+ * codegen/tools/kernel_reader.c. */
 #include "codegen/kernels.h"
 
 #include <string.h>
@@ -11,14 +12,15 @@ const KernelUnit *kernel_unit(const char *isa)
     return NULL;
 }
 
-static bool matches(const KernelInfo *k, const char *isa, const char *op, const char *layout, const char *act, int tokens)
+static bool matches(const KernelInfo *k, const char *isa, const char *op, const char *layout,
+                    const char *act, int tokens)
 {
     return !strcmp(k->isa, isa) && !strcmp(k->op, op) && (!layout || !strcmp(k->layout, layout)) &&
            (!act || !strcmp(k->act, act)) && (!tokens || k->tile_tokens == tokens);
 }
 
-const KernelInfo *kernel_find(const KernelUnit *u, const char *const *isas, const char *op, const char *layout,
-                              const char *act, int tile_tokens)
+const KernelInfo *kernel_find(const KernelUnit *u, const char *const *isas, const char *op,
+                              const char *layout, const char *act, int tile_tokens)
 {
     for (isas = isas ? isas : u->isas; *isas; isas++)
         for (int i = 0; i < u->n_kernels; i++)
@@ -31,7 +33,8 @@ static int find_entity(const KernelUnit *u, const char *name)
 {
     int found = -1;
 
-    for (int i = 0; i < u->n_entities; i++)         /* the last one: a definition comes after its declarations */
+    for (int i = 0; i < u->n_entities;
+         i++) /* the last one: a definition comes after its declarations */
         if (!strcmp(u->entities[i].name, name))
             found = i;
     return found;
@@ -86,7 +89,8 @@ void kernel_emit(Buf *out, const KernelUnit *u, const bool *wanted)
         bool again = !included(u, i, wanted);
 
         for (int k = 0; k < i; k++)
-            again = again || (included(u, k, wanted) && !strcmp(u->includes[k].header, u->includes[i].header));
+            again = again || (included(u, k, wanted) &&
+                              !strcmp(u->includes[k].header, u->includes[i].header));
         if (!again)
             buf_printf(out, "#include <%s>\n", u->includes[i].header);
     }

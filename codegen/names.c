@@ -1,4 +1,5 @@
-/* What things of the Module are called in the emitted C: stages, the structs of what differs between layers, numbers of rows. */
+/* What things of the Module are called in the emitted C: stages, the structs of what differs
+ * between layers, numbers of rows. */
 #include "codegen/c.h"
 #include "ir/stages.h"
 
@@ -9,7 +10,8 @@ const char *shape_c(const Writer *w, Type t)
 
 const char *stage_c_name(const Writer *w, const Func *f, const Op *fused)
 {
-    return str_printf(w->a, "%s_%s", emit_ident(w->a, str_of(f->name)), emit_ident(w->a, str_of(op_str(fused, "stage", "stage"))));
+    return str_printf(w->a, "%s_%s", emit_ident(w->a, str_of(f->name)),
+                      emit_ident(w->a, str_of(op_str(fused, "stage", "stage"))));
 }
 
 const ArgsType *args_of(const Writer *w, const Func *f)
@@ -43,8 +45,10 @@ const char *rows_c(const Writer *w, const Func *f, Dim d, bool *is_one)
         return str_printf(w->a, "%" PRId64, c);
     if (d->kind == DIM_sym && (!strcmp(d->sym->name, "T") || !strcmp(d->sym->name, "O")))
         return str_printf(w->a, "r->%s", d->sym->name);
-    ((Writer *)w)->ok = fail(w->d, NOWHERE, "the C writer cannot count the rows of a stage of '%s' (neither a number nor T nor O) yet",
-                             f->name);
+    ((Writer *)w)->ok = fail(
+        w->d, NOWHERE,
+        "the C writer cannot count the rows of a stage of '%s' (neither a number nor T nor O) yet",
+        f->name);
     return "0";
 }
 
@@ -56,10 +60,11 @@ static const char *fields_of(Writer *w, const Func *f)
         const Value *p = f->body->param[i];
 
         if (p->stands_for == VAL_weight)
-            buf_printf(&b, "    uint64_t %s;    /* %s as %s */\n", arg_field(w, f, i), shape_c(w, p->type),
-                       p->layout ? p->layout->name : "?");
+            buf_printf(&b, "    uint64_t %s;    /* %s as %s */\n", arg_field(w, f, i),
+                       shape_c(w, p->type), p->layout ? p->layout->name : "?");
         else if (p->stands_for == VAL_state)
-            buf_printf(&b, "    int %s;    /* number of a state: %s */\n", arg_field(w, f, i), shape_c(w, p->type));
+            buf_printf(&b, "    int %s;    /* number of a state: %s */\n", arg_field(w, f, i),
+                       shape_c(w, p->type));
     }
     return buf_z(&b);
 }
@@ -81,7 +86,8 @@ void find_args(Writer *w)
         if (!*fields)
             continue;
         if (!type)
-            type = n_type++ ? str_printf(w->a, "%s_Layer%d", w->name, n_type) : str_printf(w->a, "%s_Layer", w->name);
+            type = n_type++ ? str_printf(w->a, "%s_Layer%d", w->name, n_type)
+                            : str_printf(w->a, "%s_Layer", w->name);
         w->args[w->n_args++] = (ArgsType){ f, type, fields };
     }
 }

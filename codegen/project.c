@@ -1,9 +1,9 @@
 /* The folder: everything that is not the C of the model itself.
  *
- *   runtime.c, text.c, main.c, NAME_internal.h   sources of runtime/ copied, NAME_ made the model's name
- *   Makefile, CMakeLists.txt, NAME.pc            how to build and link it
- *   manifest.json                                what went in, what came out
- *   NAME.sir                                     the scheduled Module: what verify, explain and inspect read
+ *   runtime.c, text.c, main.c, NAME_internal.h   sources of runtime/ copied, NAME_ made the model's
+ * name Makefile, CMakeLists.txt, NAME.pc            how to build and link it manifest.json what
+ * went in, what came out NAME.sir                                     the scheduled Module: what
+ * verify, explain and inspect read
  *
  * Every byte follows from the Module: no date, no path, no host name. */
 #include "codegen/c.h"
@@ -15,7 +15,7 @@
 
 #include <stdlib.h>
 
-/* ---- how to build it --------------------------------------------------------------------------------------------------------------- */
+/* ---- how to build it ---- */
 
 static const char *meta_of(const Writer *w, int i, const char *what)
 {
@@ -32,9 +32,14 @@ static void write_makefile(Writer *w, Buf *b, bool text, bool link_weights)
 {
     const char *n = w->name;
 
-    buf_printf(b, "# %s: `make` builds lib%s.a and the program %s.  CC, AR, CFLAGS and LDFLAGS as everyone expects.\n", n, n, n);
-    buf_printf(b, "ifeq ($(origin CC),default)\nCC = %s\nendif\n", emit_make(w->a, str_of(meta_of(w, 0, "cc"))));
-    buf_printf(b, "CFLAGS ?= -O2\nbase = -std=c11 -D_GNU_SOURCE -Wall -Wextra -ffp-contract=off\n\n");
+    buf_printf(b,
+               "# %s: `make` builds lib%s.a and the program %s.  CC, AR, CFLAGS and LDFLAGS as "
+               "everyone expects.\n",
+               n, n, n);
+    buf_printf(b, "ifeq ($(origin CC),default)\nCC = %s\nendif\n",
+               emit_make(w->a, str_of(meta_of(w, 0, "cc"))));
+    buf_printf(b,
+               "CFLAGS ?= -O2\nbase = -std=c11 -D_GNU_SOURCE -Wall -Wextra -ffp-contract=off\n\n");
     buf_printf(b, "obj = %s.o runtime.o", n);
     if (text)
         buf_puts(b, " text.o");
@@ -42,12 +47,18 @@ static void write_makefile(Writer *w, Buf *b, bool text, bool link_weights)
         buf_puts(b, " weights.o");
     for (int i = 0; i < w->n_target && w->m->n_entry; i++)
         buf_printf(b, " %s_%s.o", n, w->target[i]);
-    buf_printf(b, "\n\nall: lib%s.a %s\n\nlib%s.a: $(obj)\n\trm -f $@\n\t$(AR) rcs $@ $(obj)\n\n", n, n, n);
-    buf_printf(b, "%s: main.o lib%s.a\n\t$(CC) $(CFLAGS) $(LDFLAGS) main.o lib%s.a -o $@ -lpthread\n\n", n, n, n);
+    buf_printf(b, "\n\nall: lib%s.a %s\n\nlib%s.a: $(obj)\n\trm -f $@\n\t$(AR) rcs $@ $(obj)\n\n",
+               n, n, n);
+    buf_printf(
+        b, "%s: main.o lib%s.a\n\t$(CC) $(CFLAGS) $(LDFLAGS) main.o lib%s.a -o $@ -lpthread\n\n", n,
+        n, n);
     buf_printf(b, "%%.o: %%.c %s.h %s_internal.h\n\t$(CC) $(base) $(CFLAGS) -c $< -o $@\n\n", n, n);
-    buf_puts(b, "# Only these files get flags of an instruction set: everything else runs on any CPU of the family.\n");
+    buf_puts(b, "# Only these files get flags of an instruction set: everything else runs on any "
+                "CPU of the family.\n");
     for (int i = 0; i < w->n_target && w->m->n_entry; i++)
-        buf_printf(b, "%s_%s.o: %s_%s.c kernels_%s.h %s.h %s_internal.h\n\t$(CC) -std=gnu11 -Wall -Wextra $(CFLAGS) -O3 -ffp-contract=off %s -c $< -o $@\n",
+        buf_printf(b,
+                   "%s_%s.o: %s_%s.c kernels_%s.h %s.h %s_internal.h\n\t$(CC) -std=gnu11 -Wall "
+                   "-Wextra $(CFLAGS) -O3 -ffp-contract=off %s -c $< -o $@\n",
                    n, w->target[i], n, w->target[i], w->target[i], n, n, flags_of(w, i));
     if (link_weights)
         buf_printf(b, "weights.o: weights.c %s.weights\n\t$(CC) $(CFLAGS) -c $< -o $@\n", n);
@@ -58,41 +69,68 @@ static void write_cmake(Writer *w, Buf *b, bool text, bool link_weights)
 {
     const char *n = w->name;
 
-    buf_printf(b, "# %s: add_subdirectory() this folder and link the target `%s`.\ncmake_minimum_required(VERSION 3.13)\nproject(%s C)\n\n", n, n, n);
-    buf_puts(b, "set(CMAKE_C_STANDARD 11)\nif(NOT CMAKE_BUILD_TYPE)\n  set(CMAKE_BUILD_TYPE Release)\nendif()\nfind_package(Threads REQUIRED)\n\n");
-    buf_printf(b, "add_library(%s STATIC %s.c runtime.c%s%s", n, n, text ? " text.c" : "", link_weights ? " weights.c" : "");
+    buf_printf(b,
+               "# %s: add_subdirectory() this folder and link the target "
+               "`%s`.\ncmake_minimum_required(VERSION 3.13)\nproject(%s C)\n\n",
+               n, n, n);
+    buf_puts(b, "set(CMAKE_C_STANDARD 11)\nif(NOT CMAKE_BUILD_TYPE)\n  set(CMAKE_BUILD_TYPE "
+                "Release)\nendif()\nfind_package(Threads REQUIRED)\n\n");
+    buf_printf(b, "add_library(%s STATIC %s.c runtime.c%s%s", n, n, text ? " text.c" : "",
+               link_weights ? " weights.c" : "");
     for (int i = 0; i < w->n_target && w->m->n_entry; i++)
         buf_printf(b, " %s_%s.c", n, w->target[i]);
-    buf_printf(b, ")\ntarget_compile_definitions(%s PRIVATE _GNU_SOURCE)\ntarget_compile_options(%s PRIVATE -ffp-contract=off)\n", n, n);
-    buf_printf(b, "target_include_directories(%s PUBLIC ${CMAKE_CURRENT_SOURCE_DIR})\ntarget_link_libraries(%s PUBLIC Threads::Threads)\n", n, n);
+    buf_printf(b,
+               ")\ntarget_compile_definitions(%s PRIVATE _GNU_SOURCE)\ntarget_compile_options(%s "
+               "PRIVATE -ffp-contract=off)\n",
+               n, n);
+    buf_printf(b,
+               "target_include_directories(%s PUBLIC "
+               "${CMAKE_CURRENT_SOURCE_DIR})\ntarget_link_libraries(%s PUBLIC Threads::Threads)\n",
+               n, n);
     for (int i = 0; i < w->n_target && w->m->n_entry; i++)
-        buf_printf(b, "set_source_files_properties(%s_%s.c PROPERTIES COMPILE_FLAGS \"-std=gnu11 -O3 %s\")\n", n, w->target[i],
-                   flags_of(w, i));
-    buf_printf(b, "\nif(CMAKE_CURRENT_SOURCE_DIR STREQUAL CMAKE_SOURCE_DIR)\n  add_executable(%s_main main.c)\n"
-                  "  set_target_properties(%s_main PROPERTIES OUTPUT_NAME %s)\n  target_compile_definitions(%s_main PRIVATE _GNU_SOURCE)\n"
-                  "  target_link_libraries(%s_main PRIVATE %s)\nendif()\n", n, n, n, n, n, n);
+        buf_printf(
+            b,
+            "set_source_files_properties(%s_%s.c PROPERTIES COMPILE_FLAGS \"-std=gnu11 -O3 %s\")\n",
+            n, w->target[i], flags_of(w, i));
+    buf_printf(b,
+               "\nif(CMAKE_CURRENT_SOURCE_DIR STREQUAL CMAKE_SOURCE_DIR)\n  add_executable(%s_main "
+               "main.c)\n"
+               "  set_target_properties(%s_main PROPERTIES OUTPUT_NAME %s)\n  "
+               "target_compile_definitions(%s_main PRIVATE _GNU_SOURCE)\n"
+               "  target_link_libraries(%s_main PRIVATE %s)\nendif()\n",
+               n, n, n, n, n, n);
 }
 
 static void write_pkgconfig(Writer *w, Buf *b)
 {
-    buf_printf(b, "prefix=${pcfiledir}\n\nName: %s\nDescription: a model compiled to C by sinter\nVersion: %s\n", w->name, SINTER_VERSION);
+    buf_printf(b,
+               "prefix=${pcfiledir}\n\nName: %s\nDescription: a model compiled to C by "
+               "sinter\nVersion: %s\n",
+               w->name, SINTER_VERSION);
     buf_printf(b, "Cflags: -I${prefix}\nLibs: -L${prefix} -l%s -lpthread\n", w->name);
 }
 
-/* One object that is the weights file: .incbin takes the path relative to where the compiler is run, which is this folder. */
+/* One object that is the weights file: .incbin takes the path relative to where the compiler is
+ * run, which is this folder. */
 static void write_linked_weights(Writer *w, Buf *b)
 {
-    buf_printf(b, "/* The weights file as part of the program (--link-weights). */\n__asm__(\".section .rodata\\n\"\n        \".balign 16384\\n\"\n"
-                  "        \".global %s_linked_weights\\n\"\n        \"%s_linked_weights:\\n\"\n        \".incbin \\\"%s.weights\\\"\\n\"\n"
-                  "        \".global %s_linked_weights_end\\n\"\n        \"%s_linked_weights_end:\\n\"\n        \".previous\\n\");\n",
+    buf_printf(b,
+               "/* The weights file as part of the program (--link-weights). "
+               "*/\n__asm__(\".section .rodata\\n\"\n        \".balign 16384\\n\"\n"
+               "        \".global %s_linked_weights\\n\"\n        \"%s_linked_weights:\\n\"\n      "
+               "  \".incbin \\\"%s.weights\\\"\\n\"\n"
+               "        \".global %s_linked_weights_end\\n\"\n        "
+               "\"%s_linked_weights_end:\\n\"\n        \".previous\\n\");\n",
                w->name, w->name, w->name, w->name, w->name);
 }
 
-/* ---- manifest.json ------------------------------------------------------------------------------------------------------------------- */
+/* ---- manifest.json ---- */
 
-static void json_pair(Writer *w, Buf *b, const char *indent, const char *key, const char *value, bool last)
+static void json_pair(Writer *w, Buf *b, const char *indent, const char *key, const char *value,
+                      bool last)
 {
-    buf_printf(b, "%s%s: %s%s\n", indent, emit_json(w->a, str_of(key)), emit_json(w->a, str_of(value)), last ? "" : ",");
+    buf_printf(b, "%s%s: %s%s\n", indent, emit_json(w->a, str_of(key)),
+               emit_json(w->a, str_of(value)), last ? "" : ",");
 }
 
 /* Bytes of weights that decoding one token reads: everything but rows of tables. */
@@ -137,30 +175,38 @@ static void write_manifest(Writer *w, Buf *b, uint64_t state_bytes)
     buf_puts(b, "  \"inputs\": [");
     for (int i = 0; i < m->n_file; i++)
         if (!m->file[i].packed)
-            buf_printf(b, "%s\n    { \"file\": %s, \"bytes\": %" PRIu64 ", \"xxh3_128\": \"%s\" }", i ? "," : "",
-                   emit_json(w->a, str_of(m->file[i].name)), m->file[i].bytes, digest_hex(w->a, m->file[i].digest));
+            buf_printf(b, "%s\n    { \"file\": %s, \"bytes\": %" PRIu64 ", \"xxh3_128\": \"%s\" }",
+                       i ? "," : "", emit_json(w->a, str_of(m->file[i].name)), m->file[i].bytes,
+                       digest_hex(w->a, m->file[i].digest));
     buf_puts(b, "\n  ],\n  \"targets\": [");
     for (int i = 0; i < w->n_target; i++)
-        buf_printf(b, "%s\n    { \"name\": %s, \"family\": %s, \"features\": %s, \"cflags\": %s }", i ? "," : "",
-                   emit_json(w->a, str_of(meta_of(w, i, "name"))), emit_json(w->a, str_of(meta_of(w, i, "family"))),
-                   emit_json(w->a, str_of(meta_of(w, i, "features"))), emit_json(w->a, str_of(meta_of(w, i, "cflags"))));
+        buf_printf(b, "%s\n    { \"name\": %s, \"family\": %s, \"features\": %s, \"cflags\": %s }",
+                   i ? "," : "", emit_json(w->a, str_of(meta_of(w, i, "name"))),
+                   emit_json(w->a, str_of(meta_of(w, i, "family"))),
+                   emit_json(w->a, str_of(meta_of(w, i, "features"))),
+                   emit_json(w->a, str_of(meta_of(w, i, "cflags"))));
     buf_puts(b, "\n  ],\n");
-    buf_printf(b, "  \"weights_bytes\": %" PRIu64 ",\n  \"bytes_per_token\": %" PRIu64 ",\n", m->weights_bytes, bytes_per_token(m));
-    buf_printf(b, "  \"arena_bytes\": %" PRId64 ",\n  \"scratch_bytes_per_thread\": %" PRId64 ",\n", module_meta_int(m, "arena_bytes", 0),
-               module_meta_int(m, "scratch_bytes", 0));
+    buf_printf(b, "  \"weights_bytes\": %" PRIu64 ",\n  \"bytes_per_token\": %" PRIu64 ",\n",
+               m->weights_bytes, bytes_per_token(m));
+    buf_printf(b, "  \"arena_bytes\": %" PRId64 ",\n  \"scratch_bytes_per_thread\": %" PRId64 ",\n",
+               module_meta_int(m, "arena_bytes", 0), module_meta_int(m, "scratch_bytes", 0));
     buf_printf(b, "  \"state_bytes_per_position\": %" PRIu64 ",\n  \"weights\": [", state_bytes);
     for (int i = 0, n = 0; i < m->n_weight; i++) {
         const Weight *x = m->weight[i];
 
         if (x->layout)
-            buf_printf(b, "%s\n    { \"name\": %s, \"type\": %s, \"layout\": \"%s\", \"offset\": %" PRIu64 ", \"tile_stride\": %" PRIu64
-                          ", \"bytes\": %" PRIu64 " }", n++ ? "," : "", emit_json(w->a, str_of(x->name)), emit_json(w->a, str_of(type_text(w->a, x->type))),
-                       x->layout->name, x->off, x->tile_stride, x->bytes);
+            buf_printf(
+                b,
+                "%s\n    { \"name\": %s, \"type\": %s, \"layout\": \"%s\", \"offset\": %" PRIu64
+                ", \"tile_stride\": %" PRIu64 ", \"bytes\": %" PRIu64 " }",
+                n++ ? "," : "", emit_json(w->a, str_of(x->name)),
+                emit_json(w->a, str_of(type_text(w->a, x->type))), x->layout->name, x->off,
+                x->tile_stride, x->bytes);
     }
     buf_puts(b, "\n  ]\n}\n");
 }
 
-/* ---- NAME.sir --------------------------------------------------------------------------------------------------------------------------- */
+/* ---- NAME.sir ---- */
 
 /* The Module as text that refers to NAME.weights only: weights become sections of it. */
 static void write_sir(const Module *m, Buf *b)
@@ -181,7 +227,7 @@ static void write_sir(const Module *m, Buf *b)
     module_print(&copy, b);
 }
 
-/* ---- the folder --------------------------------------------------------------------------------------------------------------------------- */
+/* ---- the folder ---- */
 
 static bool put(Writer *w, FileSet *fs, const char *dir, const char *file, Buf *b)
 {
@@ -208,7 +254,9 @@ static bool begin(Writer *w)
     w->name = module_meta_str(w->m, "build.name", "model");
     w->n_target = (int)module_meta_int(w->m, "build.n_target", 0);
     if (!is_c_ident(str_of(w->name)))
-        return fail(w->d, NOWHERE, "'%s' cannot be the name of a C library (give one with --name: a C identifier)", w->name);
+        return fail(w->d, NOWHERE,
+                    "'%s' cannot be the name of a C library (give one with --name: a C identifier)",
+                    w->name);
     if (w->n_target < 1 || w->n_target > MAX_TARGETS)
         return fail(w->d, NOWHERE, "a build has 1 to %d targets, not %d", MAX_TARGETS, w->n_target);
     for (int i = 0; i < w->n_target; i++) {
@@ -223,7 +271,8 @@ static bool begin(Writer *w)
 bool codegen_folder(const Module *m, FileSet *fs, const char *dir, Diag *d)
 {
     Writer w = { .m = m, .a = m->a, .d = d, .ok = true };
-    bool text = module_find_blob(m, "tok") != NULL, link = module_meta_int(m, "build.link_weights", 0) != 0;
+    bool text = module_find_blob(m, "tok") != NULL,
+         link = module_meta_int(m, "build.link_weights", 0) != 0;
     bool one_thread = module_meta_int(m, "build.one_thread", 0) != 0;
     WeightsDigest digest;
     uint64_t state_bytes = 0;
@@ -246,13 +295,17 @@ bool codegen_folder(const Module *m, FileSet *fs, const char *dir, Diag *d)
     if (!write_model(&w, fs, dir, digest))
         return false;
     b = buf_in(w.a);
-    buf_printf(&b, "/* The part of the runtime that this model uses. */\n#include \"%s_internal.h\"\n\n", n);
+    buf_printf(
+        &b, "/* The part of the runtime that this model uses. */\n#include \"%s_internal.h\"\n\n",
+        n);
     put_sources(&b, one_thread ? runtime_parts_one_thread : runtime_parts, n);
     if (!put(&w, fs, dir, "runtime.c", &b))
         return false;
     if (text) {
         b = buf_in(w.a);
-        buf_printf(&b, "/* Text: tokenizer, chat template, sampling. */\n#include \"%s_internal.h\"\n\n", n);
+        buf_printf(
+            &b, "/* Text: tokenizer, chat template, sampling. */\n#include \"%s_internal.h\"\n\n",
+            n);
         put_sources(&b, text_parts, n);
         if (!put(&w, fs, dir, "text.c", &b))
             return false;

@@ -11,10 +11,14 @@
 
 #include "codegen/codegen.h"
 #include "codegen/emit.h"
-#include "ir/stages.h"
 #include "ir/base/version.h"
+#include "ir/stages.h"
 
-typedef struct { const Module *m; Buf *b; Arena *a; } Page;
+typedef struct {
+    const Module *m;
+    Buf *b;
+    Arena *a;
+} Page;
 
 static const char *html(Page *p, const char *s)
 {
@@ -31,23 +35,38 @@ static const char *size_text(Page *p, uint64_t n)
 }
 
 static const char style[] =
-    "<style>\n:root{color-scheme:light dark;--ink:#1d2330;--soft:#68707f;--line:#d9dde4;--paper:#fff;--a:#3566b8;--b:#c7743b;--c:#4f9465;"
-    "--d:#8a5fae;--e:#b5485a;--f:#2f8f9a}\n@media(prefers-color-scheme:dark){:root{--ink:#e4e7ee;--soft:#98a1b3;--line:#394050;--paper:#161a22;"
+    "<style>\n:root{color-scheme:light "
+    "dark;--ink:#1d2330;--soft:#68707f;--line:#d9dde4;--paper:#fff;--a:#3566b8;--b:#c7743b;--c:#"
+    "4f9465;"
+    "--d:#8a5fae;--e:#b5485a;--f:#2f8f9a}\n@media(prefers-color-scheme:dark){:root{--ink:#e4e7ee;--"
+    "soft:#98a1b3;--line:#394050;--paper:#161a22;"
     "--a:#7aa2ea;--b:#e09a63;--c:#7fc495;--d:#bd95dd;--e:#e58394;--f:#6cc3cd}}\n"
-    "body{font:15px/1.5 system-ui,sans-serif;color:var(--ink);background:var(--paper);max-width:66rem;margin:2rem auto;padding:0 1.2rem}\n"
-    "h1{font-size:1.7rem;margin:0 0 .2rem}h2{font-size:1.15rem;margin:2.4rem 0 .5rem;border-bottom:1px solid var(--line);padding-bottom:.25rem}\n"
-    "h3{font-size:1rem;margin:1.4rem 0 .3rem}p{max-width:46rem}.soft{color:var(--soft)}code,td.n,.mono{font-family:ui-monospace,monospace;font-size:.86em}\n"
-    "table{border-collapse:collapse;width:100%}td,th{text-align:left;padding:.28rem .7rem .28rem 0;border-bottom:1px solid var(--line);"
-    "vertical-align:top}th{font-weight:600;color:var(--soft);font-size:.85em}td.n,th.n{text-align:right}\n"
-    ".cards{display:flex;flex-wrap:wrap;gap:.8rem;margin:1.2rem 0}.card{border:1px solid var(--line);border-radius:.5rem;padding:.6rem .9rem;"
-    "min-width:8.5rem}.card b{display:block;font-size:1.25rem}\nsvg{display:block;max-width:100%;height:auto}svg text{font:11px system-ui,sans-serif;"
+    "body{font:15px/1.5 "
+    "system-ui,sans-serif;color:var(--ink);background:var(--paper);max-width:66rem;margin:2rem "
+    "auto;padding:0 1.2rem}\n"
+    "h1{font-size:1.7rem;margin:0 0 .2rem}h2{font-size:1.15rem;margin:2.4rem 0 "
+    ".5rem;border-bottom:1px solid var(--line);padding-bottom:.25rem}\n"
+    "h3{font-size:1rem;margin:1.4rem 0 "
+    ".3rem}p{max-width:46rem}.soft{color:var(--soft)}code,td.n,.mono{font-family:ui-monospace,"
+    "monospace;font-size:.86em}\n"
+    "table{border-collapse:collapse;width:100%}td,th{text-align:left;padding:.28rem .7rem .28rem "
+    "0;border-bottom:1px solid var(--line);"
+    "vertical-align:top}th{font-weight:600;color:var(--soft);font-size:.85em}td.n,th.n{text-align:"
+    "right}\n"
+    ".cards{display:flex;flex-wrap:wrap;gap:.8rem;margin:1.2rem 0}.card{border:1px solid "
+    "var(--line);border-radius:.5rem;padding:.6rem .9rem;"
+    "min-width:8.5rem}.card "
+    "b{display:block;font-size:1.25rem}\nsvg{display:block;max-width:100%;height:auto}svg "
+    "text{font:11px system-ui,sans-serif;"
     "fill:var(--ink)}svg .soft{fill:var(--soft)}\n</style>\n";
 
-static const char *const colour[] = { "var(--a)", "var(--b)", "var(--c)", "var(--d)", "var(--e)", "var(--f)" };
+static const char *const colour[] = { "var(--a)", "var(--b)", "var(--c)",
+                                      "var(--d)", "var(--e)", "var(--f)" };
 
 static void card(Page *p, const char *value, const char *what)
 {
-    buf_printf(p->b, "<div class=card><b>%s</b><span class=soft>%s</span></div>\n", html(p, value), html(p, what));
+    buf_printf(p->b, "<div class=card><b>%s</b><span class=soft>%s</span></div>\n", html(p, value),
+               html(p, what));
 }
 
 static void head(Page *p, const char *name)
@@ -56,13 +75,18 @@ static void head(Page *p, const char *name)
     int64_t n_target = module_meta_int(m, "build.n_target", 0);
     uint64_t cache = 0;
 
-    buf_printf(p->b, "<!doctype html>\n<html lang=en><head><meta charset=utf-8><meta name=viewport content=\"width=device-width\">\n<title>%s: "
-                     "how it was compiled</title>\n%s</head><body>\n", html(p, name), style);
+    buf_printf(p->b,
+               "<!doctype html>\n<html lang=en><head><meta charset=utf-8><meta name=viewport "
+               "content=\"width=device-width\">\n<title>%s: "
+               "how it was compiled</title>\n%s</head><body>\n",
+               html(p, name), style);
     buf_printf(p->b, "<h1>%s</h1>\n<p class=soft>%s, compiled by sinter %s for", html(p, name),
                html(p, module_meta_str(m, "general.name", "a model")), SINTER_VERSION);
     for (int64_t i = 0; i < n_target; i++)
-        buf_printf(p->b, "%s <b>%s</b>", i ? "," : "", html(p, module_meta_str(m, str_printf(p->a, "target.%d.name", (int)i), "?")));
-    buf_printf(p->b, ".<br><code>%s</code></p>\n<div class=cards>\n", html(p, module_meta_str(m, "build.command", "")));
+        buf_printf(p->b, "%s <b>%s</b>", i ? "," : "",
+                   html(p, module_meta_str(m, str_printf(p->a, "target.%d.name", (int)i), "?")));
+    buf_printf(p->b, ".<br><code>%s</code></p>\n<div class=cards>\n",
+               html(p, module_meta_str(m, "build.command", "")));
     card(p, size_text(p, m->weights_bytes), "weights file");
     card(p, size_text(p, (uint64_t)module_meta_int(m, "arena_bytes", 0)), "arena (activations)");
     card(p, size_text(p, (uint64_t)module_meta_int(m, "scratch_bytes", 0)), "scratch per thread");
@@ -75,11 +99,12 @@ static void head(Page *p, const char *name)
             cache += bytes;
     }
     if (m->n_state)
-        card(p, size_text(p, cache), str_printf(p->a, "cache per position (%d states)", m->n_state));
+        card(p, size_text(p, cache),
+             str_printf(p->a, "cache per position (%d states)", m->n_state));
     buf_puts(p->b, "</div>\n");
 }
 
-/* ---- bytes by stage ------------------------------------------------------------------------------------------------------------------ */
+/* ---- bytes by stage ---- */
 
 static uint64_t stage_weight_bytes(const Op *s, const Op *call)
 {
@@ -99,7 +124,10 @@ static uint64_t stage_weight_bytes(const Op *s, const Op *call)
     return n;
 }
 
-typedef struct { const char *name; uint64_t bytes; } Bar;
+typedef struct {
+    const char *name;
+    uint64_t bytes;
+} Bar;
 
 static void bars(Page *p, const Func *f)
 {
@@ -128,20 +156,26 @@ static void bars(Page *p, const Func *f)
         max = bar[i].bytes > max ? bar[i].bytes : max;
         total += bar[i].bytes;
     }
-    buf_printf(p->b, "<p>Decoding a token reads every weight once, %s in all. Layers of one kind are added up.</p>\n"
-                     "<svg viewBox=\"0 0 900 %d\" role=img aria-label=\"weight bytes by stage\">\n", size_text(p, total), 26 * n + 8);
+    buf_printf(p->b,
+               "<p>Decoding a token reads every weight once, %s in all. Layers of one kind are "
+               "added up.</p>\n"
+               "<svg viewBox=\"0 0 900 %d\" role=img aria-label=\"weight bytes by stage\">\n",
+               size_text(p, total), 26 * n + 8);
     for (int i = 0; i < n; i++) {
         int width = (int)(bar[i].bytes * 560 / max);
 
-        buf_printf(p->b, "<text x=190 y=%d text-anchor=end>%s</text><rect x=200 y=%d width=%d height=16 rx=2 fill=\"%s\"/>"
-                         "<text class=soft x=%d y=%d>%s%s</text>\n", 26 * i + 19, html(p, bar[i].name), 26 * i + 7, width > 1 ? width : 1,
+        buf_printf(p->b,
+                   "<text x=190 y=%d text-anchor=end>%s</text><rect x=200 y=%d width=%d height=16 "
+                   "rx=2 fill=\"%s\"/>"
+                   "<text class=soft x=%d y=%d>%s%s</text>\n",
+                   26 * i + 19, html(p, bar[i].name), 26 * i + 7, width > 1 ? width : 1,
                    colour[i % 6], 208 + width, 26 * i + 19, size_text(p, bar[i].bytes),
                    total ? str_printf(p->a, ", %" PRIu64 " %%", bar[i].bytes * 100 / total) : "");
     }
     buf_puts(p->b, "</svg>\n");
 }
 
-/* ---- stages ---------------------------------------------------------------------------------------------------------------------------- */
+/* ---- stages ---- */
 
 static void stage_row(Page *p, const Op *s)
 {
@@ -150,10 +184,11 @@ static void stage_row(Page *p, const Op *s)
     const char *kernels[16];
     int n_kernel = 0;
 
-    buf_printf(p->b, "<tr><td><b>%s</b><br><span class=soft>%s</span></td><td class=mono>", html(p, op_str(s, "stage", "?")),
-               html(p, op_str(s, "kind", "")));
+    buf_printf(p->b, "<tr><td><b>%s</b><br><span class=soft>%s</span></td><td class=mono>",
+               html(p, op_str(s, "stage", "?")), html(p, op_str(s, "kind", "")));
     for (const Op *o = s->region[0]->first; o && o->kind != OP_yield; o = o->next)
-        buf_printf(p->b, "%s%s", o == s->region[0]->first ? "" : " &middot; ", op_info[o->kind].name);
+        buf_printf(p->b, "%s%s", o == s->region[0]->first ? "" : " &middot; ",
+                   op_info[o->kind].name);
     buf_puts(p->b, "</td><td class=mono>");
     for (const Op *o = s->region[0]->first; o; o = o->next)
         for (int i = 0; i < o->n_attr; i++) {
@@ -174,13 +209,17 @@ static void stage_row(Page *p, const Op *s)
     if (chunks)
         buf_printf(p->b, "%" PRId64, sum);
     else
-        buf_printf(p->b, "per %" PRId64 " token%s", op_int(s, "tokens", 1), op_int(s, "tokens", 1) == 1 ? "" : "s");
+        buf_printf(p->b, "per %" PRId64 " token%s", op_int(s, "tokens", 1),
+                   op_int(s, "tokens", 1) == 1 ? "" : "s");
     buf_puts(p->b, "</td></tr>\n");
 }
 
 static void stages(Page *p, const Func *f, const char *title)
 {
-    buf_printf(p->b, "<h3>%s</h3>\n<table><tr><th>stage</th><th>ops fused in it</th><th>kernels</th><th class=n>chunks</th></tr>\n", html(p, title));
+    buf_printf(p->b,
+               "<h3>%s</h3>\n<table><tr><th>stage</th><th>ops fused in it</th><th>kernels</th><th "
+               "class=n>chunks</th></tr>\n",
+               html(p, title));
     for (const Op *o = f->body->first; o; o = o->next) {
         int n = 1;
 
@@ -188,18 +227,25 @@ static void stages(Page *p, const Func *f, const char *title)
             stage_row(p, o);
         if (o->kind != OP_call)
             continue;
-        for (const Op *q = o; q->next && q->next->kind == OP_call && q->next->callee == o->callee; q = q->next)
+        for (const Op *q = o; q->next && q->next->kind == OP_call && q->next->callee == o->callee;
+             q = q->next)
             n++;
-        buf_printf(p->b, "<tr><td colspan=4>%d &times; <b>%s</b></td></tr>\n", n, html(p, o->callee->name));
+        buf_printf(p->b, "<tr><td colspan=4>%d &times; <b>%s</b></td></tr>\n", n,
+                   html(p, o->callee->name));
         for (; n > 1; n--)
             o = o->next;
     }
     buf_puts(p->b, "</table>\n");
 }
 
-/* ---- the arena -------------------------------------------------------------------------------------------------------------------------- */
+/* ---- the arena ---- */
 
-typedef struct { const char *name; int64_t at; uint64_t bytes; int begin, end; } Box;
+typedef struct {
+    const char *name;
+    int64_t at;
+    uint64_t bytes;
+    int begin, end;
+} Box;
 
 static void note_box(Box *box, int *n, int cap, const Value *v, int64_t place, int when)
 {
@@ -250,21 +296,29 @@ static void arena_map(Page *p, const Func *f)
     }
     if (!t)
         return;
-    for (int i = 0; i < n; i++)                         /* the picture is as high as what this function uses of the arena */
+    for (int i = 0; i < n; i++) /* the picture is as high as what this function uses of the arena */
         if (total < (double)box[i].at + (double)box[i].bytes)
             total = (double)box[i].at + (double)box[i].bytes;
     buf_printf(p->b, "<p class=soft>%s from top to bottom.</p>\n", size_text(p, (uint64_t)total));
-    buf_printf(p->b, "<svg viewBox=\"0 0 900 %d\" role=img aria-label=\"arena of %s\">\n", 400, html(p, f->name));
+    buf_printf(p->b, "<svg viewBox=\"0 0 900 %d\" role=img aria-label=\"arena of %s\">\n", 400,
+               html(p, f->name));
     for (int i = 0; i < t; i++)
-        buf_printf(p->b, "<text class=soft x=%d y=326 transform=\"rotate(35 %d 326)\">%s</text>\n", 20 + i * 860 / t, 20 + i * 860 / t, html(p, when[i]));
+        buf_printf(p->b, "<text class=soft x=%d y=326 transform=\"rotate(35 %d 326)\">%s</text>\n",
+                   20 + i * 860 / t, 20 + i * 860 / t, html(p, when[i]));
     for (int i = 0; i < n; i++) {
         int x = 20 + box[i].begin * 860 / t, w = (box[i].end - box[i].begin + 1) * 860 / t - 2;
-        int y = 8 + (int)(300.0 * (double)box[i].at / total), h = (int)(300.0 * (double)box[i].bytes / total);
+        int y = 8 + (int)(300.0 * (double)box[i].at / total),
+            h = (int)(300.0 * (double)box[i].bytes / total);
 
-        buf_printf(p->b, "<g><title>%s: %s at %" PRId64 "</title><rect x=%d y=%d width=%d height=%d rx=2 fill=\"%s\" fill-opacity=.75 />",
-                   html(p, box[i].name), size_text(p, box[i].bytes), box[i].at, x, y, w, h > 2 ? h : 2, colour[i % 6]);
+        buf_printf(
+            p->b,
+            "<g><title>%s: %s at %" PRId64
+            "</title><rect x=%d y=%d width=%d height=%d rx=2 fill=\"%s\" fill-opacity=.75 />",
+            html(p, box[i].name), size_text(p, box[i].bytes), box[i].at, x, y, w, h > 2 ? h : 2,
+            colour[i % 6]);
         if (h > 12 && w > 40)
-            buf_printf(p->b, "<text x=%d y=%d>%s %s</text>", x + 5, y + (h < 24 ? h - 3 : 15), html(p, box[i].name), size_text(p, box[i].bytes));
+            buf_printf(p->b, "<text x=%d y=%d>%s %s</text>", x + 5, y + (h < 24 ? h - 3 : 15),
+                       html(p, box[i].name), size_text(p, box[i].bytes));
         buf_puts(p->b, "</g>\n");
     }
     buf_puts(p->b, "</svg>\n");
@@ -272,7 +326,8 @@ static void arena_map(Page *p, const Func *f)
 
 static void weights(Page *p)
 {
-    buf_puts(p->b, "<table><tr><th>layout</th><th>what it is</th><th class=n>tensors</th><th class=n>bytes</th></tr>\n");
+    buf_puts(p->b, "<table><tr><th>layout</th><th>what it is</th><th class=n>tensors</th><th "
+                   "class=n>bytes</th></tr>\n");
     for (int l = 0; l < N_LAYOUTS; l++) {
         uint64_t bytes = 0;
         int n = 0;
@@ -283,8 +338,10 @@ static void weights(Page *p)
                 n++;
             }
         if (n)
-            buf_printf(p->b, "<tr><td class=mono>%s</td><td>%s</td><td class=n>%d</td><td class=n>%s</td></tr>\n", layout_table[l].name,
-                       html(p, layout_table[l].help), n, size_text(p, bytes));
+            buf_printf(p->b,
+                       "<tr><td class=mono>%s</td><td>%s</td><td class=n>%d</td><td "
+                       "class=n>%s</td></tr>\n",
+                       layout_table[l].name, html(p, layout_table[l].help), n, size_text(p, bytes));
     }
     buf_puts(p->b, "</table>\n");
 }
@@ -300,7 +357,8 @@ void report_write(const Module *m, const char *name, Buf *out)
         if (!strcmp(m->entry[i].name, "decode"))
             bars(&p, m->entry[i].func);
     if (m->n_entry)
-        buf_puts(out, "<h2>Stages</h2>\n<p>A stage is what runs between two meetings of the threads; a chunk is what one thread takes at a "
+        buf_puts(out, "<h2>Stages</h2>\n<p>A stage is what runs between two meetings of the "
+                      "threads; a chunk is what one thread takes at a "
                       "time.</p>\n");
     for (int i = 0; i < m->n_entry; i++)
         stages(&p, m->entry[i].func, m->entry[i].func->name);
@@ -313,7 +371,8 @@ void report_write(const Module *m, const char *name, Buf *out)
             stages(&p, f, f->name);
     }
     if (m->n_entry)
-        buf_puts(out, "<h2>The arena</h2>\n<p>Buffers between stages: address downwards, stages from left to right. Two boxes never overlap; "
+        buf_puts(out, "<h2>The arena</h2>\n<p>Buffers between stages: address downwards, stages "
+                      "from left to right. Two boxes never overlap; "
                       "a layer's stages are drawn once.</p>\n");
     for (int i = 0; i < m->n_entry; i++) {
         buf_printf(out, "<h3>%s</h3>\n", html(&p, m->entry[i].name));

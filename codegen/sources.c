@@ -1,12 +1,16 @@
-/* Sources of runtime/, as sinter carries them inside, copied into an emitted folder with NAME made the model's name. */
+/* Sources of runtime/, as sinter carries them inside, copied into an emitted folder with NAME made
+ * the model's name. */
 #include "codegen/parts.h"
 
-const char *const runtime_parts[] = { "runtime/core/xxh64.c", "runtime/core/weights.c", "runtime/core/cpu.c", "runtime/core/threads.c",
+const char *const runtime_parts[] = { "runtime/core/xxh64.c",   "runtime/core/weights.c",
+                                      "runtime/core/cpu.c",     "runtime/core/threads.c",
                                       "runtime/core/session.c", NULL };
-const char *const runtime_parts_one_thread[] = { "runtime/core/xxh64.c", "runtime/core/weights.c", "runtime/core/cpu.c",
-                                                 "runtime/core/threads_one.c", "runtime/core/session.c", NULL };
-const char *const text_parts[] = { "runtime/text/tokenize.c", "runtime/text/sample.c", "runtime/text/chat.c", "runtime/text/generate.c",
-                                   NULL };
+const char *const runtime_parts_one_thread[] = {
+    "runtime/core/xxh64.c",       "runtime/core/weights.c", "runtime/core/cpu.c",
+    "runtime/core/threads_one.c", "runtime/core/session.c", NULL
+};
+const char *const text_parts[] = { "runtime/text/tokenize.c", "runtime/text/sample.c",
+                                   "runtime/text/chat.c", "runtime/text/generate.c", NULL };
 const char *const main_parts[] = { "runtime/core/main.c", NULL };
 
 static bool is_ident_char(char c)
@@ -29,7 +33,8 @@ static void put_renamed(Buf *out, const char *text, size_t n, const char *name)
     }
 }
 
-/* One source of the runtime behind another in one file: its includes of our own headers are left out (they are at the top of the file). */
+/* One source of the runtime behind another in one file: its includes of our own headers are left
+ * out (they are at the top of the file). */
 void put_source(Buf *out, const char *path, const char *name)
 {
     const Embedded *f = embedded_find(path);

@@ -2,38 +2,42 @@
  *
  * Each stage of the Module becomes one C function that computes one chunk:
  *
- *     static void decode_attn_q_k_v(const NAME_Run *r, const void *args, NAME_Worker *me, int c, int count, const uint8_t *next)
+ *     static void decode_attn_q_k_v(const NAME_Run *r, const void *args, NAME_Worker *me, int c,
+ * int count, const uint8_t *next)
  *
- * A contraction's chunk is a loop over tiles of 32 outputs, inside it a loop over tokens; a micro-kernel leaves a tile of results in a local
- * array, and the epilogue is plain C over that array: expressions composed from the table of ops.  Where an op needs a whole array
- * (rope's pairs, quantization, the store into a cache) the expression so far is stored first.  Everything printed here follows from
- * the Module's attributes; no choice is made. */
+ * A contraction's chunk is a loop over tiles of 32 outputs, inside it a loop over tokens; a
+ * micro-kernel leaves a tile of results in a local array, and the epilogue is plain C over that
+ * array: expressions composed from the table of ops.  Where an op needs a whole array (rope's
+ * pairs, quantization, the store into a cache) the expression so far is stored first.  Everything
+ * printed here follows from the Module's attributes; no choice is made. */
 #include "codegen/c.h"
 #include "ir/stages.h"
 
 /* What a value of the region is called in C, while one stage is printed. */
 typedef struct {
     const Value *v;
-    const char *base;           /* pointer to the whole tensor (external values and results), NULL: none */
-    const char *row;            /* pointer to the present row (prologues, row stages), NULL: none */
-    const char *tile;           /* local array of the tile, NULL: none */
-    const char *expr;           /* value at [k] of the tile, NULL: none */
+    const char *base; /* pointer to the whole tensor (external values and results), NULL: none */
+    const char *row;  /* pointer to the present row (prologues, row stages), NULL: none */
+    const char *tile; /* local array of the tile, NULL: none */
+    const char *expr; /* value at [k] of the tile, NULL: none */
 } Name;
 
 typedef struct {
     Writer *w;
     Emit *e;
     const Func *f;
-    const Op *s;                /* the stage */
+    const Op *s; /* the stage */
     const Region *r;
     int i_target;
     const KernelUnit *unit;
-    bool *wanted;               /* of the unit's entities */
-    Name *name; int n_name;
-    const char **taken; int n_taken;    /* identifiers in use in this function */
+    bool *wanted; /* of the unit's entities */
+    Name *name;
+    int n_name;
+    const char **taken;
+    int n_taken; /* identifiers in use in this function */
 } Stage;
 
-/* ---- names ------------------------------------------------------------------------------------------------------------------- */
+/* ---- names ---- */
 
 static const char *fresh(Stage *z, const char *base)
 {
@@ -74,32 +78,36 @@ static const char *kernel_of(Stage *z, const Op *o, const char *role)
     const char *k = op_str(o, str_printf(z->w->a, "%s.%d", role, z->i_target), NULL);
 
     if (!k)
-        bug("op '%s' of stage '%s' has no kernel for '%s'", op_info[o->kind].name, op_str(z->s, "stage", "?"), role);
+        bug("op '%s' of stage '%s' has no kernel for '%s'", op_info[o->kind].name,
+            op_str(z->s, "stage", "?"), role);
     return use(z, k);
 }
 
 static bool cannot(Stage *z, const Op *o)
 {
     z->w->ok = false;
-    return fail(z->w->d, NOWHERE, "the C writer cannot compute '%s' (%s) in a stage of kind '%s' yet",
+    return fail(z->w->d, NOWHERE,
+                "the C writer cannot compute '%s' (%s) in a stage of kind '%s' yet",
                 op_info[o->kind].name, o->n_out ? o->out[0]->name : "", op_str(z->s, "kind", "?"));
 }
 
 static const char *c_type(const Format *f)
 {
-    return !strcmp(f->name, "f32") ? "float" : !strcmp(f->name, "f16") || !strcmp(f->name, "bf16") ? "uint16_t"
-           : !strcmp(f->name, "q8")                                                                ? "SnQ8"
-           : !strcmp(f->name, "i8")                                                                ? "int8_t"
-                                                                                                   : "int32_t";
+    return !strcmp(f->name, "f32")                               ? "float"
+           : !strcmp(f->name, "f16") || !strcmp(f->name, "bf16") ? "uint16_t"
+           : !strcmp(f->name, "q8")                              ? "SnQ8"
+           : !strcmp(f->name, "i8")                              ? "int8_t"
+                                                                 : "int32_t";
 }
 
-/* Elements of the C type in a row: everything behind the first dimension.  A vector of constant length is one row (of a weight), one of
- * symbolic length has a number per row (ids, positions). */
+/* Elements of the C type in a row: everything behind the first dimension.  A vector of constant
+ * length is one row (of a weight), one of symbolic length has a number per row (ids, positions). */
 static int64_t row_width(const Value *v)
 {
     int64_t n = 1, d = 1;
 
-    if (v->type.rank == 1 && dim_is_const(v->type.dim[0], &d) && v->kind == VAL_param && v->stands_for != VAL_result)
+    if (v->type.rank == 1 && dim_is_const(v->type.dim[0], &d) && v->kind == VAL_param &&
+        v->stands_for != VAL_result)
         return d / v->type.fmt->block;
     for (int i = 1; i < v->type.rank; i++)
         if (dim_is_const(v->type.dim[i], &d))
@@ -121,12 +129,12 @@ static const char *float_c(Stage *z, double x)
 {
     const char *s = str_float(z->w->a, x, true);
 
-    if (x != x || x - x != 0)                           /* only ISA files print numbers, and they are GNU C */
+    if (x != x || x - x != 0) /* only ISA files print numbers, and they are GNU C */
         return x != x ? "__builtin_nanf(\"\")" : x > 0 ? "__builtin_inff()" : "-__builtin_inff()";
     return str_printf(z->w->a, "%s%sf", s, strpbrk(s, ".ein") ? "" : ".0");
 }
 
-/* ---- operands and results at the top of the function ----------------------------------------------------------------------------- */
+/* ---- operands and results at the top of the function ---- */
 
 static const char *place_c(Stage *z, int64_t place, const char *type, bool readonly)
 {
@@ -172,7 +180,8 @@ static void bind_param(Stage *z, int i)
         at = i_arg >= 0 ? str_printf(z->w->a, "args->%s", arg_field(z->w, z->f, i_arg))
                         : str_printf(z->w->a, "%" PRIu64, outer->weight->off);
         if (p->layout && p->layout->rows == 1)
-            emit(z->e, "const float *%s = (const float *)(r->w + %s);    /* %s */\n", name, at, shape);
+            emit(z->e, "const float *%s = (const float *)(r->w + %s);    /* %s */\n", name, at,
+                 shape);
         else
             emit(z->e, "const uint8_t *%s = r->w + %s;    /* %s as %s */\n", name, at, shape,
                  p->layout ? p->layout->name : "?");
@@ -180,7 +189,8 @@ static void bind_param(Stage *z, int i)
     case VAL_state:
         at = i_arg >= 0 ? str_printf(z->w->a, "args->%s", arg_field(z->w, z->f, i_arg))
                         : str_printf(z->w->a, "%d", outer->state->index);
-        emit(z->e, "%s *%s = (%s *)r->state[%s];    /* %s */\n", c_type(p->type.fmt), name, c_type(p->type.fmt), at, shape);
+        emit(z->e, "%s *%s = (%s *)r->state[%s];    /* %s */\n", c_type(p->type.fmt), name,
+             c_type(p->type.fmt), at, shape);
         break;
     default:
         emit(z->e, "const %s *%s = %s;    /* %s */\n", c_type(p->type.fmt), name,
@@ -197,10 +207,11 @@ static void bind_result(Stage *z, int i)
         return;
     n->base = fresh(z, str_printf(z->w->a, "%s_out", v->name));
     emit(z->e, "%s *%s = %s;    /* %s */\n", c_type(v->type.fmt), n->base,
-         place_c(z, op_attr(z->s, "out")->ints[i], c_type(v->type.fmt), false), shape_c(z->w, v->type));
+         place_c(z, op_attr(z->s, "out")->ints[i], c_type(v->type.fmt), false),
+         shape_c(z->w, v->type));
 }
 
-/* ---- whole rows: row stages and prologues ------------------------------------------------------------------------------------------ */
+/* ---- whole rows: row stages and prologues ---- */
 
 /* The present row of a value: a pointer expression.  t: the row's number. */
 static const char *row_of(Stage *z, const Value *v, const char *t)
@@ -212,7 +223,7 @@ static const char *row_of(Stage *z, const Value *v, const char *t)
     if (!n->base)
         bug("value '%s' has no place in stage '%s'", v->name, op_str(z->s, "stage", "?"));
     if (v->type.rank < 2 && dim_is_const(v->type.rank ? v->type.dim[0] : NULL, NULL))
-        return n->base;                                 /* a row of weights: the same for every token */
+        return n->base; /* a row of weights: the same for every token */
     if (!strcmp(t, "0"))
         return n->base;
     return str_printf(z->w->a, "(%s + (size_t)%s * %" PRId64 ")", n->base, t, row_width(v));
@@ -223,7 +234,8 @@ static const char *number_of(Stage *z, const Value *v, const char *t)
 {
     const Name *n = name_of(z, v);
 
-    return n->row ? str_printf(z->w->a, "%s[0]", n->row) : str_printf(z->w->a, "%s[%s]", n->base, t);
+    return n->row ? str_printf(z->w->a, "%s[0]", n->row)
+                  : str_printf(z->w->a, "%s[%s]", n->base, t);
 }
 
 /* $a, $b ... of an op's C expression replaced. */
@@ -252,15 +264,22 @@ static const char *expand(Stage *z, const Op *o, const char *const *operand)
 /* The function that reads (writes) a plain float format, "" for f32, NULL for others. */
 static const char *plain_read(const Format *f)
 {
-    return !strcmp(f->name, "f32") ? "" : !strcmp(f->name, "f16") ? "sn_f16_to_f32" : !strcmp(f->name, "bf16") ? "sn_bf16_to_f32" : NULL;
+    return !strcmp(f->name, "f32")    ? ""
+           : !strcmp(f->name, "f16")  ? "sn_f16_to_f32"
+           : !strcmp(f->name, "bf16") ? "sn_bf16_to_f32"
+                                      : NULL;
 }
 
 static const char *plain_write(const Format *f)
 {
-    return !strcmp(f->name, "f32") ? "" : !strcmp(f->name, "f16") ? "sn_f32_to_f16" : !strcmp(f->name, "bf16") ? "sn_f32_to_bf16" : NULL;
+    return !strcmp(f->name, "f32")    ? ""
+           : !strcmp(f->name, "f16")  ? "sn_f32_to_f16"
+           : !strcmp(f->name, "bf16") ? "sn_f32_to_bf16"
+                                      : NULL;
 }
 
-/* Does every operand of an elementwise op have the result's row, or one row for all tokens that is as wide? */
+/* Does every operand of an elementwise op have the result's row, or one row for all tokens that is
+ * as wide? */
 static bool same_rows(const Op *o)
 {
     for (int i = 0; i < o->n_in; i++)
@@ -280,24 +299,29 @@ static bool row_op(Stage *z, const Op *o, const char *t)
     if (o->kind == OP_yield)
         return true;
     if (o->kind == OP_last_rows && !(y && y->base)) {
-        const char *rows = rows_c(z->w, z->f, o->in[0]->type.dim[0], NULL), *last = rows_c(z->w, z->f, o->out[0]->type.dim[0], NULL);
+        const char *rows = rows_c(z->w, z->f, o->in[0]->type.dim[0], NULL),
+                   *last = rows_c(z->w, z->f, o->out[0]->type.dim[0], NULL);
 
-        if (!name_of(z, o->in[0])->base)                /* made in this stage, so it has as many rows: they are the last ones */
+        if (!name_of(z, o->in[0])
+                 ->base) /* made in this stage, so it has as many rows: they are the last ones */
             y->row = row_of(z, o->in[0], t);
         else if (!strcmp(t, "0"))
-            y->row = str_printf(z->w->a, "(%s + (size_t)(%s - %s) * %" PRId64 ")", name_of(z, o->in[0])->base, rows, last, n);
+            y->row = str_printf(z->w->a, "(%s + (size_t)(%s - %s) * %" PRId64 ")",
+                                name_of(z, o->in[0])->base, rows, last, n);
         else
-            y->row = str_printf(z->w->a, "(%s + (size_t)(%s - %s + %s) * %" PRId64 ")", name_of(z, o->in[0])->base, rows, last, t, n);
+            y->row = str_printf(z->w->a, "(%s + (size_t)(%s - %s + %s) * %" PRId64 ")",
+                                name_of(z, o->in[0])->base, rows, last, t, n);
         return true;
     }
-    if (o->n_in && o->in[0]->stands_for != VAL_weight && o->in[0]->kind != VAL_state && o->kind != OP_last_rows &&
+    if (o->n_in && o->in[0]->stands_for != VAL_weight && o->in[0]->kind != VAL_state &&
+        o->kind != OP_last_rows &&
         !(o->in[0]->kind == VAL_param && o->in[0]->stands_for != VAL_result))
         from = row_of(z, o->in[0], t);
-    if (y && !y->base && !y->row) {                     /* a row in this thread's scratch */
+    if (y && !y->base && !y->row) { /* a row in this thread's scratch */
         const char *name = fresh(z, v->name);
 
-        emit(e, "%s *%s = (%s *)(me->scratch + %" PRId64 ");    /* %s */\n", c_type(v->type.fmt), name, c_type(v->type.fmt),
-             op_int(o, "scratch", 0), shape_c(z->w, v->type));
+        emit(e, "%s *%s = (%s *)(me->scratch + %" PRId64 ");    /* %s */\n", c_type(v->type.fmt),
+             name, c_type(v->type.fmt), op_int(o, "scratch", 0), shape_c(z->w, v->type));
         y->row = name;
     }
     if (y)
@@ -310,8 +334,8 @@ static bool row_op(Stage *z, const Op *o, const char *t)
         double mscale = op_float(o, "mscale", 1);
 
         emit_open(e, "for (int k = 0; k < %" PRId64 "; k++) {", n / 2);
-        emit(e, "%s((double)((float)%s * %s[k]), %s + 2 * k + 1, %s + 2 * k);\n", use(z, "sn_sincos"), number_of(z, o->in[0], t),
-             name_of(z, o->in[1])->base, to, to);
+        emit(e, "%s((double)((float)%s * %s[k]), %s + 2 * k + 1, %s + 2 * k);\n",
+             use(z, "sn_sincos"), number_of(z, o->in[0], t), name_of(z, o->in[1])->base, to, to);
         if (mscale != 1) {
             emit(e, "%s[2 * k] *= %s;\n", to, float_c(z, mscale));
             emit(e, "%s[2 * k + 1] *= %s;\n", to, float_c(z, mscale));
@@ -320,34 +344,39 @@ static bool row_op(Stage *z, const Op *o, const char *t)
         return true;
     }
     case OP_rows:
-        emit(e, "%s(%s, %s + (size_t)(%s / 32) * %" PRIu64 ", %s %% 32, %" PRId64 ");\n", kernel_of(z, o, "row"), to,
-             name_of(z, o->in[0])->base, number_of(z, o->in[1], t), o->in[0]->tile_stride, number_of(z, o->in[1], t), n);
+        emit(e, "%s(%s, %s + (size_t)(%s / 32) * %" PRIu64 ", %s %% 32, %" PRId64 ");\n",
+             kernel_of(z, o, "row"), to, name_of(z, o->in[0])->base, number_of(z, o->in[1], t),
+             o->in[0]->tile_stride, number_of(z, o->in[1], t), n);
         return true;
     case OP_last_rows:
         emit(e, "for (int k = 0; k < %" PRId64 "; k++)\n", n);
-        emit(e, "    %s[k] = %s[(size_t)(%s - %s + %s) * %" PRId64 " + (size_t)k];\n", to, name_of(z, o->in[0])->base,
-             rows_c(z->w, z->f, o->in[0]->type.dim[0], NULL), rows_c(z->w, z->f, v->type.dim[0], NULL), t, n);
+        emit(e, "    %s[k] = %s[(size_t)(%s - %s + %s) * %" PRId64 " + (size_t)k];\n", to,
+             name_of(z, o->in[0])->base, rows_c(z->w, z->f, o->in[0]->type.dim[0], NULL),
+             rows_c(z->w, z->f, v->type.dim[0], NULL), t, n);
         return true;
     case OP_rmsnorm:
-        if (inner_width(v) < n) {                       /* each head of the row on its own */
-            emit(e, "for (int k = 0; k < %" PRId64 "; k += %" PRId64 ")\n    %s(%s + k, %s + k, %s, %" PRId64 ", %s);\n", n,
-                 inner_width(v), kernel_of(z, o, "rmsnorm"), to, from, name_of(z, o->in[1])->base, inner_width(v),
-                 float_c(z, op_float(o, "eps", 0)));
+        if (inner_width(v) < n) { /* each head of the row on its own */
+            emit(e,
+                 "for (int k = 0; k < %" PRId64 "; k += %" PRId64
+                 ")\n    %s(%s + k, %s + k, %s, %" PRId64 ", %s);\n",
+                 n, inner_width(v), kernel_of(z, o, "rmsnorm"), to, from,
+                 name_of(z, o->in[1])->base, inner_width(v), float_c(z, op_float(o, "eps", 0)));
             return true;
         }
-        emit(e, "%s(%s, %s, %s, %" PRId64 ", %s);\n", kernel_of(z, o, "rmsnorm"), to, from, name_of(z, o->in[1])->base, n,
-             float_c(z, op_float(o, "eps", 0)));
+        emit(e, "%s(%s, %s, %s, %" PRId64 ", %s);\n", kernel_of(z, o, "rmsnorm"), to, from,
+             name_of(z, o->in[1])->base, n, float_c(z, op_float(o, "eps", 0)));
         return true;
     case OP_quant:
-        emit(e, "for (int k = 0; k < %" PRId64 "; k++)\n    %s(%s + k, %s + 32 * k);\n", n, kernel_of(z, o, "quant"), to, from);
+        emit(e, "for (int k = 0; k < %" PRId64 "; k++)\n    %s(%s + k, %s + 32 * k);\n", n,
+             kernel_of(z, o, "quant"), to, from);
         return true;
     case OP_convert: {
         const char *read = plain_read(o->in[0]->type.fmt), *write = plain_write(v->type.fmt);
 
         if (!read || !write)
             return cannot(z, o);
-        emit(e, "for (int k = 0; k < %" PRId64 "; k++)\n    %s[k] = %s(%s(%s[k]));\n", n, to, *write ? use(z, write) : "",
-             *read ? use(z, read) : "", from);
+        emit(e, "for (int k = 0; k < %" PRId64 "; k++)\n    %s[k] = %s(%s(%s[k]));\n", n, to,
+             *write ? use(z, write) : "", *read ? use(z, read) : "", from);
         return true;
     }
     case OP_reshape:
@@ -358,26 +387,30 @@ static bool row_op(Stage *z, const Op *o, const char *t)
 
         if (op_int(o, "axis", 0) != x->type.rank - 1 || x->type.rank != 2)
             return cannot(z, o);
-        emit(e, "for (int k = 0; k < %" PRId64 "; k++)\n    %s[k] = %s[%" PRId64 " + k];\n", n, to, from, op_int(o, "begin", 0));
+        emit(e, "for (int k = 0; k < %" PRId64 "; k++)\n    %s[k] = %s[%" PRId64 " + k];\n", n, to,
+             from, op_int(o, "begin", 0));
         return true;
     }
     case OP_dequant:
         if (plain_read(o->in[0]->type.fmt)) {
             const char *read = plain_read(o->in[0]->type.fmt);
 
-            emit(e, "for (int k = 0; k < %" PRId64 "; k++)\n    %s[k] = %s(%s[k]);\n", n, to, *read ? use(z, read) : "", from);
+            emit(e, "for (int k = 0; k < %" PRId64 "; k++)\n    %s[k] = %s(%s[k]);\n", n, to,
+                 *read ? use(z, read) : "", from);
             return true;
         }
-        emit(e, "for (int k = 0; k < %" PRId64 "; k++)\n    %s[k] = %s[k / 32].d * (float)%s[k / 32].q[k %% 32];\n", n, to, from,
-             from);
+        emit(e,
+             "for (int k = 0; k < %" PRId64
+             "; k++)\n    %s[k] = %s[k / 32].d * (float)%s[k / 32].q[k %% 32];\n",
+             n, to, from, from);
         return true;
     case OP_softmax: {
         int64_t inner = inner_width(v);
 
         emit(e, "for (int k = 0; k < %" PRId64 "; k++)\n    %s[k] = %s[k];\n", n, to, from);
         emit_open(e, "for (int u = 0; u < %" PRId64 "; u += %" PRId64 ") {", n, inner);
-        emit(e, "float sum = %s(%s + u, %" PRId64 ", %s(%s + u, %" PRId64 "));\n\n", kernel_of(z, o, "exp_sum"), to, inner,
-             kernel_of(z, o, "max"), to, inner);
+        emit(e, "float sum = %s(%s + u, %" PRId64 ", %s(%s + u, %" PRId64 "));\n\n",
+             kernel_of(z, o, "exp_sum"), to, inner, kernel_of(z, o, "max"), to, inner);
         emit(e, "for (int k = 0; k < %" PRId64 "; k++)\n    %s[u + k] /= sum;\n", inner, to);
         emit_close(e, "");
         return true;
@@ -393,15 +426,19 @@ static bool row_op(Stage *z, const Op *o, const char *t)
             emit(e, "float a = %s[u + 2 * k], b = %s[u + 2 * k + 1];\n\n", from, from);
         else
             emit(e, "float a = %s[u + k], b = %s[u + k + %" PRId64 "];\n\n", from, from, n_rot / 2);
-        emit(e, norm ? "%s[u + 2 * k] = a * %s[2 * k] - b * %s[2 * k + 1];\n" : "%s[u + k] = a * %s[2 * k] - b * %s[2 * k + 1];\n",
+        emit(e,
+             norm ? "%s[u + 2 * k] = a * %s[2 * k] - b * %s[2 * k + 1];\n"
+                  : "%s[u + k] = a * %s[2 * k] - b * %s[2 * k + 1];\n",
              to, cs, cs);
         if (norm)
             emit(e, "%s[u + 2 * k + 1] = b * %s[2 * k] + a * %s[2 * k + 1];\n", to, cs, cs);
         else
-            emit(e, "%s[u + k + %" PRId64 "] = b * %s[2 * k] + a * %s[2 * k + 1];\n", to, n_rot / 2, cs, cs);
+            emit(e, "%s[u + k + %" PRId64 "] = b * %s[2 * k] + a * %s[2 * k + 1];\n", to, n_rot / 2,
+                 cs, cs);
         emit_close(e, "");
         if (n_rot < hd)
-            emit(e, "for (int k = %" PRId64 "; k < %" PRId64 "; k++)\n    %s[u + k] = %s[u + k];\n", n_rot, hd, to, from);
+            emit(e, "for (int k = %" PRId64 "; k < %" PRId64 "; k++)\n    %s[u + k] = %s[u + k];\n",
+                 n_rot, hd, to, from);
         emit_close(e, "");
         return true;
     }
@@ -409,10 +446,13 @@ static bool row_op(Stage *z, const Op *o, const char *t)
         const char *x = row_of(z, o->in[1], t), *state = name_of(z, o->in[0])->base;
 
         if (!strcmp(o->in[0]->type.fmt->name, "f16"))
-            emit(e, "%s(%s + (size_t)(r->P + %s) * %" PRId64 ", %s, %" PRId64 ");\n", kernel_of(z, o, "store"), state, t, n, x, n);
+            emit(e, "%s(%s + (size_t)(r->P + %s) * %" PRId64 ", %s, %" PRId64 ");\n",
+                 kernel_of(z, o, "store"), state, t, n, x, n);
         else
-            emit(e, "for (int k = 0; k < %" PRId64 "; k++)\n    %s[(size_t)(r->P + %s) * %" PRId64 " + (size_t)k] = %s[k];\n", n,
-                 state, t, n, x);
+            emit(e,
+                 "for (int k = 0; k < %" PRId64 "; k++)\n    %s[(size_t)(r->P + %s) * %" PRId64
+                 " + (size_t)k] = %s[k];\n",
+                 n, state, t, n, x);
         return true;
     }
     default:
@@ -421,17 +461,23 @@ static bool row_op(Stage *z, const Op *o, const char *t)
 
             for (int i = 0; i < o->n_in && i < 2; i++)
                 operand[i] = str_printf(z->w->a, "%s[k]", row_of(z, o->in[i], t));
-            emit(e, "for (int k = 0; k < %" PRId64 "; k++)\n    %s[k] = %s;\n", n, to, expand(z, o, operand));
+            emit(e, "for (int k = 0; k < %" PRId64 "; k++)\n    %s[k] = %s;\n", n, to,
+                 expand(z, o, operand));
             return true;
         }
         return cannot(z, o);
     }
 }
 
-/* ---- tiles: epilogues ---------------------------------------------------------------------------------------------------------------- */
+/* ---- tiles: epilogues ---- */
 
-/* Where the tile lies in its row: i is its first element, n its width (a C expression), t its row. */
-typedef struct { const char *i, *n, *t; int64_t width; int64_t n_row; } Tile;
+/* Where the tile lies in its row: i is its first element, n its width (a C expression), t its row.
+ */
+typedef struct {
+    const char *i, *n, *t;
+    int64_t width;
+    int64_t n_row;
+} Tile;
 
 static int n_uses_inside(const Stage *z, const Value *v)
 {
@@ -454,8 +500,10 @@ static const char *tile_expr(Stage *z, const Value *v, const Tile *at)
         return n->expr;
     if (v->type.rank == 1 && v->kind == VAL_param)
         return str_printf(z->w->a, "%s[%s + k]", n->base, at->i);
-    return !strcmp(at->t, "0") ? str_printf(z->w->a, "%s[%s + k]", n->base, at->i)
-                               : str_printf(z->w->a, "%s[(size_t)%s * %" PRId64 " + (size_t)(%s + k)]", n->base, at->t, at->n_row, at->i);
+    return !strcmp(at->t, "0")
+               ? str_printf(z->w->a, "%s[%s + k]", n->base, at->i)
+               : str_printf(z->w->a, "%s[(size_t)%s * %" PRId64 " + (size_t)(%s + k)]", n->base,
+                            at->t, at->n_row, at->i);
 }
 
 /* v as a local array, computed now if it is an expression so far. */
@@ -476,16 +524,20 @@ static const char *tile_array(Stage *z, const Value *v, const Tile *at)
 static void tile_rope(Stage *z, const Op *o, const Tile *at)
 {
     Emit *e = z->e;
-    const char *x = tile_array(z, o->in[0], at), *y = fresh(z, o->out[0]->name), *cs = name_of(z, o->in[1])->base;
+    const char *x = tile_array(z, o->in[0], at), *y = fresh(z, o->out[0]->name),
+               *cs = name_of(z, o->in[1])->base;
     int64_t hd = op_int(o, "head_dim", 1), n_rot = row_width(o->in[1]);
-    const char *row = !strcmp(at->t, "0") ? cs : str_printf(z->w->a, "%s + (size_t)%s * %" PRId64, cs, at->t, n_rot);
+    const char *row = !strcmp(at->t, "0")
+                          ? cs
+                          : str_printf(z->w->a, "%s + (size_t)%s * %" PRId64, cs, at->t, n_rot);
 
     emit(e, "float %s[%" PRId64 "];\n\n", y, at->width);
     emit_open(e, "for (int k = 0; k < %s; k += 2) {", at->n);
     emit(e, "int p = (%s + k) %% %" PRId64 ";    /* place in the head */\n", at->i, hd);
     row = strcmp(at->t, "0") ? str_printf(z->w->a, "(%s)", row) : row;
     emit(e, "float cos = %s, sin = %s;\n\n",
-         n_rot < hd ? str_printf(z->w->a, "p < %" PRId64 " ? %s[p] : 1", n_rot, row) : str_printf(z->w->a, "%s[p]", row),
+         n_rot < hd ? str_printf(z->w->a, "p < %" PRId64 " ? %s[p] : 1", n_rot, row)
+                    : str_printf(z->w->a, "%s[p]", row),
          n_rot < hd ? str_printf(z->w->a, "p < %" PRId64 " ? %s[p + 1] : 0", n_rot, row)
                     : str_printf(z->w->a, "%s[p + 1]", row));
     emit(e, "%s[k] = %s[k] * cos - %s[k + 1] * sin;\n", y, x, x);
@@ -494,7 +546,8 @@ static void tile_rope(Stage *z, const Op *o, const Tile *at)
     name_of(z, o->out[0])->tile = y;
 }
 
-/* Does the expression need parentheses as an operand?  Not if nothing but brackets and calls holds it together. */
+/* Does the expression need parentheses as an operand?  Not if nothing but brackets and calls holds
+ * it together. */
 static bool is_atom(const char *expr)
 {
     int depth = 0;
@@ -516,7 +569,8 @@ static bool tile_op(Stage *z, const Op *o, const Tile *at)
 
         for (int i = 0; i < o->n_in && i < 2; i++)
             operand[i] = is_atom(tile_expr(z, o->in[i], at)) || op_info[o->kind].c_expr[0] == 's'
-                             ? tile_expr(z, o->in[i], at)       /* an argument of sn_...() is in parentheses already */
+                             ? tile_expr(z, o->in[i],
+                                         at) /* an argument of sn_...() is in parentheses already */
                              : str_printf(z->w->a, "(%s)", tile_expr(z, o->in[i], at));
         name_of(z, o->out[0])->expr = expand(z, o, operand);
         if (n_uses_inside(z, o->out[0]) > 1)
@@ -530,7 +584,8 @@ static bool tile_op(Stage *z, const Op *o, const Tile *at)
     case OP_append: {
         const char *x = tile_array(z, o->in[1], at), *state = name_of(z, o->in[0])->base;
         const char *pos = strcmp(at->t, "0") ? str_printf(z->w->a, "(r->P + %s)", at->t) : "r->P";
-        const char *to = str_printf(z->w->a, "%s + (size_t)%s * %" PRId64 " + %s", state, pos, at->n_row, at->i);
+        const char *to =
+            str_printf(z->w->a, "%s + (size_t)%s * %" PRId64 " + %s", state, pos, at->n_row, at->i);
 
         if (!strcmp(o->in[0]->type.fmt->name, "f16"))
             emit(e, "%s(%s, %s, %s);\n", kernel_of(z, o, "store"), to, x, at->n);
@@ -543,8 +598,11 @@ static bool tile_op(Stage *z, const Op *o, const Tile *at)
 
         for (int64_t k = 0; k < at->width; k += 32)
             emit(e, "%s(%s%s + %s / 32%s, %s%s);\n", kernel_of(z, o, "quant"), to,
-                 strcmp(at->t, "0") ? str_printf(z->w->a, " + (size_t)%s * %" PRId64, at->t, at->n_row / 32) : "", at->i,
-                 k ? str_printf(z->w->a, " + %" PRId64, k / 32) : "", x, k ? str_printf(z->w->a, " + %" PRId64, k) : "");
+                 strcmp(at->t, "0")
+                     ? str_printf(z->w->a, " + (size_t)%s * %" PRId64, at->t, at->n_row / 32)
+                     : "",
+                 at->i, k ? str_printf(z->w->a, " + %" PRId64, k / 32) : "", x,
+                 k ? str_printf(z->w->a, " + %" PRId64, k) : "");
         return true;
     }
     default:
@@ -565,8 +623,10 @@ static void store_results(Stage *z, const Tile *at, const Value *const *done, in
             skip = skip || done[k] == v;
         if (skip || (!n->tile && !n->expr))
             continue;
-        to = !strcmp(at->t, "0") ? str_printf(z->w->a, "%s[%s + k]", n->base, at->i)
-                                 : str_printf(z->w->a, "%s[(size_t)%s * %" PRId64 " + (size_t)(%s + k)]", n->base, at->t, at->n_row, at->i);
+        to = !strcmp(at->t, "0")
+                 ? str_printf(z->w->a, "%s[%s + k]", n->base, at->i)
+                 : str_printf(z->w->a, "%s[(size_t)%s * %" PRId64 " + (size_t)(%s + k)]", n->base,
+                              at->t, at->n_row, at->i);
         emit(z->e, "for (int k = 0; k < %s; k++)\n    %s = %s;\n", at->n, to, tile_expr(z, v, at));
     }
 }
@@ -579,9 +639,11 @@ static bool epilogue(Stage *z, int group, const Tile *at)
     for (const Op *o = z->r->first; ok && o; o = o->next) {
         bool ready = false;
 
-        if (o->kind == OP_matmul || o->kind == OP_attention || o->kind == OP_yield || stage_is_prologue(z->s, o))
+        if (o->kind == OP_matmul || o->kind == OP_attention || o->kind == OP_yield ||
+            stage_is_prologue(z->s, o))
             continue;
-        for (int i = 0; i < o->n_in; i++) {             /* it belongs to this group if something it reads does */
+        for (int i = 0; i < o->n_in;
+             i++) { /* it belongs to this group if something it reads does */
             const Name *n = name_of(z, o->in[i]);
 
             ready = ready || n->tile || n->expr;
@@ -595,7 +657,7 @@ static bool epilogue(Stage *z, int group, const Tile *at)
     return ok;
 }
 
-/* ---- contract stages --------------------------------------------------------------------------------------------------------------------- */
+/* ---- contract stages ---- */
 
 static void forget_tiles(Stage *z)
 {
@@ -609,7 +671,9 @@ static const char *x_pointer(Stage *z, const Value *x, const char *t)
 
     if (n->row)
         return n->row;
-    return !strcmp(t, "0") ? n->base : str_printf(z->w->a, "%s + (size_t)%s * %" PRId64, n->base, t, row_width(x));
+    return !strcmp(t, "0")
+               ? n->base
+               : str_printf(z->w->a, "%s + (size_t)%s * %" PRId64, n->base, t, row_width(x));
 }
 
 static bool contract_group(Stage *z, int g)
@@ -630,12 +694,15 @@ static bool contract_group(Stage *z, int g)
     n_out = type_n_rows(mm[0]->in[1]->type);
     dim_is_const(type_last(mm[0]->in[1]->type), &n_in);
     at.n_row = n_out;
-    rows = rows_c(z->w, z->f, mm[0]->out[0]->type.rank > 1 ? mm[0]->out[0]->type.dim[0] : NULL, &one);
+    rows =
+        rows_c(z->w, z->f, mm[0]->out[0]->type.rank > 1 ? mm[0]->out[0]->type.dim[0] : NULL, &one);
     if (per_chunk == 1 && n_out % 32 == 0) {
         emit(e, "int i = 32 * c;\n");
     } else
-        emit_open(e, "for (int i = %" PRId64 " * c; i < %" PRId64 " * c + %" PRId64 " && i < %" PRId64 "; i += 32) {", 32 * per_chunk,
-                  32 * per_chunk, 32 * per_chunk, n_out);
+        emit_open(e,
+                  "for (int i = %" PRId64 " * c; i < %" PRId64 " * c + %" PRId64 " && i < %" PRId64
+                  "; i += 32) {",
+                  32 * per_chunk, 32 * per_chunk, 32 * per_chunk, n_out);
     if (n_out % 32) {
         emit(e, "int n = %" PRId64 " - i < 32 ? %" PRId64 " - i : 32;\n", n_out, n_out);
         at.n = "n";
@@ -646,7 +713,8 @@ static bool contract_group(Stage *z, int g)
 
         acc[k] = fresh(z, mm[k]->out[0]->name);
         tile[k] = fresh(z, str_printf(a, "%s_tile", mm[k]->out[0]->name));
-        emit(e, "const uint8_t *%s = %s + (size_t)(i / 32) * %" PRIu64 ";\n", tile[k], name_of(z, w)->base, w->tile_stride);
+        emit(e, "const uint8_t *%s = %s + (size_t)(i / 32) * %" PRIu64 ";\n", tile[k],
+             name_of(z, w)->base, w->tile_stride);
     }
     if (one) {
         at.t = "0";
@@ -654,8 +722,9 @@ static bool contract_group(Stage *z, int g)
             emit(e, "float %s[32];\n", acc[k]);
         emit(e, "\n");
         for (int k = 0; k < n; k++) {
-            emit(e, "%s(%s, %s, %s, %" PRId64 ", %s + %" PRIu64 ");\n", kernel_of(z, mm[k], "dot"), acc[k], tile[k],
-                 x_pointer(z, mm[k]->in[0], "0"), n_in, tile[k], mm[k]->in[1]->tile_stride);
+            emit(e, "%s(%s, %s, %s, %" PRId64 ", %s + %" PRIu64 ");\n", kernel_of(z, mm[k], "dot"),
+                 acc[k], tile[k], x_pointer(z, mm[k]->in[0], "0"), n_in, tile[k],
+                 mm[k]->in[1]->tile_stride);
             name_of(z, mm[k]->out[0])->tile = acc[k];
         }
         if (!epilogue(z, g, &at))
@@ -672,10 +741,15 @@ static bool contract_group(Stage *z, int g)
             const char *x = name_of(z, mm[k]->in[0])->base;
 
             emit(e, "if (n_t == 4)\n");
-            emit(e, "    %s(%s_4, %s, %s + (size_t)u * %" PRId64 ", %" PRId64 ", %" PRId64 ", u ? NULL : %s + %" PRIu64 ");\n",
-                 kernel_of(z, mm[k], "panel"), acc[k], tile[k], x, xw, xw, n_in, tile[k], mm[k]->in[1]->tile_stride);
+            emit(e,
+                 "    %s(%s_4, %s, %s + (size_t)u * %" PRId64 ", %" PRId64 ", %" PRId64
+                 ", u ? NULL : %s + %" PRIu64 ");\n",
+                 kernel_of(z, mm[k], "panel"), acc[k], tile[k], x, xw, xw, n_in, tile[k],
+                 mm[k]->in[1]->tile_stride);
             emit(e, "else\n    for (int t = 0; t < n_t; t++)\n");
-            emit(e, "        %s(%s_4 + 32 * t, %s, %s + (size_t)(u + t) * %" PRId64 ", %" PRId64 ", NULL);\n",
+            emit(e,
+                 "        %s(%s_4 + 32 * t, %s, %s + (size_t)(u + t) * %" PRId64 ", %" PRId64
+                 ", NULL);\n",
                  kernel_of(z, mm[k], "dot"), acc[k], tile[k], x, xw, n_in);
         }
         emit_open(e, "for (int t = u; t < u + n_t; t++) {");
@@ -703,16 +777,18 @@ static bool contract_stage(Stage *z)
     bool any = false;
     int64_t sum = 0;
 
-    for (const Op *o = z->r->first; o; o = o->next)     /* pointers of the prologue's rows are needed by every chunk */
+    for (const Op *o = z->r->first; o;
+         o = o->next) /* pointers of the prologue's rows are needed by every chunk */
         if (stage_is_prologue(z->s, o) && o->kind == OP_last_rows && !name_of(z, o->out[0])->base) {
-            if (!row_op(z, o, "0"))                     /* prints nothing: it is another name for a row */
+            if (!row_op(z, o, "0")) /* prints nothing: it is another name for a row */
                 return false;
         } else if (stage_is_prologue(z->s, o) && !name_of(z, o->out[0])->base) {
             Name *y = name_of(z, o->out[0]);
 
             y->row = fresh(z, o->out[0]->name);
-            emit(e, "%s *%s = (%s *)(me->scratch + %" PRId64 ");    /* %s, this thread's own */\n", c_type(o->out[0]->type.fmt),
-                 y->row, c_type(o->out[0]->type.fmt), op_int(o, "scratch", 0), shape_c(z->w, o->out[0]->type));
+            emit(e, "%s *%s = (%s *)(me->scratch + %" PRId64 ");    /* %s, this thread's own */\n",
+                 c_type(o->out[0]->type.fmt), y->row, c_type(o->out[0]->type.fmt),
+                 op_int(o, "scratch", 0), shape_c(z->w, o->out[0]->type));
             any = true;
         }
     emit(e, "\n");
@@ -725,7 +801,9 @@ static bool contract_stage(Stage *z)
     }
     for (int g = 0; g < n_group; g++) {
         if (n_group > 1) {
-            const char *tail = g + 1 < n_group ? str_printf(z->w->a, "if (c < %" PRId64 ") {", sum + chunks->ints[g]) : "{";
+            const char *tail = g + 1 < n_group ? str_printf(z->w->a, "if (c < %" PRId64 ") {",
+                                                            sum + chunks->ints[g])
+                                               : "{";
 
             if (g)
                 emit(e, "} else ");
@@ -744,44 +822,69 @@ static bool contract_stage(Stage *z)
     return true;
 }
 
-/* ---- attention stages ---------------------------------------------------------------------------------------------------------------------- */
+/* ---- attention stages ---- */
 
-enum { SPAN = 128 };            /* cache positions whose scores are held at a time: a fixed piece, whatever the number of threads */
+enum {
+    SPAN = 128
+}; /* cache positions whose scores are held at a time: a fixed piece, whatever the number of threads
+    */
 
 static bool attention_stage(Stage *z)
 {
     Emit *e = z->e;
     const Op *o = stage_anchor(z->s);
-    int64_t n_head = op_int(o, "n_head", 1), n_kv = op_int(o, "n_head_kv", 1), group = n_head / n_kv, tokens = op_int(z->s, "tokens", 1);
-    int64_t width = row_width(o->in[0]), hd = width / n_head, stride = row_width(o->in[1]), v_stride = row_width(o->in[2]);
+    int64_t n_head = op_int(o, "n_head", 1), n_kv = op_int(o, "n_head_kv", 1),
+            group = n_head / n_kv, tokens = op_int(z->s, "tokens", 1);
+    int64_t width = row_width(o->in[0]), hd = width / n_head, stride = row_width(o->in[1]),
+            v_stride = row_width(o->in[2]);
     int64_t window = op_int(o, "window", 0);
     double cap = op_float(o, "softcap", 0);
     bool one;
-    const char *rows = rows_c(z->w, z->f, o->out[0]->type.dim[0], &one), *y = fresh(z, o->out[0]->name);
-    const char *q = name_of(z, o->in[0])->base, *k = name_of(z, o->in[1])->base, *v = name_of(z, o->in[2])->base;
+    const char *rows = rows_c(z->w, z->f, o->out[0]->type.dim[0], &one),
+               *y = fresh(z, o->out[0]->name);
+    const char *q = name_of(z, o->in[0])->base, *k = name_of(z, o->in[1])->base,
+               *v = name_of(z, o->in[2])->base;
     const char *pos = name_of(z, o->in[3])->base;
-    Tile at = { .i = "i", .n = str_printf(z->w->a, "%" PRId64, hd), .t = "t", .width = hd, .n_row = width };
+    Tile at = {
+        .i = "i", .n = str_printf(z->w->a, "%" PRId64, hd), .t = "t", .width = hd, .n_row = width
+    };
 
     emit(e, "\n");
-    emit(e, "int h = c %% %" PRId64 ", i = h * %" PRId64 ";    /* head, and where it begins in a row */\n", n_head, hd);
+    emit(e,
+         "int h = c %% %" PRId64 ", i = h * %" PRId64
+         ";    /* head, and where it begins in a row */\n",
+         n_head, hd);
     if (group == 1)
         emit(e, "int g = h * %" PRId64 ";\n\n", hd);
     else
-        emit(e, "int g = h / %" PRId64 " * %" PRId64 ";    /* where its K and V begin: %" PRId64 " heads share them */\n\n", group, hd, group);
+        emit(e,
+             "int g = h / %" PRId64 " * %" PRId64 ";    /* where its K and V begin: %" PRId64
+             " heads share them */\n\n",
+             group, hd, group);
     if (one)
         emit(e, "int t = 0;\n");
     else
-        emit_open(e, "for (int t = c / %" PRId64 " * %" PRId64 "; t < (c / %" PRId64 " + 1) * %" PRId64 " && t < %s; t++) {", n_head,
-                  tokens, n_head, tokens, rows);
+        emit_open(e,
+                  "for (int t = c / %" PRId64 " * %" PRId64 "; t < (c / %" PRId64 " + 1) * %" PRId64
+                  " && t < %s; t++) {",
+                  n_head, tokens, n_head, tokens, rows);
     emit(e, "float %s[%" PRId64 "] = { 0 }, s[%d], max = -3.4e38f, sum = 0;\n", y, hd, SPAN);
     emit(e, "int end = %s[t] + 1;\n\n", pos);
-    emit_open(e, "for (int p = %s; p < end; p += %d) {", window ? str_printf(z->w->a, "end > %" PRId64 " ? end - %" PRId64 " : 0", window, window) : "0", SPAN);
+    emit_open(e, "for (int p = %s; p < end; p += %d) {",
+              window
+                  ? str_printf(z->w->a, "end > %" PRId64 " ? end - %" PRId64 " : 0", window, window)
+                  : "0",
+              SPAN);
     emit(e, "int n = end - p < %d ? end - p : %d;\n", SPAN, SPAN);
     emit(e, "float top, shrink;\n\n");
-    emit(e, "%s(s, %s + (size_t)t * %" PRId64 " + i, %s + (size_t)p * %" PRId64 " + g, %" PRId64 ", n, %" PRId64 ", %s);\n",
-         kernel_of(z, o, "score"), q, width, k, stride, stride, hd, float_c(z, op_float(o, "scale", 1)));
+    emit(e,
+         "%s(s, %s + (size_t)t * %" PRId64 " + i, %s + (size_t)p * %" PRId64 " + g, %" PRId64
+         ", n, %" PRId64 ", %s);\n",
+         kernel_of(z, o, "score"), q, width, k, stride, stride, hd,
+         float_c(z, op_float(o, "scale", 1)));
     if (cap > 0)
-        emit(e, "for (int j = 0; j < n; j++)\n    s[j] = %s * %s(s[j] / %s);\n", float_c(z, cap), use(z, "sn_tanh"), float_c(z, cap));
+        emit(e, "for (int j = 0; j < n; j++)\n    s[j] = %s * %s(s[j] / %s);\n", float_c(z, cap),
+             use(z, "sn_tanh"), float_c(z, cap));
     emit(e, "top = %s(s, n);\n", kernel_of(z, o, "max"));
     emit_open(e, "if (top > max) {");
     emit(e, "shrink = %s(max - top);\n", use(z, "sn_exp"));
@@ -790,8 +893,8 @@ static bool attention_stage(Stage *z)
     emit(e, "max = top;\n");
     emit_close(e, "");
     emit(e, "sum += %s(s, n, max);\n", kernel_of(z, o, "exp_sum"));
-    emit(e, "%s(%s, s, %s + (size_t)p * %" PRId64 " + g, %" PRId64 ", n, %" PRId64 ");\n", kernel_of(z, o, "mix"), y, v, v_stride,
-         v_stride, hd);
+    emit(e, "%s(%s, s, %s + (size_t)p * %" PRId64 " + g, %" PRId64 ", n, %" PRId64 ");\n",
+         kernel_of(z, o, "mix"), y, v, v_stride, v_stride, hd);
     emit_close(e, "");
     emit(e, "for (int j = 0; j < %" PRId64 "; j++)\n    %s[j] /= sum;\n", hd, y);
     name_of(z, o->out[0])->tile = y;
@@ -802,7 +905,7 @@ static bool attention_stage(Stage *z)
     return true;
 }
 
-/* ---- row stages ------------------------------------------------------------------------------------------------------------------------------- */
+/* ---- row stages ---- */
 
 static bool row_stage(Stage *z)
 {
@@ -817,7 +920,8 @@ static bool row_stage(Stage *z)
     if (one && !strcmp(rows, "1"))
         t = "0";
     else
-        emit_open(e, "for (int t = %" PRId64 " * c; t < %" PRId64 " * (c + 1) && t < %s; t++) {", tokens, tokens, rows);
+        emit_open(e, "for (int t = %" PRId64 " * c; t < %" PRId64 " * (c + 1) && t < %s; t++) {",
+                  tokens, tokens, rows);
     for (const Op *o = z->r->first; o; o = o->next)
         if (!row_op(z, o, t))
             return false;
@@ -826,7 +930,7 @@ static bool row_stage(Stage *z)
     return true;
 }
 
-/* ---- one stage ---------------------------------------------------------------------------------------------------------------------------------- */
+/* ---- one stage ---- */
 
 /* What the stage computes, as a formula over the names of its ops. */
 static void describe(Stage *z)
@@ -838,24 +942,28 @@ static void describe(Stage *z)
     emit(z->e, "/* %s:", stage_c_name(z->w, z->f, z->s));
     for (const Op *o = z->r->first; o; o = o->next)
         if (o->kind != OP_yield)
-            emit(z->e, " %s%s%s%s", op_info[o->kind].name, o->from ? " (" : "", o->from ? emit_comment(a, str_of(o->from)) : "",
-                 o->from ? ")" : "");
+            emit(z->e, " %s%s%s%s", op_info[o->kind].name, o->from ? " (" : "",
+                 o->from ? emit_comment(a, str_of(o->from)) : "", o->from ? ")" : "");
     emit(z->e, ".\n");
     for (int i = 0; i < z->s->n_in; i++)
         if (z->r->param[i]->stands_for == VAL_result)
-            emit(z->e, " *   reads  %-20s %s\n", emit_ident(a, str_of(z->r->param[i]->name)), shape_c(z->w, z->r->param[i]->type));
+            emit(z->e, " *   reads  %-20s %s\n", emit_ident(a, str_of(z->r->param[i]->name)),
+                 shape_c(z->w, z->r->param[i]->type));
     for (int i = 0; i < z->s->n_out; i++)
-        emit(z->e, " *   writes %-20s %s\n", emit_ident(a, str_of(z->s->out[i]->name)), shape_c(z->w, z->s->out[i]->type));
+        emit(z->e, " *   writes %-20s %s\n", emit_ident(a, str_of(z->s->out[i]->name)),
+             shape_c(z->w, z->s->out[i]->type));
     if (chunks) {
         emit(z->e, " * Chunks:");
         for (int i = 0; i < chunks->n_ints; i++)
-            emit(z->e, "%s %" PRId64 " of %" PRId64 " tile%s of 32 outputs", i ? "," : "", chunks->ints[i], tiles->ints[i],
-                 tiles->ints[i] == 1 ? "" : "s");
+            emit(z->e, "%s %" PRId64 " of %" PRId64 " tile%s of 32 outputs", i ? "," : "",
+                 chunks->ints[i], tiles->ints[i], tiles->ints[i] == 1 ? "" : "s");
         emit(z->e, ", each for all tokens of the call. */\n");
     } else if (!strcmp(kind, "attention"))
-        emit(z->e, " * A chunk is one head and %" PRId64 " token%s. */\n", op_int(z->s, "tokens", 1), op_int(z->s, "tokens", 1) == 1 ? "" : "s");
+        emit(z->e, " * A chunk is one head and %" PRId64 " token%s. */\n",
+             op_int(z->s, "tokens", 1), op_int(z->s, "tokens", 1) == 1 ? "" : "s");
     else
-        emit(z->e, " * A chunk is %" PRId64 " token%s. */\n", op_int(z->s, "tokens", 1), op_int(z->s, "tokens", 1) == 1 ? "" : "s");
+        emit(z->e, " * A chunk is %" PRId64 " token%s. */\n", op_int(z->s, "tokens", 1),
+             op_int(z->s, "tokens", 1) == 1 ? "" : "s");
 }
 
 static bool mentions(const char *text, const char *word)
@@ -872,10 +980,18 @@ static bool mentions(const char *text, const char *word)
     return false;
 }
 
-static bool write_stage(Writer *w, int i_target, const KernelUnit *unit, bool *wanted, Emit *out, const Func *f, const Op *s)
+static bool write_stage(Writer *w, int i_target, const KernelUnit *unit, bool *wanted, Emit *out,
+                        const Func *f, const Op *s)
 {
     Emit body = emit_new(w->a);
-    Stage z = { .w = w, .e = &body, .f = f, .s = s, .r = s->region[0], .i_target = i_target, .unit = unit, .wanted = wanted };
+    Stage z = { .w = w,
+                .e = &body,
+                .f = f,
+                .s = s,
+                .r = s->region[0],
+                .i_target = i_target,
+                .unit = unit,
+                .wanted = wanted };
     const ArgsType *args = args_of(w, f);
     const char *kind = op_str(s, "kind", "row"), *text;
     int n = s->n_in + 8, n_op = 0, n_void = 0;
@@ -886,21 +1002,30 @@ static bool write_stage(Writer *w, int i_target, const KernelUnit *unit, bool *w
     z.name = ARENA_ARRAY(w->a, Name, n);
     z.taken = ARENA_ARRAY(w->a, const char *, 8 * n + 64);
     body.indent = 1;
-    for (const char *const *k = (const char *const[]){ "args", "top", "shrink", "sum", "max", "end", "pos_", "cos", "sin", "a", "b", "h", "g", "j", "s", "n_t", NULL }; *k; k++)
+    for (const char *const *k =
+             (const char *const[]){ "args", "top", "shrink", "sum", "max", "end", "pos_", "cos",
+                                    "sin", "a", "b", "h", "g", "j", "s", "n_t", NULL };
+         *k; k++)
         z.taken[z.n_taken++] = *k;
     for (int i = 0; i < z.r->n_param; i++)
         bind_param(&z, i);
     for (int i = 0; i < s->n_out; i++)
         bind_result(&z, i);
-    ok = !strcmp(kind, "contract") ? contract_stage(&z) : !strcmp(kind, "attention") ? attention_stage(&z) : row_stage(&z);
+    ok = !strcmp(kind, "contract")    ? contract_stage(&z)
+         : !strcmp(kind, "attention") ? attention_stage(&z)
+                                      : row_stage(&z);
     if (!ok)
         return false;
     text = buf_z(&body.b);
     z.e = out;
     describe(&z);
-    emit(out, "static void %s(const %s_Run *r, const void *layer, %s_Worker *me, int c, int count, const uint8_t *next)\n{\n",
+    emit(out,
+         "static void %s(const %s_Run *r, const void *layer, %s_Worker *me, int c, int count, "
+         "const uint8_t *next)\n{\n",
          stage_c_name(w, f, s), w->name, w->name);
-    for (const char *const *p = (const char *const[]){ "r", "layer", "me", "c", "count", "next", NULL }; *p; p++)
+    for (const char *const *p =
+             (const char *const[]){ "r", "layer", "me", "c", "count", "next", NULL };
+         *p; p++)
         if (!(mentions(text, *p) || (!strcmp(*p, "layer") && args && mentions(text, "args")))) {
             emit(out, "%s(void)%s", n_void ? ", " : "    ", *p);
             n_void++;
@@ -923,8 +1048,10 @@ void write_stages(Writer *w, int i_target, Buf *c, Buf *kernels)
     if (!unit)
         bug("there is no kernel library for '%s'", w->isa[i_target][0]);
     wanted = ARENA_ARRAY(w->a, bool, unit->n_entities + 1);
-    emit(&e, "/* Stages of %s for %s.  Compiled with this target's flags; nothing else is. */\n", w->name, w->target[i_target]);
-    emit(&e, "#include \"%s_internal.h\"\n#include \"kernels_%s.h\"\n\n", w->name, w->target[i_target]);
+    emit(&e, "/* Stages of %s for %s.  Compiled with this target's flags; nothing else is. */\n",
+         w->name, w->target[i_target]);
+    emit(&e, "#include \"%s_internal.h\"\n#include \"kernels_%s.h\"\n\n", w->name,
+         w->target[i_target]);
     for (const Func *f = w->m->first_func; f; f = f->next)
         for (const Op *o = f->body->first; o; o = o->next)
             if (o->kind == OP_fused && !write_stage(w, i_target, unit, wanted, &e, f, o))
@@ -936,8 +1063,11 @@ void write_stages(Writer *w, int i_target, Buf *c, Buf *kernels)
                 emit(&e, "    %s,\n", stage_c_name(w, f, o));
     emit(&e, "};\n");
     buf_put(c, e.b.p, e.b.n);
-    buf_printf(kernels, "/* The micro-kernels that %s uses on %s. */\n#ifndef %s_KERNELS_%s_H\n#define %s_KERNELS_%s_H\n\n", w->name,
-               w->target[i_target], w->name, w->target[i_target], w->name, w->target[i_target]);
+    buf_printf(kernels,
+               "/* The micro-kernels that %s uses on %s. */\n#ifndef %s_KERNELS_%s_H\n#define "
+               "%s_KERNELS_%s_H\n\n",
+               w->name, w->target[i_target], w->name, w->target[i_target], w->name,
+               w->target[i_target]);
     kernel_emit(kernels, unit, wanted);
     buf_puts(kernels, "\n#endif\n");
 }

@@ -1,9 +1,11 @@
-/* NAME.weights, written front to back; the header comes last, when the hashes of all chunks are known.
+/* NAME.weights, written front to back; the header comes last, when the hashes of all chunks are
+ * known.
  *
- * Sections are weights in ascending order of their place: those whose tiles interleave (gate and up) are one section.  A weight whose
- * expression is a view of the source file is transcoded from the mapped bytes, 32 rows at a time; of any other expression the rows are
- * computed, encoded in the weight's format, and then transcoded the same way.  A Module read from a .sir has its weights packed
- * already: they are copied from the weights file beside it. */
+ * Sections are weights in ascending order of their place: those whose tiles interleave (gate and
+ * up) are one section.  A weight whose expression is a view of the source file is transcoded from
+ * the mapped bytes, 32 rows at a time; of any other expression the rows are computed, encoded in
+ * the weight's format, and then transcoded the same way.  A Module read from a .sir has its weights
+ * packed already: they are copied from the weights file beside it. */
 #include "codegen/weights.h"
 
 #include "runtime/core/weights_format.h"
@@ -24,21 +26,28 @@ uint64_t weights_chunks(uint64_t section_bytes)
 
 uint64_t weights_align(uint64_t at, uint64_t section_bytes)
 {
-    return align_up(at, section_bytes > WEIGHTS_CHUNK_BYTES ? WEIGHTS_LARGE_ALIGN : WEIGHTS_SMALL_ALIGN);
+    return align_up(at, section_bytes > WEIGHTS_CHUNK_BYTES ? WEIGHTS_LARGE_ALIGN
+                                                            : WEIGHTS_SMALL_ALIGN);
 }
 
 /* One section: weights whose tiles interleave, or a blob. */
-typedef struct { uint64_t off, bytes; Weight *const *w; int n; const Blob *blob; } Section;
+typedef struct {
+    uint64_t off, bytes;
+    Weight *const *w;
+    int n;
+    const Blob *blob;
+} Section;
 
 typedef struct {
     const Module *m;
     Diag *d;
     FILE *f;
     const char *path;
-    uint64_t at;                    /* bytes written so far */
-    uint8_t *chunk;                 /* of the present section, not yet hashed */
+    uint64_t at;    /* bytes written so far */
+    uint8_t *chunk; /* of the present section, not yet hashed */
     size_t n_in_chunk;
-    uint64_t *hash; int n_hash;
+    uint64_t *hash;
+    int n_hash;
     bool ok;
 } Out;
 
@@ -83,10 +92,14 @@ static void pad_to(Out *o, uint64_t off)
         put_raw(o, zero, off - o->at < sizeof zero ? (size_t)(off - o->at) : sizeof zero);
 }
 
-/* ---- one tile --------------------------------------------------------------------------------------------------------------------- */
+/* ---- one tile ---- */
 
 /* Room for 32 rows as floats and encoded, and for a tile: enough for the largest weight. */
-typedef struct { float *row; uint8_t *rows; uint8_t *tile; } Work;
+typedef struct {
+    float *row;
+    uint8_t *rows;
+    uint8_t *tile;
+} Work;
 
 static bool pack_tile(Out *o, const Weight *w, int64_t i_tile, Work *k)
 {
@@ -101,9 +114,12 @@ static bool pack_tile(Out *o, const Weight *w, int64_t i_tile, Work *k)
         const uint8_t *p = m->file[w->expr->file].p;
 
         if (!p)
-            return fail(o->d, AT_WHAT(m->file[w->expr->file].name, str_printf(m->a, "weight '%s'", w->name)),
-                        "its source file is not at hand (put it beside the .sir)");
-        layout_pack_tile(w->layout, w->type.fmt, k->tile, p + w->expr->off + (uint64_t)first * stride, stride, n, n_in);
+            return fail(
+                o->d,
+                AT_WHAT(m->file[w->expr->file].name, str_printf(m->a, "weight '%s'", w->name)),
+                "its source file is not at hand (put it beside the .sir)");
+        layout_pack_tile(w->layout, w->type.fmt, k->tile,
+                         p + w->expr->off + (uint64_t)first * stride, stride, n, n_in);
         return true;
     }
     for (int i = 0; i < n; i++) {
@@ -123,7 +139,8 @@ static bool put_rowmajor(Out *o, const Weight *w, Work *k)
     for (int64_t i = 0; i < n_out; i++) {
         if (!weight_row(o->m, w, i, k->row, o->d))
             return false;
-        put(o, k->row, (uint64_t)n_in * sizeof(float));     /* little-endian machines only, as everywhere */
+        put(o, k->row,
+            (uint64_t)n_in * sizeof(float)); /* little-endian machines only, as everywhere */
     }
     return true;
 }
@@ -144,7 +161,9 @@ static bool put_section(Out *o, const Section *s, Work *k)
     pad_to(o, s->off);
     if (copy) {
         if (!packed || !packed->p || s->off > packed->bytes || s->bytes > packed->bytes - s->off)
-            return fail(o->d, AT_FILE(o->path), "the packed weights are not at hand (keep the .weights file beside the .sir)");
+            return fail(
+                o->d, AT_FILE(o->path),
+                "the packed weights are not at hand (keep the .weights file beside the .sir)");
         put(o, packed->p + s->off, s->bytes);
     } else if (s->blob) {
         put(o, s->blob->p, s->blob->n);
@@ -168,7 +187,7 @@ static bool put_section(Out *o, const Section *s, Work *k)
     return o->ok;
 }
 
-/* ---- the file ------------------------------------------------------------------------------------------------------------------------ */
+/* ---- the file ---- */
 
 static int by_place(const void *a, const void *b)
 {
@@ -192,7 +211,9 @@ static int list_sections(const Module *m, Weight **sorted, Section *out)
         Section *s = &out[n++];
 
         dim_is_const(type_last(sorted[i]->type), &n_in);
-        together = sorted[i]->layout->rows == 1 ? 1 : (int)(sorted[i]->tile_stride / layout_tile_bytes(sorted[i]->layout, n_in));
+        together = sorted[i]->layout->rows == 1
+                       ? 1
+                       : (int)(sorted[i]->tile_stride / layout_tile_bytes(sorted[i]->layout, n_in));
         *s = (Section){ .off = sorted[i]->off, .w = &sorted[i], .n = together };
         for (int k = 0; k < together && i < n_weight; k++)
             s->bytes += sorted[i++]->bytes;
@@ -239,7 +260,8 @@ bool weights_write(const Module *m, Diag *d, const char *path, WeightsDigest *di
     uint64_t n_chunk = 0, header_bytes, tile_max, row_max;
     int64_t n_in_max;
     uint8_t *header;
-    NAME_WeightsFile file = { .magic = { 'S', 'I', 'N', 'T', 'E', 'R', 'W', '1' }, .version = NAME_WEIGHTS_VERSION,
+    NAME_WeightsFile file = { .magic = { 'S', 'I', 'N', 'T', 'E', 'R', 'W', '1' },
+                              .version = NAME_WEIGHTS_VERSION,
                               .chunk_bytes = WEIGHTS_CHUNK_BYTES };
     Out o = { .m = m, .d = d, .path = path, .ok = true };
     Work k;
@@ -255,7 +277,8 @@ bool weights_write(const Module *m, Diag *d, const char *path, WeightsDigest *di
     k.tile = arena_alloc(a, 1, (size_t)tile_max);
     o.hash = ARENA_ARRAY(a, uint64_t, n_chunk + 1);
     o.chunk = arena_alloc(a, WEIGHTS_CHUNK_BYTES, 1);
-    o.f = fopen(path, "wb");                            /* nothing below allocates from the arena: the file is closed for certain */
+    o.f = fopen(path,
+                "wb"); /* nothing below allocates from the arena: the file is closed for certain */
     if (!o.f)
         return fail(d, AT_FILE(path), "cannot be created: %s", strerror(errno));
     put_raw(&o, header, (size_t)header_bytes);
@@ -278,8 +301,9 @@ bool weights_write(const Module *m, Diag *d, const char *path, WeightsDigest *di
     file.n_sections = (uint32_t)n;
     memcpy(header, &file, sizeof file);
     for (int i = 0; i < 2; i++)
-        file.digest[i] = digest->half[i] = XXH64(header + NAME_WEIGHTS_DIGESTED, (size_t)header_bytes - NAME_WEIGHTS_DIGESTED,
-                                                 (unsigned long long)i);
+        file.digest[i] = digest->half[i] =
+            XXH64(header + NAME_WEIGHTS_DIGESTED, (size_t)header_bytes - NAME_WEIGHTS_DIGESTED,
+                  (unsigned long long)i);
     memcpy(header, &file, sizeof file);
     if (o.ok && fseek(o.f, 0, SEEK_SET))
         o.ok = fail(d, AT_FILE(path), "cannot be written: %s", strerror(errno));

@@ -1,5 +1,6 @@
-/* embed: prints a C file that holds the files named on the command line, as the table declared in codegen/codegen.h.
- * Bytes are printed as numbers: string literals may not be longer than 4095 characters in C11. */
+/* embed: prints a C file that holds the files named on the command line, as the table declared in
+ * codegen/codegen.h. Bytes are printed as numbers: string literals may not be longer than 4095
+ * characters in C11. */
 #include <stdio.h>
 
 int main(int argc, char **argv)
@@ -21,7 +22,8 @@ int main(int argc, char **argv)
     for (int i = 1; i < argc; i++)
         printf("    { \"%s\", (const char *)file_%d, sizeof file_%d - 1 },\n", argv[i], i, i);
     printf("    { NULL, NULL, 0 },\n};\n\nconst Embedded *embedded_find(const char *path)\n{\n"
-           "    for (const Embedded *e = embedded_files; e->path; e++)\n        if (!strcmp(e->path, path))\n"
+           "    for (const Embedded *e = embedded_files; e->path; e++)\n        if "
+           "(!strcmp(e->path, path))\n"
            "            return e;\n    return NULL;\n}\n");
     return 0;
 }

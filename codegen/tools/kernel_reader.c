@@ -1,23 +1,28 @@
-/* The kernel reader: turns the kernel library into the tables of codegen/kernels.h, while sinter is being built.
+/* The kernel reader: turns the kernel library into the tables of codegen/kernels.h, while sinter is
+ * being built.
  *
- *   kernel_reader DIR              DIR is runtime/kernels; the tables go to standard output, complaints to standard error
- *   kernel_reader DIR --list       the contracts, one line per kernel and unit, instead
+ *   kernel_reader DIR              DIR is runtime/kernels; the tables go to standard output,
+ * complaints to standard error kernel_reader DIR --list       the contracts, one line per kernel
+ * and unit, instead
  *
- * Method.  libclang parses one file per ISA (`units` below), which includes that ISA's kernel files, as the target's
- * compiler would.  Every declaration at file scope that stands in a file below DIR is an *entity*, and so is every
- * object-like macro.  What an entity needs is the union of
+ * Method.  libclang parses one file per ISA (`units` below), which includes that ISA's kernel
+ * files, as the target's compiler would.  Every declaration at file scope that stands in a file
+ * below DIR is an *entity*, and so is every object-like macro.  What an entity needs is the union
+ * of
  *
  *   - what the cursors inside it refer to: both the declaration found and its definition,
- *   - which of our macros are expanded inside its text (expansions stand at file scope in the preprocessing record),
+ *   - which of our macros are expanded inside its text (expansions stand at file scope in the
+ * preprocessing record),
  *   - for a macro, identifiers in its own text that name an entity.
  *
- * An enumerator, or a struct inside a typedef, belongs to the entity whose range holds it.  Entities are sorted by the way
- * the compiler came to them (the #include offsets from the main file down, then their own), so every use follows its
- * declaration.  Texts are cut by tokens: libclang's own comment ranges know neither macros nor plain comments.
+ * An enumerator, or a struct inside a typedef, belongs to the entity whose range holds it. Entities
+ * are sorted by the way the compiler came to them (the #include offsets from the main file down,
+ * then their own), so every use follows its declaration.  Texts are cut by tokens: libclang's own
+ * comment ranges know neither macros nor plain comments.
  *
- * Works with libclang 14 to 19 and gives the same bytes with each.  A parse with errors still prints plausible text, so
- * any error ends the run.  So does a breach of the rules at the top of kernel.h, as far as they can be seen here.
- * A short-lived program: memory is not given back. */
+ * Works with libclang 14 to 19 and gives the same bytes with each.  A parse with errors still
+ * prints plausible text, so any error ends the run.  So does a breach of the rules at the top of
+ * kernel.h, as far as they can be seen here. A short-lived program: memory is not given back. */
 #include <clang-c/Index.h>
 #include <ctype.h>
 #include <limits.h>
@@ -32,14 +37,18 @@ enum { MAX_ISAS = 4, MAX_ARGS = 4, MAX_DEPTH = 8 };
 /* One row per ISA: a new one is a row here, a unit file and its kernel files. */
 static const struct UnitSource {
     const char *file;
-    const char *isas[MAX_ISAS];                 /* best first; the first names the unit */
+    const char *isas[MAX_ISAS]; /* best first; the first names the unit */
     const char *args[MAX_ARGS];
 } units[] = {
-    { "portable.c",        { "portable" },                    { "--target=x86_64-linux-gnu" } },
-    { "x86_64_v3.c",       { "avx2", "portable" },            { "--target=x86_64-linux-gnu", "-march=x86-64-v3" } },
-    { "x86_64_v4.c",       { "avx512vnni", "portable" },      { "--target=x86_64-linux-gnu", "-march=x86-64-v4", "-mavx512vnni" } },
-    { "aarch64.c",         { "neon", "portable" },            { "--target=aarch64-linux-gnu" } },
-    { "aarch64_dotprod.c", { "dotprod", "neon", "portable" }, { "--target=aarch64-linux-gnu", "-march=armv8.2-a+dotprod" } },
+    { "portable.c", { "portable" }, { "--target=x86_64-linux-gnu" } },
+    { "x86_64_v3.c", { "avx2", "portable" }, { "--target=x86_64-linux-gnu", "-march=x86-64-v3" } },
+    { "x86_64_v4.c",
+      { "avx512vnni", "portable" },
+      { "--target=x86_64-linux-gnu", "-march=x86-64-v4", "-mavx512vnni" } },
+    { "aarch64.c", { "neon", "portable" }, { "--target=aarch64-linux-gnu" } },
+    { "aarch64_dotprod.c",
+      { "dotprod", "neon", "portable" },
+      { "--target=aarch64-linux-gnu", "-march=armv8.2-a+dotprod" } },
 };
 enum { N_UNITS = sizeof units / sizeof units[0] };
 
@@ -49,31 +58,36 @@ enum { OP, LAYOUT, ACT, ISA, FEATURES, ORDER, N_FIELDS };
 typedef struct {
     CXFile handle;
     char *path;
-    char *text;                                 /* NULL unless the file is ours */
+    char *text; /* NULL unless the file is ours */
     unsigned size;
     CXToken *tokens;
     unsigned n_tokens;
-    unsigned at[MAX_DEPTH];                     /* offsets of the #includes that lead to it, outermost first */
+    unsigned at[MAX_DEPTH]; /* offsets of the #includes that lead to it, outermost first */
     int depth;
 } File;
 
 typedef struct {
     CXCursor cursor;
-    char *name;                                 /* "" for an enum or an assertion without one */
+    char *name; /* "" for an enum or an assertion without one */
     const char *kind;
-    char *contract;                             /* NULL unless it is a kernel */
+    char *contract; /* NULL unless it is a kernel */
     int file;
-    unsigned begin, end;                        /* the bytes to print, comments and `;` included */
-    unsigned core;                              /* where the declaration itself begins */
+    unsigned begin, end; /* the bytes to print, comments and `;` included */
+    unsigned core;       /* where the declaration itself begins */
     bool *needs;
 } Entity;
 
-/* A system header seen from one of our files; or, with header NULL, one of our files (`to`) seen from another. */
-typedef struct { char *header; int to; int file; } Include;
+/* A system header seen from one of our files; or, with header NULL, one of our files (`to`) seen
+ * from another. */
+typedef struct {
+    char *header;
+    int to;
+    int file;
+} Include;
 
 typedef struct {
     const struct UnitSource *source;
-    const char *root;                           /* ours: files below it */
+    const char *root; /* ours: files below it */
     CXTranslationUnit tu;
     File *files;
     int n_files;
@@ -84,7 +98,8 @@ typedef struct {
     int n_errors;
 } Unit;
 
-static void *grow(void *p, int n, size_t size)  /* room for one more than n, which is doubled at powers of two */
+static void *grow(void *p, int n,
+                  size_t size) /* room for one more than n, which is doubled at powers of two */
 {
     if ((n & (n - 1)) == 0)
         p = realloc(p, (n ? 2 * (size_t)n : 1) * size);
@@ -95,7 +110,7 @@ static void *grow(void *p, int n, size_t size)  /* room for one more than n, whi
     return p;
 }
 
-static char *take(CXString s)                   /* a copy that stays */
+static char *take(CXString s) /* a copy that stays */
 {
     const char *c = clang_getCString(s);
     char *copy = strdup(c ? c : "");
@@ -106,7 +121,7 @@ static char *take(CXString s)                   /* a copy that stays */
     return copy;
 }
 
-/* ---- places ----------------------------------------------------------------------------------------------------- */
+/* ---- places ---- */
 
 static int file_index(Unit *u, CXFile handle)
 {
@@ -133,8 +148,9 @@ static int file_index(Unit *u, CXFile handle)
             exit(1);
         memcpy(f->text, text ? text : "", text ? size : 0);
         f->size = (unsigned)size;
-        clang_tokenize(u->tu, clang_getRange(clang_getLocationForOffset(u->tu, handle, 0),
-                                             clang_getLocationForOffset(u->tu, handle, f->size)),
+        clang_tokenize(u->tu,
+                       clang_getRange(clang_getLocationForOffset(u->tu, handle, 0),
+                                      clang_getLocationForOffset(u->tu, handle, f->size)),
                        &f->tokens, &f->n_tokens);
     }
     return u->n_files++;
@@ -175,7 +191,8 @@ static unsigned token_begin(Unit *u, const File *f, unsigned i)
 {
     unsigned o;
 
-    clang_getExpansionLocation(clang_getRangeStart(clang_getTokenExtent(u->tu, f->tokens[i])), NULL, NULL, NULL, &o);
+    clang_getExpansionLocation(clang_getRangeStart(clang_getTokenExtent(u->tu, f->tokens[i])), NULL,
+                               NULL, NULL, &o);
     return o;
 }
 
@@ -183,11 +200,12 @@ static unsigned token_end(Unit *u, const File *f, unsigned i)
 {
     unsigned o;
 
-    clang_getExpansionLocation(clang_getRangeEnd(clang_getTokenExtent(u->tu, f->tokens[i])), NULL, NULL, NULL, &o);
+    clang_getExpansionLocation(clang_getRangeEnd(clang_getTokenExtent(u->tu, f->tokens[i])), NULL,
+                               NULL, NULL, &o);
     return o;
 }
 
-/* ---- the text of an entity ---------------------------------------------------------------------------------------- */
+/* ---- the text of an entity ---- */
 
 static int newlines(const File *f, unsigned from, unsigned to)
 {
@@ -213,8 +231,9 @@ static unsigned semicolon(Unit *u, const File *f, unsigned i)
     return i;
 }
 
-/* Widen [begin, end) of a declaration: to the left over comments with no empty line between, to the right to its `;`
- * (trailing attributes lie outside a cursor's range) and over a comment on the same line. */
+/* Widen [begin, end) of a declaration: to the left over comments with no empty line between, to the
+ * right to its `;` (trailing attributes lie outside a cursor's range) and over a comment on the
+ * same line. */
 static void widen(Unit *u, Entity *e)
 {
     const File *f = &u->files[e->file];
@@ -224,9 +243,10 @@ static void widen(Unit *u, Entity *e)
 
     while (first + 1 < f->n_tokens && token_begin(u, f, first) < e->begin)
         first++;
-    for (last = first; last + 1 < f->n_tokens && token_end(u, f, last) < e->end; last++) { }
+    for (last = first; last + 1 < f->n_tokens && token_end(u, f, last) < e->end; last++) {
+    }
     if (macro && first >= 2)
-        first -= 2;                                             /* the tokens # and define */
+        first -= 2; /* the tokens # and define */
     if (!macro && (strcmp(e->kind, "function") || f->text[token_end(u, f, last) - 1] != '}'))
         last = semicolon(u, f, last);
     e->core = token_begin(u, f, first);
@@ -245,7 +265,7 @@ static void widen(Unit *u, Entity *e)
     e->end = token_end(u, f, last);
 }
 
-/* ---- collecting --------------------------------------------------------------------------------------------------- */
+/* ---- collecting ---- */
 
 static enum CXChildVisitResult find_annotation(CXCursor c, CXCursor parent, CXClientData data)
 {
@@ -269,10 +289,10 @@ static void add_entity(Unit *u, CXCursor c, const char *kind)
         return;
     place(u, clang_getRangeEnd(r), &e.end);
     e.name = take(clang_getCursorSpelling(c));
-    if (strchr(e.name, '('))                                    /* clang 16 and later spell out "(unnamed enum at ...)" */
+    if (strchr(e.name, '(')) /* clang 16 and later spell out "(unnamed enum at ...)" */
         e.name[0] = 0;
     if (!strcmp(kind, "macro") && e.end - e.begin == strlen(e.name))
-        return;                                                 /* an include guard has no body */
+        return; /* an include guard has no body */
     if (!strcmp(kind, "function"))
         clang_visitChildren(c, find_annotation, &e.contract);
     widen(u, &e);
@@ -303,7 +323,8 @@ static void add_include(Unit *u, CXCursor c)
 /* A file also sees what the files that it includes see: row i sees j, j sees h. */
 static void spread_includes(Unit *u)
 {
-    for (int i = 0; i < u->n_includes; i++)                     /* n_includes grows meanwhile: new rows are looked at too */
+    for (int i = 0; i < u->n_includes;
+         i++) /* n_includes grows meanwhile: new rows are looked at too */
         for (int j = 0; j < u->n_includes; j++) {
             Include a = u->includes[i], b = u->includes[j];
 
@@ -322,14 +343,28 @@ static enum CXChildVisitResult visit_top(CXCursor c, CXCursor parent, CXClientDa
 
     (void)parent;
     switch (clang_getCursorKind(c)) {
-    case CXCursor_InclusionDirective: add_include(u, c); break;
-    case CXCursor_FunctionDecl: add_entity(u, c, "function"); break;
-    case CXCursor_VarDecl: add_entity(u, c, "table"); break;
-    case CXCursor_TypedefDecl: add_entity(u, c, "typedef"); break;
+    case CXCursor_InclusionDirective:
+        add_include(u, c);
+        break;
+    case CXCursor_FunctionDecl:
+        add_entity(u, c, "function");
+        break;
+    case CXCursor_VarDecl:
+        add_entity(u, c, "table");
+        break;
+    case CXCursor_TypedefDecl:
+        add_entity(u, c, "typedef");
+        break;
     case CXCursor_StructDecl:
-    case CXCursor_UnionDecl: add_entity(u, c, "struct"); break;
-    case CXCursor_EnumDecl: add_entity(u, c, "enum"); break;
-    case CXCursor_StaticAssert: add_entity(u, c, "assert"); break;
+    case CXCursor_UnionDecl:
+        add_entity(u, c, "struct");
+        break;
+    case CXCursor_EnumDecl:
+        add_entity(u, c, "enum");
+        break;
+    case CXCursor_StaticAssert:
+        add_entity(u, c, "assert");
+        break;
     case CXCursor_MacroDefinition:
         file = place(u, clang_getCursorLocation(c), &offset);
         if (!clang_Cursor_isMacroFunctionLike(c))
@@ -337,7 +372,8 @@ static enum CXChildVisitResult visit_top(CXCursor c, CXCursor parent, CXClientDa
         else if (ours(u, file) && strcmp(take(clang_getCursorSpelling(c)), "SN_KERNEL"))
             complain(u, file, offset, "a function-like macro (write a static inline function)");
         break;
-    default: break;
+    default:
+        break;
     }
     return CXChildVisit_Continue;
 }
@@ -357,9 +393,10 @@ static void visit_inclusion(CXFile handle, CXSourceLocation *stack, unsigned n, 
         complain(u, file, 0, "included more than %d files deep", MAX_DEPTH);
 }
 
-static const Unit *sorting;                     /* qsort hands nothing through */
+static const Unit *sorting; /* qsort hands nothing through */
 
-/* By the way from the main file; of two that begin together the longer one first (a typedef before its struct). */
+/* By the way from the main file; of two that begin together the longer one first (a typedef before
+ * its struct). */
 static int by_place(const void *a, const void *b)
 {
     const Entity *x = a, *y = b;
@@ -388,9 +425,12 @@ static void sort_entities(Unit *u)
         const Entity *e = &u->entities[i];
 
         if (n > 0 && u->entities[n - 1].file == e->file && e->core < u->entities[n - 1].end) {
-            if (e->end == u->entities[n - 1].end && strcmp(e->kind, "struct") && strcmp(e->kind, "enum"))
-                complain(u, e->file, e->core, "'%s' shares its declaration with another name (write one declarator "
-                         "per declaration)", e->name);
+            if (e->end == u->entities[n - 1].end && strcmp(e->kind, "struct") &&
+                strcmp(e->kind, "enum"))
+                complain(u, e->file, e->core,
+                         "'%s' shares its declaration with another name (write one declarator "
+                         "per declaration)",
+                         e->name);
             continue;
         }
         u->entities[n++] = *e;
@@ -398,17 +438,21 @@ static void sort_entities(Unit *u)
     u->n_entities = n;
 }
 
-/* ---- what needs what ---------------------------------------------------------------------------------------------- */
+/* ---- what needs what ---- */
 
 static int entity_at(const Unit *u, int file, unsigned offset)
 {
     for (int i = 0; i < u->n_entities; i++)
-        if (u->entities[i].file == file && u->entities[i].core <= offset && offset < u->entities[i].end)
+        if (u->entities[i].file == file && u->entities[i].core <= offset &&
+            offset < u->entities[i].end)
             return i;
     return -1;
 }
 
-typedef struct { Unit *u; int entity; } Inside;
+typedef struct {
+    Unit *u;
+    int entity;
+} Inside;
 
 static void need(Unit *u, int entity, CXCursor target)
 {
@@ -420,7 +464,8 @@ static void need(Unit *u, int entity, CXCursor target)
     if (i < 0 || i == entity)
         return;
     name = take(clang_getCursorSpelling(target));
-    if (strncmp(name, "__builtin_", 10))                        /* a builtin claims to be declared where it is first used */
+    if (strncmp(name, "__builtin_",
+                10)) /* a builtin claims to be declared where it is first used */
         u->entities[entity].needs[i] = true;
     free(name);
 }
@@ -435,7 +480,7 @@ static enum CXChildVisitResult visit_inside(CXCursor c, CXCursor parent, CXClien
         CXCursor definition = clang_getCursorDefinition(r);
 
         need(in->u, in->entity, r);
-        if (!clang_Cursor_isNull(definition))                   /* it may come after its first use */
+        if (!clang_Cursor_isNull(definition)) /* it may come after its first use */
             need(in->u, in->entity, definition);
     }
     return CXChildVisit_Recurse;
@@ -517,7 +562,8 @@ static void refuse_conditions(Unit *u)
 
 static bool parse(Unit *u, CXIndex index, const char *dir)
 {
-    const char *args[MAX_ARGS + 8] = { "-std=gnu11", "-ffreestanding", "-nostdlibinc", "-DSN_READER" };
+    const char *args[MAX_ARGS + 8] = { "-std=gnu11", "-ffreestanding", "-nostdlibinc",
+                                       "-DSN_READER" };
     int n_args = 4;
     char path[PATH_MAX];
     bool missing = false;
@@ -526,7 +572,8 @@ static bool parse(Unit *u, CXIndex index, const char *dir)
         args[n_args++] = u->source->args[i];
     snprintf(path, sizeof path, "%s/%s", dir, u->source->file);
     if (clang_parseTranslationUnit2(index, path, args, n_args, NULL, 0,
-                                    CXTranslationUnit_DetailedPreprocessingRecord, &u->tu) || !u->tu) {
+                                    CXTranslationUnit_DetailedPreprocessingRecord, &u->tu) ||
+        !u->tu) {
         fprintf(stderr, "kernel_reader: error: %s: cannot be read\n", path);
         return false;
     }
@@ -542,8 +589,10 @@ static bool parse(Unit *u, CXIndex index, const char *dir)
         }
     }
     if (u->n_errors)
-        fprintf(stderr, "kernel_reader: error: %s does not parse with %s%s\n", path, take(clang_getClangVersion()),
-                missing ? " (are its own headers installed? on Debian: libclang-common-NN-dev)" : "");
+        fprintf(stderr, "kernel_reader: error: %s does not parse with %s%s\n", path,
+                take(clang_getClangVersion()),
+                missing ? " (are its own headers installed? on Debian: libclang-common-NN-dev)"
+                        : "");
     return u->n_errors == 0;
 }
 
@@ -560,14 +609,20 @@ static bool read_unit(Unit *u, CXIndex index, const char *dir)
     return u->n_errors == 0;
 }
 
-/* ---- contracts ---------------------------------------------------------------------------------------------------- */
+/* ---- contracts ---- */
 
-typedef struct { char *field[N_FIELDS]; int rows, tokens; } Contract;
+typedef struct {
+    char *field[N_FIELDS];
+    int rows, tokens;
+} Contract;
 
 static int field_of(const char *key)
 {
-    static const struct { const char *key; int field; } names[] = {
-        { "op", OP }, { "layout", LAYOUT }, { "x", ACT }, { "kv", ACT },
+    static const struct {
+        const char *key;
+        int field;
+    } names[] = {
+        { "op", OP },   { "layout", LAYOUT },     { "x", ACT },       { "kv", ACT },
         { "isa", ISA }, { "features", FEATURES }, { "order", ORDER },
     };
 
@@ -600,7 +655,8 @@ static bool read_contract(Unit *u, const Entity *e, Contract *c)
             return complain(u, e->file, e->core, "'%s' is not key=value", pair);
         *value++ = 0;
         if (!strcmp(pair, "tile")) {
-            if (sscanf(value, "%dx%d%n", &c->rows, &c->tokens, &n) != 2 || value[n] || c->rows < 1 || c->tokens < 1)
+            if (sscanf(value, "%dx%d%n", &c->rows, &c->tokens, &n) != 2 || value[n] ||
+                c->rows < 1 || c->tokens < 1)
                 return complain(u, e->file, e->core, "tile '%s' is not ROWSxTOKENS", value);
         } else if (field_of(pair) < 0)
             return complain(u, e->file, e->core, "a contract has no key '%s'", pair);
@@ -610,11 +666,12 @@ static bool read_contract(Unit *u, const Entity *e, Contract *c)
     if (!*c->field[OP] || !*c->field[ORDER])
         return complain(u, e->file, e->core, "the contract of '%s' lacks op or order", e->name);
     if (!known_isa(u, c->field[ISA]))
-        return complain(u, e->file, e->core, "isa '%s' of '%s' is not one of this unit", c->field[ISA], e->name);
+        return complain(u, e->file, e->core, "isa '%s' of '%s' is not one of this unit",
+                        c->field[ISA], e->name);
     return true;
 }
 
-/* ---- printing ----------------------------------------------------------------------------------------------------- */
+/* ---- printing ---- */
 
 /* n bytes as a C string literal, a line each. */
 static void print_literal(const char *p, size_t n)
@@ -645,7 +702,7 @@ static void print_text(const Unit *u, const Entity *e)
 
     if (!out)
         exit(1);
-    if (note && note < text + e->end) {                         /* it has been read; the emitted code has no use for it */
+    if (note && note < text + e->end) { /* it has been read; the emitted code has no use for it */
         int depth = 0;
 
         kept = (size_t)(note - (text + e->begin));
@@ -655,7 +712,8 @@ static void print_text(const Unit *u, const Entity *e)
             if (*note == ')' && --depth == 0)
                 break;
         }
-        for (note += *note == ')'; *note == '\n' || *note == ' '; note++) { }
+        for (note += *note == ')'; *note == '\n' || *note == ' '; note++) {
+        }
     } else
         note = text + e->begin;
     memcpy(out + kept, note, (size_t)(text + e->end - note));
@@ -723,7 +781,7 @@ static void print_unit(Unit *u, int nr, int *n_kernels, int *n_includes)
 
     if (!file_nr)
         exit(1);
-    for (int i = 0; i < u->n_files; i++)                        /* only ours are numbered: the others depend on the host */
+    for (int i = 0; i < u->n_files; i++) /* only ours are numbered: the others depend on the host */
         if (ours(u, i))
             file_nr[i] = n++;
     printf("\n/* ---- %s ---- */\n", u->source->isas[0]);
@@ -761,12 +819,15 @@ int main(int argc, char **argv)
     int n_errors = 0;
 
     if (!root) {
-        fprintf(stderr, argc == 2 || list ? "kernel_reader: error: no such folder\n" : "usage: kernel_reader DIR [--list]\n");
+        fprintf(stderr, argc == 2 || list ? "kernel_reader: error: no such folder\n"
+                                          : "usage: kernel_reader DIR [--list]\n");
         return argc == 2 || list ? 1 : 2;
     }
     if (!list)
-        fputs("/* Printed by codegen/tools/kernel_reader.c from runtime/kernels. */\n#include \"codegen/kernels.h\"\n\n"
-              "#pragma GCC diagnostic ignored \"-Woverlength-strings\"\n", stdout);
+        fputs("/* Printed by codegen/tools/kernel_reader.c from runtime/kernels. */\n#include "
+              "\"codegen/kernels.h\"\n\n"
+              "#pragma GCC diagnostic ignored \"-Woverlength-strings\"\n",
+              stdout);
     for (int i = 0; i < N_UNITS; i++) {
         u[i].source = &units[i];
         u[i].root = root;
@@ -782,8 +843,8 @@ int main(int argc, char **argv)
     if (!list) {
         fputs("\nconst KernelUnit kernel_units[] = {\n", stdout);
         for (int i = 0; i < N_UNITS; i++)
-            printf("    { \"%s\", isas_%d, kernels_%d, %d, entities_%d, %d, includes_%d, %d },\n", units[i].isas[0], i, i,
-                   n_kernels[i], i, u[i].n_entities, i, n_includes[i]);
+            printf("    { \"%s\", isas_%d, kernels_%d, %d, entities_%d, %d, includes_%d, %d },\n",
+                   units[i].isas[0], i, i, n_kernels[i], i, u[i].n_entities, i, n_includes[i]);
         fputs("    { NULL, NULL, NULL, 0, NULL, 0, NULL, 0 },\n};\n", stdout);
     }
     clang_disposeIndex(index);

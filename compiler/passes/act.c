@@ -1,11 +1,14 @@
 /* act: the format in which activations meet packed weights.
  *
- * A contraction whose weight is stored as integer codes (q4_0, q4_1, q8_0) can be computed in integers if its other operand is
- * quantized too.  With --act q8 (the default) this pass puts `quant {to="q8"}` in front of it: int8 in blocks of 32 with an f32 scale.
- * It says so in the Module: from here on the quantization is part of what the program means, and kernels are held to it exactly.
- * Float weights keep float activations.  One quant serves all contractions that read the same value.
+ * A contraction whose weight is stored as integer codes (q4_0, q4_1, q8_0) can be computed in
+ * integers if its other operand is quantized too.  With --act q8 (the default) this pass puts
+ * `quant {to="q8"}` in front of it: int8 in blocks of 32 with an f32 scale. It says so in the
+ * Module: from here on the quantization is part of what the program means, and kernels are held to
+ * it exactly. Float weights keep float activations.  One quant serves all contractions that read
+ * the same value.
  *
- * Requires: specialize (decode and prefill may differ).  Leaves: x of each such matmul has format q8. */
+ * Requires: specialize (decode and prefill may differ).  Leaves: x of each such matmul has format
+ * q8. */
 #include "compiler/passes/passes.h"
 
 /* The quant of x that stands in region r before `user`, or NULL. */
@@ -35,7 +38,9 @@ static void quantize_inputs(Func *f)
         q = quant_of(f->body, x, o);
         if (!q) {
             Attr to = attr_str("to", "q8");
-            Op *quant = op_new(f->body, o, OP_quant, func_fresh_name(f, str_printf(f->m->a, "%s_q8", x->name)), &x, 1, &to, 1);
+            Op *quant =
+                op_new(f->body, o, OP_quant,
+                       func_fresh_name(f, str_printf(f->m->a, "%s_q8", x->name)), &x, 1, &to, 1);
 
             quant->layer = o->layer;
             quant->by = "act";

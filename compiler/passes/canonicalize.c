@@ -1,6 +1,7 @@
 /* canonicalize: one way to say each thing.
  *
- * Rewrites by rules.def, then removes ops without effect whose results nobody uses, and weights that no function mentions.
+ * Rewrites by rules.def, then removes ops without effect whose results nobody uses, and weights
+ * that no function mentions.
  *
  * Requires: nothing.  Leaves: no pattern of rules.def, no dead op. */
 #include "compiler/passes/passes.h"

@@ -1,41 +1,48 @@
 /* fuse: which ops become one stage.
  *
- * A stage is what runs between two meetings of the threads, so fewer stages mean less waiting and fewer trips to memory:
+ * A stage is what runs between two meetings of the threads, so fewer stages mean less waiting and
+ * fewer trips to memory:
  *
- *   contract    contractions that read one x (q, k and v; gate and up), with what follows them element by element on the tile of
- *               results: bias, rope, silu * mul, residual add, quantization, the store into the cache.  Where there is one token only
- *               (decode), what makes x (norm, quantize) goes in front, recomputed by each thread: a row of a few thousand numbers
- *               costs less than another meeting (54 us against 130 ns x threads per token was measured for whole SmolLM2).
- *   attention   with what follows it on a head's results.
- *   row         everything else, a token at a time: table lookup, positions, rope angles, norms.
+ *   contract    contractions that read one x (q, k and v; gate and up), with what follows them
+ * element by element on the tile of results: bias, rope, silu * mul, residual add, quantization,
+ * the store into the cache.  Where there is one token only (decode), what makes x (norm, quantize)
+ * goes in front, recomputed by each thread: a row of a few thousand numbers costs less than another
+ * meeting (54 us against 130 ns x threads per token was measured for whole SmolLM2). attention with
+ * what follows it on a head's results. row         everything else, a token at a time: table
+ * lookup, positions, rope angles, norms.
  *
- * Method: greedy over the function in order.  A set of ops may become one stage if no op outside it lies on a path between two of its
- * members; paths also run through state (a read after a write, a write after a read).  Stages are then sorted so that each comes after
- * what it needs, in the order of the first op otherwise.  --fuse none makes every op a stage of its own.
+ * Method: greedy over the function in order.  A set of ops may become one stage if no op outside it
+ * lies on a path between two of its members; paths also run through state (a read after a write, a
+ * write after a read).  Stages are then sorted so that each comes after what it needs, in the order
+ * of the first op otherwise.  --fuse none makes every op a stage of its own.
  *
- * Requires: functions that are one list of ops.  Leaves: functions of `fused` ops and the return. */
+ * Requires: functions that are one list of ops.  Leaves: functions of `fused` ops and the return.
+ */
 #include "compiler/passes/passes.h"
 
 #include <stdlib.h>
 
 typedef struct {
     Op *op;
-    int group;                      /* -1: not yet in a stage */
-    int *need, n_need;              /* ops (indices) that must come before */
+    int group;         /* -1: not yet in a stage */
+    int *need, n_need; /* ops (indices) that must come before */
 } Node;
 
-typedef struct { const Op *op; int i; } Place;          /* which node an op is */
+typedef struct {
+    const Op *op;
+    int i;
+} Place; /* which node an op is */
 
 typedef struct {
     const Env *env;
     Func *f;
     Node *node;
-    Place *place;                   /* sorted by address */
-    int n;                          /* ops but the return */
+    Place *place; /* sorted by address */
+    int n;        /* ops but the return */
     int n_group;
-    const char **kind;              /* of each group */
-    bool *mark;                     /* of each node: see mark_dependents */
-    int marked;                     /* the group that mark[] speaks of, -1: out of date */
+    const char **kind; /* of each group */
+    bool *mark;        /* of each node: see mark_dependents */
+    int marked;        /* the group that mark[] speaks of, -1: out of date */
 } Fuse;
 
 static int by_address(const void *a, const void *b)
@@ -78,13 +85,15 @@ static void find_needs(Fuse *z)
                 continue;
             for (int p = 0; p < i; p++)
                 for (int q = 0; q < z->node[p].op->n_in; q++)
-                    if (z->node[p].op->in[q] == v && (op_info[node->op->kind].effect || op_info[z->node[p].op->kind].effect))
+                    if (z->node[p].op->in[q] == v &&
+                        (op_info[node->op->kind].effect || op_info[z->node[p].op->kind].effect))
                         add_need(node, p);
         }
     }
 }
 
-/* Does node i, outside group g, depend on a member of g (through nodes outside or inside it)?  Fills mark[]: 1 for all such nodes. */
+/* Does node i, outside group g, depend on a member of g (through nodes outside or inside it)? Fills
+ * mark[]: 1 for all such nodes. */
 static void mark_dependents(Fuse *z, int g)
 {
     if (z->marked == g)
@@ -164,7 +173,8 @@ static bool fits_tile(Type v, Type t)
     return v.rank == 1 && v.fmt == t.fmt && v.dim[0] == type_last(t);
 }
 
-/* Can op i be computed on the tile that group g leaves?  `width`: a tile is a multiple of so many elements along the row. */
+/* Can op i be computed on the tile that group g leaves?  `width`: a tile is a multiple of so many
+ * elements along the row. */
 static bool can_follow(Fuse *z, int g, int i, int64_t width)
 {
     const Op *o = z->node[i].op;
@@ -183,12 +193,14 @@ static bool can_follow(Fuse *z, int g, int i, int64_t width)
                 return false;
         }
     } else if (o->kind == OP_rope) {
-        any = on_tile(z, o->in[0], g) && !on_tile(z, o->in[1], g) && !strcmp(op_str(o, "pairing", ""), "norm") &&
-              op_int(o, "head_dim", 1) % 2 == 0 && width % 2 == 0;
+        any = on_tile(z, o->in[0], g) && !on_tile(z, o->in[1], g) &&
+              !strcmp(op_str(o, "pairing", ""), "norm") && op_int(o, "head_dim", 1) % 2 == 0 &&
+              width % 2 == 0;
     } else if (o->kind == OP_append) {
         any = on_tile(z, o->in[1], g);
     } else if (o->kind == OP_quant) {
-        any = on_tile(z, o->in[0], g) && width % 32 == 0 && dim_is_const(type_last(o->in[0]->type), &n) && n % 32 == 0;
+        any = on_tile(z, o->in[0], g) && width % 32 == 0 &&
+              dim_is_const(type_last(o->in[0]->type), &n) && n % 32 == 0;
     }
     return any && no_detour(z, g, i);
 }
@@ -210,7 +222,8 @@ static void take_prologue(Fuse *z, int g, const Value *x, int layer)
         return;
     if (x->op->kind != OP_quant && x->op->kind != OP_rmsnorm && x->op->kind != OP_last_rows)
         return;
-    if (x->type.rank < 1 || (x->type.rank == 2 && !dim_is_one(z->f, x->type.dim[0])) || x->type.rank > 2)
+    if (x->type.rank < 1 || (x->type.rank == 2 && !dim_is_one(z->f, x->type.dim[0])) ||
+        x->type.rank > 2)
         return;
     for (int k = 0; k < z->n; k++)
         for (int q = 0; q < z->node[k].op->n_in; q++)
@@ -234,10 +247,12 @@ static int new_group(Fuse *z, int i, const char *kind)
 
 static bool same_x_contraction(const Op *a, const Op *b)
 {
-    return b->kind == OP_matmul && b->n_in == 2 && a->n_in == 2 && a->in[0] == b->in[0] && a->layer == b->layer;
+    return b->kind == OP_matmul && b->n_in == 2 && a->n_in == 2 && a->in[0] == b->in[0] &&
+           a->layer == b->layer;
 }
 
-/* Along a row, results come in multiples of so many: the rows of a tile of weights, or the width of a head. */
+/* Along a row, results come in multiples of so many: the rows of a tile of weights, or the width of
+ * a head. */
 static int64_t tile_width(const Op *o)
 {
     int64_t n = 0;
@@ -262,7 +277,8 @@ static void group_anchors(Fuse *z, bool alone)
             continue;
         if (o->kind == OP_matmul)
             for (int k = i + 1, n = 1; k < z->n && n < MAX_ANCHORS; k++)
-                if (z->node[k].group < 0 && same_x_contraction(o, z->node[k].op) && no_detour(z, g, k))
+                if (z->node[k].group < 0 && same_x_contraction(o, z->node[k].op) &&
+                    no_detour(z, g, k))
                     join(z, k, g), n++;
         if (o->kind == OP_matmul)
             take_prologue(z, g, o->in[0], o->layer);
@@ -292,13 +308,14 @@ static void group_rows(Fuse *z, bool alone)
         for (int k = i + 1; k < z->n; k++) {
             Op *p = z->node[k].op;
 
-            if (z->node[k].group < 0 && p->layer == o->layer && row_dim(p) == row_dim(o) && no_detour(z, g, k))
+            if (z->node[k].group < 0 && p->layer == o->layer && row_dim(p) == row_dim(o) &&
+                no_detour(z, g, k))
                 join(z, k, g);
         }
     }
 }
 
-/* ---- building the stages ------------------------------------------------------------------------------------------------- */
+/* ---- building the stages ---- */
 
 static Value *param_for(Op *fused, Value **outside, int *n, Value *v)
 {
@@ -347,7 +364,7 @@ static void build_stage(Fuse *z, int g)
             if (!(o->in[k]->kind == VAL_result && o->in[k]->op->parent == fused->region[0]))
                 o->in[k] = param_for(fused, outside, &n_outside, o->in[k]);
     }
-    for (int i = 0; i < z->n; i++) {                    /* what others use becomes a result */
+    for (int i = 0; i < z->n; i++) { /* what others use becomes a result */
         Op *o = z->node[i].op;
 
         if (z->node[i].group != g)
@@ -371,7 +388,7 @@ static void build_stage(Fuse *z, int g)
 
         yield->in[k] = given[k];
         value_replace(body, given[k], res);
-        for (const Op *o = fused->region[0]->first; o; o = o->next)     /* but not inside */
+        for (const Op *o = fused->region[0]->first; o; o = o->next) /* but not inside */
             for (int q = 0; q < o->n_in; q++)
                 if (o->in[q] == res)
                     o->in[q] = given[k];
@@ -386,11 +403,13 @@ static void build_stage(Fuse *z, int g)
     op_set_attr(fused, attr_str("kind", z->kind[g]));
 }
 
-/* Groups in an order in which each comes after what it needs; of those ready, the one with the first op [Kahn 1962]. */
+/* Groups in an order in which each comes after what it needs; of those ready, the one with the
+ * first op [Kahn 1962]. */
 static bool sort_groups(Fuse *z, int *order)
 {
     Arena *a = z->env->scratch;
-    int *n_wait = ARENA_ARRAY(a, int, z->n_group + 1), *by_first = ARENA_ARRAY(a, int, z->n_group + 1), n = 0;
+    int *n_wait = ARENA_ARRAY(a, int, z->n_group + 1),
+        *by_first = ARENA_ARRAY(a, int, z->n_group + 1), n = 0;
     bool *done = ARENA_ARRAY(a, bool, z->n_group + 1);
 
     for (int i = 0; i < z->n; i++) {
@@ -444,7 +463,7 @@ static void fuse_func(const Env *env, Func *f)
     find_needs(&z);
     group_anchors(&z, alone);
     group_rows(&z, alone);
-    if (!sort_groups(&z, order)) {                      /* two groups that need each other: give up on groups */
+    if (!sort_groups(&z, order)) { /* two groups that need each other: give up on groups */
         z.n_group = 0;
         z.marked = -1;
         for (int i = 0; i < z.n; i++)

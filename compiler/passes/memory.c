@@ -1,27 +1,45 @@
-/* memory: an address in the arena for every buffer between stages, and in each thread's scratch for what stays within one.
+/* memory: an address in the arena for every buffer between stages, and in each thread's scratch for
+ * what stays within one.
  *
- * 1. Values that must or may share a place become one buffer: an argument and the parameter it is bound to, a call's result and what the
- *    callee returns, and the result of a stage that overwrites an operand in place (residual adds).
- * 2. Each function's own buffers get places, greedy by size, first fit over live ranges [Pisarchyk & Lee 2020, arXiv:2001.03288].  The
- *    buffers of a callee are one block in its caller, alive from the first call to the last.
- * 3. Entries do not run at the same time: they share the arena, which is as large as the largest of them.
+ * 1. Values that must or may share a place become one buffer: an argument and the parameter it is
+ * bound to, a call's result and what the callee returns, and the result of a stage that overwrites
+ * an operand in place (residual adds).
+ * 2. Each function's own buffers get places, greedy by size, first fit over live ranges [Pisarchyk
+ * & Lee 2020, arXiv:2001.03288].  The buffers of a callee are one block in its caller, alive from
+ * the first call to the last.
+ * 3. Entries do not run at the same time: they share the arena, which is as large as the largest of
+ * them.
  *
- * Requires: schedule.  Leaves on each stage `in` and `out`: one place per operand and result (bytes from the arena's beginning, or one of
- * PLACE_*); on ops inside a stage `scratch`: bytes from the beginning of the thread's scratch; the Module's meta `arena_bytes` and
- * `scratch_bytes`. */
+ * Requires: schedule.  Leaves on each stage `in` and `out`: one place per operand and result (bytes
+ * from the arena's beginning, or one of PLACE_*); on ops inside a stage `scratch`: bytes from the
+ * beginning of the thread's scratch; the Module's meta `arena_bytes` and `scratch_bytes`. */
 #include "codegen/codegen.h"
 #include "compiler/passes/passes.h"
 
 #include <limits.h>
 
-enum { ALIGN = 64 };                                    /* one cache line, one vector */
+enum { ALIGN = 64 }; /* one cache line, one vector */
 
-typedef struct { int begin, end; uint64_t bytes; int64_t at; bool external; int64_t place; } Buffer;
+typedef struct {
+    int begin, end;
+    uint64_t bytes;
+    int64_t at;
+    bool external;
+    int64_t place;
+} Buffer;
 
 /* Values of an entry's function and its callees, each with the buffer it lies in and its life: the
  * indices of the op that makes it (-1: a parameter) and of the last one that needs it. */
-typedef struct { const Value *v; int root; const Func *f; int def, end; } Slot;
-typedef struct { Slot *slot; int n, cap; } Slots;
+typedef struct {
+    const Value *v;
+    int root;
+    const Func *f;
+    int def, end;
+} Slot;
+typedef struct {
+    Slot *slot;
+    int n, cap;
+} Slots;
 
 static int slot_of(Slots *s, const Value *v)
 {
@@ -77,7 +95,8 @@ static void note_lives(Slots *s, const Func *f)
     }
 }
 
-/* An argument that its caller needs after the call, or gives twice, is alive to the callee's end. */
+/* An argument that its caller needs after the call, or gives twice, is alive to the callee's end.
+ */
 static void lengthen_lives(Slots *s, const Func *caller)
 {
     int i_op = 0;
@@ -187,7 +206,8 @@ static bool value_bytes(const Value *v, uint64_t *out, Diag *d)
     return true;
 }
 
-/* Places for buffers [0, n) so that those alive together do not overlap.  Returns the bytes needed. */
+/* Places for buffers [0, n) so that those alive together do not overlap.  Returns the bytes needed.
+ */
 static uint64_t place(Buffer *b, int n, Arena *a)
 {
     int *order = ARENA_ARRAY(a, int, n + 1);
@@ -195,7 +215,7 @@ static uint64_t place(Buffer *b, int n, Arena *a)
 
     for (int i = 0; i < n; i++)
         order[i] = i;
-    for (int i = 1; i < n; i++)                         /* larger first; equal ones in order */
+    for (int i = 1; i < n; i++) /* larger first; equal ones in order */
         for (int k = i; k > 0 && b[order[k]].bytes > b[order[k - 1]].bytes; k--) {
             int t = order[k];
 
@@ -214,8 +234,8 @@ static uint64_t place(Buffer *b, int n, Arena *a)
             for (int k = 0; k < i; k++) {
                 const Buffer *y = &b[order[k]];
 
-                if (!y->external && y->begin <= x->end && x->begin <= y->end && at < (uint64_t)y->at + y->bytes &&
-                    (uint64_t)y->at < at + x->bytes) {
+                if (!y->external && y->begin <= x->end && x->begin <= y->end &&
+                    at < (uint64_t)y->at + y->bytes && (uint64_t)y->at < at + x->bytes) {
                     at = align_up((uint64_t)y->at + y->bytes, ALIGN);
                     moved = true;
                 }
@@ -228,13 +248,13 @@ static uint64_t place(Buffer *b, int n, Arena *a)
     return align_up(total, ALIGN);
 }
 
-/* ---- one function -------------------------------------------------------------------------------------------------------------- */
+/* ---- one function ---- */
 
 typedef struct {
     Slots slots;
     const Env *env;
     Diag *d;
-    int64_t *place_of;                                  /* of each slot's root: a place, or PLACE_none when not yet known */
+    int64_t *place_of; /* of each slot's root: a place, or PLACE_none when not yet known */
 } Plan;
 
 static void touch(Buffer *b, int at)
@@ -244,9 +264,11 @@ static void touch(Buffer *b, int at)
     b->end = at > b->end ? at : b->end;
 }
 
-/* Gives places to the buffers of f that do not have one yet (parameters of callees lie where the caller put their arguments).
- * base: where f's block begins, known only after its caller has been planned; so a first round measures, a second one writes. */
-static bool plan_func(Plan *p, Func *f, bool is_entry, uint64_t base, bool write, uint64_t *bytes_out)
+/* Gives places to the buffers of f that do not have one yet (parameters of callees lie where the
+ * caller put their arguments). base: where f's block begins, known only after its caller has been
+ * planned; so a first round measures, a second one writes. */
+static bool plan_func(Plan *p, Func *f, bool is_entry, uint64_t base, bool write,
+                      uint64_t *bytes_out)
 {
     Arena *a = p->env->scratch;
     Slots *s = &p->slots;
@@ -258,7 +280,8 @@ static bool plan_func(Plan *p, Func *f, bool is_entry, uint64_t base, bool write
 
     for (const Op *o = f->body->first; o; o = o->next)
         n_op++;
-    buf = ARENA_ARRAY(a, Buffer, s->cap + n_op + 1);        /* by capacity: values are numbered as they are met */
+    buf = ARENA_ARRAY(a, Buffer,
+                      s->cap + n_op + 1); /* by capacity: values are numbered as they are met */
     root_of_buf = ARENA_ARRAY(a, int, s->cap + n_op + 1);
     callee = ARENA_ARRAY(a, Func *, s->cap + n_op + 1);
     for (int i = 0; i <= s->cap; i++)
@@ -275,7 +298,8 @@ static bool plan_func(Plan *p, Func *f, bool is_entry, uint64_t base, bool write
             if (buf_of_root[root] < 0) {
                 buf_of_root[root] = n_buf;
                 root_of_buf[n_buf] = root;
-                buf[n_buf++] = (Buffer){ .begin = -1, .end = -1, .external = p->place_of[root] != PLACE_none };
+                buf[n_buf++] =
+                    (Buffer){ .begin = -1, .end = -1, .external = p->place_of[root] != PLACE_none };
             }
             if (!value_bytes(v, &bytes, p->d))
                 return false;
@@ -291,7 +315,8 @@ static bool plan_func(Plan *p, Func *f, bool is_entry, uint64_t base, bool write
             if (c == n_callee) {
                 uint64_t bytes;
 
-                /* parameters of the callee have no place of their own: mark them external while measuring */
+                /* parameters of the callee have no place of their own: mark them external while
+                 * measuring */
                 for (int k = 0; k < o->callee->body->n_param; k++)
                     if (is_tensor(o->callee->body->param[k])) {
                         int root = find(s, slot_of(s, o->callee->body->param[k]));
@@ -302,7 +327,7 @@ static bool plan_func(Plan *p, Func *f, bool is_entry, uint64_t base, bool write
                 if (!plan_func(p, o->callee, false, 0, false, &bytes))
                     return false;
                 callee[n_callee++] = o->callee;
-                root_of_buf[n_buf] = -n_callee;         /* the block of callee n_callee - 1 */
+                root_of_buf[n_buf] = -n_callee; /* the block of callee n_callee - 1 */
                 buf[n_buf++] = (Buffer){ .begin = i_op, .end = i_op, .bytes = bytes };
             } else
                 for (int k = 0; k < n_buf; k++)
@@ -310,7 +335,8 @@ static bool plan_func(Plan *p, Func *f, bool is_entry, uint64_t base, bool write
                         touch(&buf[k], i_op);
         }
     }
-    for (int i = 0; i < n_buf; i++)                     /* those marked while measuring callees are this function's to place */
+    for (int i = 0; i < n_buf;
+         i++) /* those marked while measuring callees are this function's to place */
         if (root_of_buf[i] >= 0 && p->place_of[root_of_buf[i]] == PLACE_later && is_entry)
             buf[i].external = false;
     total = place(buf, n_buf, a);
@@ -322,12 +348,13 @@ static bool plan_func(Plan *p, Func *f, bool is_entry, uint64_t base, bool write
         if (root_of_buf[i] >= 0 && !buf[i].external)
             p->place_of[root_of_buf[i]] = (int64_t)base + buf[i].at;
     for (int i = 0; i < n_buf; i++)
-        if (root_of_buf[i] < 0 && !plan_func(p, callee[-root_of_buf[i] - 1], false, base + (uint64_t)buf[i].at, true, NULL))
+        if (root_of_buf[i] < 0 && !plan_func(p, callee[-root_of_buf[i] - 1], false,
+                                             base + (uint64_t)buf[i].at, true, NULL))
             return false;
     return true;
 }
 
-/* ---- writing it down ------------------------------------------------------------------------------------------------------------ */
+/* ---- writing it down ---- */
 
 static int64_t place_of(Plan *p, const Value *v)
 {
@@ -366,7 +393,8 @@ static bool yielded(const Region *r, const Value *v)
     return false;
 }
 
-/* Scratch of a thread for one stage: rows that a prologue or a row stage makes and does not hand on. */
+/* Scratch of a thread for one stage: rows that a prologue or a row stage makes and does not hand
+ * on. */
 static bool place_scratch(Func *f, Diag *d, uint64_t *max)
 {
     for (Op *o = f->body->first; o; o = o->next) {
@@ -442,8 +470,7 @@ static bool plan_entry(Module *m, const Env *env, Diag *d, const Entry *e, uint6
 
         if (find(&p.slots, i) == i && buffers_clash(&p.slots, i, i, &x, &y))
             return fail(d,
-                        AT_WHAT(NULL,
-                                str_printf(m->a, "function '%s'", p.slots.slot[x].f->name)),
+                        AT_WHAT(NULL, str_printf(m->a, "function '%s'", p.slots.slot[x].f->name)),
                         "calls put '%s' and '%s' into one place while both are needed",
                         p.slots.slot[x].v->name, p.slots.slot[y].v->name);
     }

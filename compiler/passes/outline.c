@@ -1,22 +1,27 @@
 /* outline: identical layers become one function called with different weights and states.
  *
- * Two layers are identical when their stages print alike once names are numbers: the same ops, attributes and types, wired alike.  What
- * differs (which weights, which states, where x comes from) becomes parameters.  A layer qualifies if it hands on one tensor that can lie
- * where its input lay (stage by stage, stage_in_place): then every call works on the same buffer, and its address is a constant.  Other
- * tensors (positions, angles) must be the same ones in each call, for the same reason.
+ * Two layers are identical when their stages print alike once names are numbers: the same ops,
+ * attributes and types, wired alike.  What differs (which weights, which states, where x comes
+ * from) becomes parameters.  A layer qualifies if it hands on one tensor that can lie where its
+ * input lay (stage by stage, stage_in_place): then every call works on the same buffer, and its
+ * address is a constant.  Other tensors (positions, angles) must be the same ones in each call, for
+ * the same reason.
  *
- * Requires: fuse.  Leaves: functions of `fused`, `call` and the return; one readable function per kind of layer. */
+ * Requires: fuse.  Leaves: functions of `fused`, `call` and the return; one readable function per
+ * kind of layer. */
 #include "compiler/passes/passes.h"
 
 /* The stages of one layer: consecutive ops of a function. */
 typedef struct {
     Op *first, *last;
     int layer;
-    Value **ext; int n_ext;                             /* values from outside, in order of first use */
-    Value **out; int n_out;                             /* results used outside */
+    Value **ext;
+    int n_ext; /* values from outside, in order of first use */
+    Value **out;
+    int n_out; /* results used outside */
     Str signature;
-    const Value *on;                                    /* the one of ext that the result can lie on */
-    int kind;                                           /* layers of one kind share a function */
+    const Value *on; /* the one of ext that the result can lie on */
+    int kind;        /* layers of one kind share a function */
 } Run;
 
 static bool op_in_run(const Run *r, const Op *o)
@@ -167,7 +172,8 @@ static const char *name_in_layer(Arena *a, const char *name, int layer)
     Str s = str_of(at ? at + strlen(number) : name);
 
     if (str_ends(s, ".weight"))
-        s.n -= strlen("eight");                         /* "attn_q.w": the weight, not the result of the contraction with it */
+        s.n -=
+            strlen("eight"); /* "attn_q.w": the weight, not the result of the contraction with it */
     return s.n ? str_z(a, s) : name;
 }
 
@@ -193,7 +199,8 @@ static void rename_results(Module *m, Region *r, int layer)
     }
 }
 
-/* Is `name` a value of r that comes before parameter i_param, or before result i_out of op `end`? */
+/* Is `name` a value of r that comes before parameter i_param, or before result i_out of op `end`?
+ */
 static bool taken(const Region *r, const char *name, int i_param, const Op *end, int i_out)
 {
     for (int i = 0; i < i_param; i++)
@@ -239,14 +246,17 @@ static Func *make_func(Module *m, Func *caller, const Run *r, int n_kinds, int k
 
     for (int i = 0; i < r->n_ext; i++) {
         Value *v = r->ext[i];
-        ValueKind as = v->kind == VAL_param ? v->stands_for : v->kind == VAL_result ? VAL_result : v->kind;
-        const char *name = v == r->on ? "x" : v->kind == VAL_weight ? name_in_layer(m->a, v->name, r->layer)
-                           : v->kind == VAL_state                  ? name_without_layer(m->a, v->name, r->layer)
-                                                                   : v->name;
+        ValueKind as = v->kind == VAL_param    ? v->stands_for
+                       : v->kind == VAL_result ? VAL_result
+                                               : v->kind;
+        const char *name = v == r->on              ? "x"
+                           : v->kind == VAL_weight ? name_in_layer(m->a, v->name, r->layer)
+                           : v->kind == VAL_state  ? name_without_layer(m->a, v->name, r->layer)
+                                                   : v->name;
 
         func_add_param(f, func_fresh_name(f, name), v->type, as);
     }
-    for (Op *o = r->first, *next; ; o = next) {
+    for (Op *o = r->first, *next;; o = next) {
         next = o->next;
         for (int i = 0; i < o->n_in; i++)
             for (int k = 0; k < r->n_ext; k++)
@@ -264,7 +274,8 @@ static Func *make_func(Module *m, Func *caller, const Run *r, int n_kinds, int k
     for (int i = 0; i < r->n_out; i++)
         ret->in[i] = r->out[i];
     rename_results(m, f->body, r->layer);
-    for (Op *o = f->body->first; o; o = o->next)        /* a stage calls its operands what the function calls them */
+    for (Op *o = f->body->first; o;
+         o = o->next) /* a stage calls its operands what the function calls them */
         for (int i = 0; o->kind == OP_fused && i < o->n_in; i++)
             o->region[0]->param[i]->name = o->in[i]->name;
     make_unique(m, f->body);
@@ -340,7 +351,7 @@ static void outline_func(Module *m, Func *f, const Env *env)
                 for (int q = 0; q < o->n_in; q++)
                     if (o->in[q] == r->out[k])
                         o->in[q] = v;
-            for (int w = i + 1; w < n_run; w++)         /* runs still to come have noted the old value */
+            for (int w = i + 1; w < n_run; w++) /* runs still to come have noted the old value */
                 for (int q = 0; q < run[w].n_ext; q++)
                     if (run[w].ext[q] == r->out[k]) {
                         run[w].on = run[w].on == run[w].ext[q] ? v : run[w].on;

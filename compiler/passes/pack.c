@@ -1,28 +1,34 @@
 /* pack: a layout and a place in the weights file for every weight.
  *
- * The layout follows from how the weight is stored and how it is used, over all entries: contractions and table lookups read tiles of 32
- * rows in the layout of the stored format (nothing is rounded), everything else (norms, biases, tables) reads plain floats.  Each weight
- * is packed once.
+ * The layout follows from how the weight is stored and how it is used, over all entries:
+ * contractions and table lookups read tiles of 32 rows in the layout of the stored format (nothing
+ * is rounded), everything else (norms, biases, tables) reads plain floats.  Each weight is packed
+ * once.
  *
- * The file holds the weights in the order in which decoding one token reads them, so that one stream with far prefetch serves it.
- * Contractions that are computed tile by tile together (gate and up) are interleaved tile by tile.
+ * The file holds the weights in the order in which decoding one token reads them, so that one
+ * stream with far prefetch serves it. Contractions that are computed tile by tile together (gate
+ * and up) are interleaved tile by tile.
  *
- *     | header and tables | weight 0 | weight 1 ...   each at a multiple of 64 bytes, of 16 KiB when it has more than 256 KiB
+ *     | header and tables | weight 0 | weight 1 | ...
  *
- * Requires: fuse and outline.  Leaves: Weight.layout, off, tile_stride, bytes; layout and stride on the parameters that stand for
- * weights; blobs placed behind the weights; Module.weights_bytes. */
+ * Each begins at a multiple of 64 bytes, one of more than 256 KiB at a multiple of 16 KiB.
+ *
+ * Requires: fuse and outline.  Leaves: Weight.layout, off, tile_stride, bytes; layout and stride on
+ * the parameters that stand for weights; blobs placed behind the weights; Module.weights_bytes. */
 #include "codegen/weights.h"
 #include "compiler/passes/passes.h"
 
 typedef struct {
     Module *m;
     Diag *d;
-    Weight **order; int n_order;                        /* in order of first use */
-    int *n_together;                                    /* of order[i]: how many from i on are interleaved; 0: inside such a group */
-    const Layout **want;                                /* of each weight (by index): what its uses ask for; NULL: not used */
+    Weight **order;
+    int n_order;     /* in order of first use */
+    int *n_together; /* of order[i]: how many from i on are interleaved; 0: inside such a group */
+    const Layout **want; /* of each weight (by index): what its uses ask for; NULL: not used */
 } Pack;
 
-/* The weight behind a value of a stage's region: through the stage's operands and the call's arguments. */
+/* The weight behind a value of a stage's region: through the stage's operands and the call's
+ * arguments. */
 static Weight *weight_of(const Op *fused, const Op *call, const Value *v)
 {
     if (v->kind == VAL_param && v->stands_for == VAL_weight) {
@@ -48,7 +54,8 @@ static bool want_layout(Pack *p, Weight *w, bool tiled, const Op *user)
 
     if (!l || (!tiled && w->type.fmt != format_find(STR("f32"))))
         return fail(p->d, AT_WHAT(NULL, str_printf(p->m->a, "weight '%s'", w->name)),
-                    "format %s has no layout that '%s' can read", w->type.fmt->name, op_info[user->kind].name);
+                    "format %s has no layout that '%s' can read", w->type.fmt->name,
+                    op_info[user->kind].name);
     if (!p->want[w->index])
         p->want[w->index] = l;
     else if (p->want[w->index] != l)
@@ -96,14 +103,19 @@ static bool place_stage(Pack *p, const Op *fused, const Op *call)
             Weight *w = weight_of(fused, call, o->in[i]);
 
             if (w)
-                ok = want_layout(p, w, (o->kind == OP_matmul && i == 1) || (o->kind == OP_rows && i == 0), o) && ok;
+                ok = want_layout(p, w,
+                                 (o->kind == OP_matmul && i == 1) || (o->kind == OP_rows && i == 0),
+                                 o) &&
+                     ok;
         }
         if (o->kind == OP_matmul)
             place_group(p, fused, call, stage_group(fused, o));
         for (int i = 0; i < o->n_in; i++) {
             Weight *w = weight_of(fused, call, o->in[i]);
 
-            if (w && o->kind != OP_rows && !seen(p, w)) {       /* a table is read by the row: it comes last, unless it is the head */
+            if (w && o->kind != OP_rows &&
+                !seen(p,
+                      w)) { /* a table is read by the row: it comes last, unless it is the head */
                 p->n_together[p->n_order] = 1;
                 p->order[p->n_order++] = w;
             }
@@ -149,7 +161,9 @@ static void tell(Value *param, const Layout *l, uint64_t stride)
 static void tell_params(const Func *f)
 {
     for (const Op *o = f->body->first; o; o = o->next) {
-        Region *r = o->kind == OP_call ? o->callee->body : o->kind == OP_fused ? o->region[0] : NULL;
+        Region *r = o->kind == OP_call    ? o->callee->body
+                    : o->kind == OP_fused ? o->region[0]
+                                          : NULL;
 
         for (int i = 0; r && i < r->n_param; i++) {
             const Value *v = o->in[i];
@@ -164,7 +178,8 @@ static void tell_params(const Func *f)
     }
 }
 
-/* Bytes of the section that begins with weight i of the order, and of one tile of one of its weights. */
+/* Bytes of the section that begins with weight i of the order, and of one tile of one of its
+ * weights. */
 static uint64_t section_bytes(Pack *p, int i, uint64_t *tile)
 {
     uint64_t bytes = 0;
@@ -175,7 +190,7 @@ static uint64_t section_bytes(Pack *p, int i, uint64_t *tile)
 
         w->layout = p->want[w->index];
         dim_is_const(type_last(w->type), &n_in);
-        if (w->layout->rows == 1) {                     /* not tiled: one run of floats */
+        if (w->layout->rows == 1) { /* not tiled: one run of floats */
             n_in *= n_out;
             n_out = 1;
         }

@@ -1,4 +1,5 @@
-/* Rewriting by patterns: a matcher over the text of the pattern itself (they are a few dozen bytes long), no compiled form.
+/* Rewriting by patterns: a matcher over the text of the pattern itself (they are a few dozen bytes
+ * long), no compiled form.
  *
  * Rewriting ends because each rule makes the function smaller (asserted when a rule is applied). */
 #include "compiler/passes/rules.h"
@@ -70,7 +71,7 @@ static bool match(const Region *r, const char **p, Value *v, Value **var, bool t
         var[i] = v;
         return true;
     }
-    (*p)++;                                             /* ( */
+    (*p)++; /* ( */
     kind = op_find(word(p));
     if (v->kind != VAL_result || v->op->kind != kind || v->op->parent != r)
         return false;
@@ -89,8 +90,9 @@ static bool match(const Region *r, const char **p, Value *v, Value **var, bool t
             const char *pa = a, *pb = b;
 
             memcpy(var, saved, sizeof saved);
-            if (match(r, &pa, o->in[swap], var, false) && match(r, &pb, o->in[1 - swap], var, false)) {
-                *p = end + 1;                           /* ) */
+            if (match(r, &pa, o->in[swap], var, false) &&
+                match(r, &pb, o->in[1 - swap], var, false)) {
+                *p = end + 1; /* ) */
                 return true;
             }
         }
@@ -100,7 +102,7 @@ static bool match(const Region *r, const char **p, Value *v, Value **var, bool t
         if (!match(r, p, o->in[i], var, false))
             return false;
     skip_space(p);
-    (*p)++;                                             /* ) */
+    (*p)++; /* ) */
     return true;
 }
 
@@ -149,8 +151,9 @@ static void remove_dead(Region *r, Op *o)
     memcpy(in, o->in, sizeof in[0] * (size_t)n);
     op_remove(o);
     for (int i = 0; i < n; i++)
-        if (in[i]->kind == VAL_result && in[i]->op->parent == r && !op_info[in[i]->op->kind].effect &&
-            in[i]->op->n_out == 1 && value_n_uses(r, in[i]) == 0)
+        if (in[i]->kind == VAL_result && in[i]->op->parent == r &&
+            !op_info[in[i]->op->kind].effect && in[i]->op->n_out == 1 &&
+            value_n_uses(r, in[i]) == 0)
             remove_dead(r, in[i]->op);
 }
 
@@ -174,9 +177,11 @@ int rules_apply(Func *f, int *count)
                 continue;
             assert(n_ops_in(rule->replacement) < n_ops_in(rule->match));
             by = pattern_build(r, o, rule->replacement, var);
-            if (!by || !type_eq(by->type, o->out[0]->type))     /* broadcasting operands the other way round: leave it */
+            if (!by ||
+                !type_eq(by->type,
+                         o->out[0]->type)) /* broadcasting operands the other way round: leave it */
                 continue;
-            if (rule->replacement[0] == '(') {          /* it was made just now; ?x was there before */
+            if (rule->replacement[0] == '(') { /* it was made just now; ?x was there before */
                 by->op->from = by->op->from ? by->op->from : o->from;
                 by->op->layer = o->layer;
                 by->op->by = "canonicalize";
@@ -190,7 +195,7 @@ int rules_apply(Func *f, int *count)
             break;
         }
         if (again)
-            next = r->first;                            /* what was made may match anew, and what was next may be gone */
+            next = r->first; /* what was made may match anew, and what was next may be gone */
     }
     return n;
 }

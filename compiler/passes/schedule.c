@@ -1,17 +1,20 @@
 /* schedule: kernels, chunks and names of stages.
  *
- * A stage is cut into chunks that threads claim; a chunk owns its outputs, so results do not depend on who computes what.
+ * A stage is cut into chunks that threads claim; a chunk owns its outputs, so results do not depend
+ * on who computes what.
  *
- *   contract    a chunk is a run of tiles of one group of contractions, for all tokens of the call: the tile's weights are read once and
- *               stay in the first-level cache while tokens pass.  CHUNK_BYTES of weights or one tile, whichever is more: between 11 and 60 KB
- *               the size was found not to matter, smaller ones leave more to steal.
- *   attention   a chunk is one head and a few tokens.
- *   row         a chunk is a few tokens.
+ *   contract    a chunk is a run of tiles of one group of contractions, for all tokens of the call:
+ * the tile's weights are read once and stay in the first-level cache while tokens pass. CHUNK_BYTES
+ * of weights or one tile, whichever is more: between 11 and 60 KB the size was found not to matter,
+ * smaller ones leave more to steal. attention   a chunk is one head and a few tokens. row         a
+ * chunk is a few tokens.
  *
- * Kernels are looked up in the library by contract (op, layout, activations), best instruction set of the target first.
+ * Kernels are looked up in the library by contract (op, layout, activations), best instruction set
+ * of the target first.
  *
- * Requires: pack.  Leaves on each stage: stage (its name), tiles and chunks (per group), tokens; on ops inside: the kernels' names per
- * target: dot.0 and panel.0 for the first target of the set, and so on.  The Module's meta says what the targets are. */
+ * Requires: pack.  Leaves on each stage: stage (its name), tiles and chunks (per group), tokens; on
+ * ops inside: the kernels' names per target: dot.0 and panel.0 for the first target of the set, and
+ * so on.  The Module's meta says what the targets are. */
 #include "codegen/emit.h"
 #include "codegen/kernels.h"
 #include "compiler/passes/passes.h"
@@ -25,7 +28,8 @@ typedef struct {
 } Sched;
 
 /* Notes on op `o` which kernel computes `role` for each target. */
-static bool choose(Sched *s, Op *o, const char *role, const char *op, const char *layout, const char *act, int tokens)
+static bool choose(Sched *s, Op *o, const char *role, const char *op, const char *layout,
+                   const char *act, int tokens)
 {
     for (int i = 0; i < s->env->n_target; i++) {
         const Target *t = s->env->target[i];
@@ -33,7 +37,8 @@ static bool choose(Sched *s, Op *o, const char *role, const char *op, const char
         const KernelInfo *k = u ? kernel_find(u, t->isa, op, layout, act, tokens) : NULL;
 
         if (!k)
-            return fail(s->d, NOWHERE, "there is no kernel '%s' for layout %s, activations %s on %s", op,
+            return fail(s->d, NOWHERE,
+                        "there is no kernel '%s' for layout %s, activations %s on %s", op,
                         layout ? layout : "any", act ? act : "any", t->name);
         op_set_attr(o, attr_str(str_printf(s->m->a, "%s.%d", role, i), k->name));
     }
@@ -44,25 +49,31 @@ static bool choose_for(Sched *s, const Func *f, Op *o)
 {
     switch (o->kind) {
     case OP_matmul: {
-        const char *act = o->in[0]->type.fmt->name, *layout = o->in[1]->layout ? o->in[1]->layout->name : NULL;
+        const char *act = o->in[0]->type.fmt->name,
+                   *layout = o->in[1]->layout ? o->in[1]->layout->name : NULL;
 
         if (!choose(s, o, "dot", "dot", layout, act, 1))
             return false;
-        return o->in[0]->type.rank < 2 || dim_is_one(f, o->in[0]->type.dim[0]) || choose(s, o, "panel", "dot", layout, act, 4);
+        return o->in[0]->type.rank < 2 || dim_is_one(f, o->in[0]->type.dim[0]) ||
+               choose(s, o, "panel", "dot", layout, act, 4);
     }
     case OP_rows:
-        return choose(s, o, "row", "row", o->in[0]->layout ? o->in[0]->layout->name : NULL, NULL, 0);
+        return choose(s, o, "row", "row", o->in[0]->layout ? o->in[0]->layout->name : NULL, NULL,
+                      0);
     case OP_rmsnorm:
         return choose(s, o, "rmsnorm", "rmsnorm", NULL, NULL, 0);
     case OP_quant:
         return choose(s, o, "quant", "quant", NULL, NULL, 0);
     case OP_softmax:
-        return choose(s, o, "max", "max", NULL, NULL, 0) && choose(s, o, "exp_sum", "exp_sum", NULL, NULL, 0);
+        return choose(s, o, "max", "max", NULL, NULL, 0) &&
+               choose(s, o, "exp_sum", "exp_sum", NULL, NULL, 0);
     case OP_attention: {
         const char *k = o->in[1]->type.fmt->name, *v = o->in[2]->type.fmt->name;
 
-        return choose(s, o, "score", "score", NULL, k, 0) && choose(s, o, "mix", "mix", NULL, v, 0) &&
-               choose(s, o, "max", "max", NULL, NULL, 0) && choose(s, o, "exp_sum", "exp_sum", NULL, NULL, 0);
+        return choose(s, o, "score", "score", NULL, k, 0) &&
+               choose(s, o, "mix", "mix", NULL, v, 0) &&
+               choose(s, o, "max", "max", NULL, NULL, 0) &&
+               choose(s, o, "exp_sum", "exp_sum", NULL, NULL, 0);
     }
     case OP_append:
         if (strcmp(o->in[0]->type.fmt->name, "f16"))
@@ -73,7 +84,7 @@ static bool choose_for(Sched *s, const Func *f, Op *o)
     }
 }
 
-/* ---- names ---------------------------------------------------------------------------------------------------------------- */
+/* ---- names ---- */
 
 /* "attn_q", "attn_k", "attn_v" -> "attn_q_k_v": the common beginning up to a `_` is said once. */
 static const char *stage_name(Sched *s, const Op *fused)
@@ -90,7 +101,7 @@ static const char *stage_name(Sched *s, const Op *fused)
 
         if (!o->from || (anchor && o->kind != OP_matmul))
             continue;
-        if (!first || !anchor) {                        /* a row stage is named after what it ends with */
+        if (!first || !anchor) { /* a row stage is named after what it ends with */
             first = o->from;
             b.n = 0;
             buf_puts(&b, first);
@@ -111,10 +122,12 @@ static bool is_numbered(const char *name, const char *base)
 
     if (strncmp(name, base, n))
         return false;
-    return !name[n] || (name[n] == '_' && name[n + 1] && strspn(name + n + 1, "0123456789") == strlen(name + n + 1));
+    return !name[n] || (name[n] == '_' && name[n + 1] &&
+                        strspn(name + n + 1, "0123456789") == strlen(name + n + 1));
 }
 
-/* A name that no stage of f has once it is a C identifier; equal ones are numbered from where the last of them ended. */
+/* A name that no stage of f has once it is a C identifier; equal ones are numbered from where the
+ * last of them ended. */
 static const char *fresh_stage_name(Sched *s, const Func *f, const Op *fused)
 {
     const char *base = emit_ident(s->m->a, str_of(stage_name(s, fused))), *name = base;
@@ -135,12 +148,13 @@ static const char *fresh_stage_name(Sched *s, const Func *f, const Op *fused)
     }
 }
 
-/* ---- chunks --------------------------------------------------------------------------------------------------------------- */
+/* ---- chunks ---- */
 
 static bool cut_contract(Sched *s, Op *fused)
 {
     int n_group = stage_n_groups(fused);
-    int64_t *tiles = ARENA_ARRAY(s->m->a, int64_t, n_group), *chunks = ARENA_ARRAY(s->m->a, int64_t, n_group);
+    int64_t *tiles = ARENA_ARRAY(s->m->a, int64_t, n_group),
+            *chunks = ARENA_ARRAY(s->m->a, int64_t, n_group);
     int64_t total = 0;
 
     for (const Op *o = fused->region[0]->first; o; o = o->next) {
@@ -190,11 +204,15 @@ static bool schedule_stage(Sched *s, Func *f, Op *fused)
     if (!rows->type.rank || dim_is_one(f, rows->type.dim[0]))
         tokens = 1;
     else
-        while ((dim_hi(rows->type.dim[0]) + tokens - 1) / tokens * (anchor ? op_int(anchor, "n_head", 1) : 1) > MAX_CHUNKS && tokens < 65536)
+        while ((dim_hi(rows->type.dim[0]) + tokens - 1) / tokens *
+                       (anchor ? op_int(anchor, "n_head", 1) : 1) >
+                   MAX_CHUNKS &&
+               tokens < 65536)
             tokens *= 2;
     op_set_attr(fused, attr_int("tokens", tokens));
     return !anchor || op_int(anchor, "n_head", 1) <= MAX_CHUNKS ||
-           fail(s->d, NOWHERE, "attention with %" PRId64 " heads has more than %d chunks", op_int(anchor, "n_head", 1), MAX_CHUNKS);
+           fail(s->d, NOWHERE, "attention with %" PRId64 " heads has more than %d chunks",
+                op_int(anchor, "n_head", 1), MAX_CHUNKS);
 }
 
 static const char *join(Arena *a, const char *const *list)
@@ -211,7 +229,8 @@ static const char *act_name(Act a)
     return a == ACT_q8 ? "q8" : "f32";
 }
 
-/* The command that makes this folder again, without paths: the options that matter, in one order. */
+/* The command that makes this folder again, without paths: the options that matter, in one order.
+ */
 static const char *command_line(Sched *s)
 {
     const BuildOptions *o = s->env->opt;
@@ -225,7 +244,8 @@ static const char *command_line(Sched *s)
     if (o->act_decode == o->act_prefill)
         buf_printf(&b, " --act %s", act_name(o->act_decode));
     else
-        buf_printf(&b, " --act prefill=%s,decode=%s", act_name(o->act_prefill), act_name(o->act_decode));
+        buf_printf(&b, " --act prefill=%s,decode=%s", act_name(o->act_prefill),
+                   act_name(o->act_decode));
     if (o->kv)
         buf_printf(&b, " --kv %s", o->kv->name);
     if (o->ctx)
@@ -253,7 +273,8 @@ static void note_build(Sched *s)
         module_set_meta(m, str_printf(m->a, "target.%d.name", i), attr_str("", t->name));
         module_set_meta(m, str_printf(m->a, "target.%d.family", i), attr_str("", t->family));
         module_set_meta(m, str_printf(m->a, "target.%d.isa", i), attr_str("", join(m->a, t->isa)));
-        module_set_meta(m, str_printf(m->a, "target.%d.features", i), attr_str("", join(m->a, t->features)));
+        module_set_meta(m, str_printf(m->a, "target.%d.features", i),
+                        attr_str("", join(m->a, t->features)));
         module_set_meta(m, str_printf(m->a, "target.%d.cc", i), attr_str("", t->cc));
         module_set_meta(m, str_printf(m->a, "target.%d.cflags", i), attr_str("", t->cflags));
     }

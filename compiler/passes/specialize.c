@@ -1,7 +1,8 @@
 /* specialize: one clone of a function for each of its entries.
  *
- * An entry that fixes a symbol (decode: T = 1) gets a function in which that symbol is the number, so that later passes fuse, tile
- * and place it for that case alone.  Clones are named after their entries; functions that no entry calls any more are removed.
+ * An entry that fixes a symbol (decode: T = 1) gets a function in which that symbol is the number,
+ * so that later passes fuse, tile and place it for that case alone.  Clones are named after their
+ * entries; functions that no entry calls any more are removed.
  *
  * Requires: functions without calls.  Leaves: every entry has a function of its own. */
 #include "compiler/passes/passes.h"
@@ -15,8 +16,10 @@ bool pass_specialize(Module *m, const Env *env, Diag *d)
         n_old++;
         for (const Op *o = f->body->first; o; o = o->next)
             if (o->kind == OP_call)
-                return fail(d, AT_WHAT(NULL, str_printf(m->a, "function '%s'", f->name)),
-                            "calls '%s': functions with calls cannot be specialized (write them as one)", o->callee->name);
+                return fail(
+                    d, AT_WHAT(NULL, str_printf(m->a, "function '%s'", f->name)),
+                    "calls '%s': functions with calls cannot be specialized (write them as one)",
+                    o->callee->name);
     }
     for (int i = 0; i < m->n_entry; i++) {
         Entry *e = &m->entry[i];
