@@ -77,23 +77,27 @@ cut_up() {
         { if (!script) begin(); script = 1; print line > (base ".cmd") }' "$1"
 }
 
-# Is $1 (what was printed) what $2 (what the document shows) says?
+# Is $1 (what was printed) what $2 (what the document shows) says?  Parts between "[...]" are found from left to right, the last one at
+# the end.
 same_text() {
     awk -v want="$2" '
-        function plain(s,   i, c, out) {
-            for (i = 1; i <= length(s); i++) {
-                c = substr(s, i, 1)
-                out = out (index(".*+?()[]{}|^$\\", c) ? "\\" c : c)
-            }
-            return out
-        }
         BEGIN {
             while ((getline line < want) > 0) text = text line "\n"
             n = split(text, part, /\[\.\.\.\]/)
-            for (i = 1; i <= n; i++) re = re (i > 1 ? "(.|\n)*" : "") plain(part[i])
         }
         { have = have $0 "\n" }
-        END { exit have ~ ("^" re "$") ? 0 : 1 }' "$1"
+        END {
+            if (n == 1) exit have == text ? 0 : 1
+            if (substr(have, 1, length(part[1])) != part[1]) exit 1
+            have = substr(have, length(part[1]) + 1)
+            for (i = 2; i < n; i++) {
+                at = index(have, part[i])
+                if (part[i] != "" && !at) exit 1
+                if (at) have = substr(have, at + length(part[i]))
+            }
+            from = length(have) - length(part[n]) + 1
+            exit from > 0 && substr(have, from) == part[n] ? 0 : 1
+        }' "$1"
 }
 
 failed() { # where
@@ -124,7 +128,7 @@ document() {
         fi
         want=0
         [ ! -e "$step.exit" ] || want=$(cat "$step.exit")
-        (cd "$work" && exec sh -e "$step.cmd") > "$tmp/have" 2>&1 < /dev/null
+        (cd "$work" && exec timeout 300 sh -e "$step.cmd") > "$tmp/have" 2>&1 < /dev/null
         status=$?
         if [ $status != "$want" ]; then
             { sed 's/^/$ /' "$step.cmd"; echo "exit $status, not $want"; tail -n 20 "$tmp/have"; } > "$tmp/why"
