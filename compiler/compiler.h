@@ -70,6 +70,7 @@ typedef struct {
     const char *depends;        /* another file that the build read: sinter.yaml; NULL none */
     const char *digest;         /* what the model file's digest must be, 32 hex digits; NULL: anything */
     bool verbose;               /* a line per step even where standard error is no terminal */
+    struct { bool act_decode, act_prefill, kv, fuse; } given;   /* named, be it with the default's value: config_load asks */
 } BuildOptions;
 BuildOptions build_options_default(void);
 

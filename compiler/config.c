@@ -128,20 +128,19 @@ static const char *target_folder(Arena *a, const char *target)
     return s;
 }
 
-/* What the command line has set wins: the fields that differ from the defaults. */
+/* What the command line has set wins, be it to the default. */
 static void override(BuildOptions *b, const BuildOptions *line)
 {
-    const BuildOptions none = build_options_default();
-
-    if (line->act_decode != none.act_decode)
+    if (line->given.act_decode)
         b->act_decode = line->act_decode;
-    if (line->act_prefill != none.act_prefill)
+    if (line->given.act_prefill)
         b->act_prefill = line->act_prefill;
-    if (line->kv != none.kv)
+    if (line->given.kv)
         b->kv = line->kv;
+    if (line->given.fuse)
+        b->fuse = line->fuse;
     b->ctx = line->ctx ? line->ctx : b->ctx;
     b->name = line->name ? line->name : b->name;
-    b->fuse = line->fuse ? line->fuse : b->fuse;
     b->max_ram = line->max_ram ? line->max_ram : b->max_ram;
     b->max_flash = line->max_flash ? line->max_flash : b->max_flash;
     b->link_weights |= line->link_weights;
@@ -166,6 +165,26 @@ static bool read_digest(const Config *c, const YamlNode *root, const char **out)
             c->d, n->at,
             "'digest' must be 32 hexadecimal digits (`sinter inspect MODEL` prints a file's)");
     return true;
+}
+
+/* -t: that target alone.  One of the file goes to its folder; another one goes where it would if it
+ * were in the list; -o is the folder itself. */
+static int only_target(Arena *a, const BuildOptions *project, const BuildOptions *line,
+                       BuildOptions *build, int n)
+{
+    BuildOptions b = *project;
+
+    b.name = build_name(a, project);
+    b.target = line->target;
+    if (n > 1)
+        b.out = path_join(a, build_out(a, project), target_folder(a, line->target));
+    for (int i = 0; i < n; i++)
+        if (!strcmp(build[i].target, line->target))
+            b = build[i];
+    if (line->out)
+        b.out = line->out;
+    build[0] = b;
+    return 1;
 }
 
 int config_load(FileSet *fs, Arena *a, Diag *d, const char *file, const BuildOptions *line,
@@ -206,14 +225,6 @@ int config_load(FileSet *fs, Arena *a, Diag *d, const char *file, const BuildOpt
     override(&b, line);
     b.depends = file;
     targets = yaml_get(root, "targets");
-    if (line->target != build_options_default().target) {    /* -t was given */
-        *out = ARENA_NEW(a, BuildOptions);
-        b.name = build_name(a, &b);
-        b.target = line->target;
-        b.out = line->out ? line->out : b.out;
-        **out = b;
-        return 1;
-    }
     if (!targets)
         targets = &native;
     n = targets->kind == YAML_list ? targets->n_child : 1;
@@ -241,5 +252,7 @@ int config_load(FileSet *fs, Arena *a, Diag *d, const char *file, const BuildOpt
                             "..., out: ...})",
                             build_out(a, &(*out)[i]));
     }
+    if (line->target != build_options_default().target)    /* -t was given */
+        return only_target(a, &b, line, *out, n);
     return n;
 }

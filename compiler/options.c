@@ -167,6 +167,7 @@ SETTER(set_fuse)
         b->fuse = NULL;
     else
         return bad(why, "takes default or none");
+    b->given.fuse = true;
     return SET_ok;
 }
 SETTER(set_link) { (void)a; (void)value; (void)why; b->link_weights = true; return SET_ok; }
@@ -233,6 +234,7 @@ SETTER(set_act)
         r = parse_act(str_of(value), &act, why);
         if (r == SET_ok)
             b->act_decode = b->act_prefill = act;
+        b->given.act_decode = b->given.act_prefill = r == SET_ok;
         return r;
     }
     for (const char *p = value;; p++) {
@@ -246,6 +248,7 @@ SETTER(set_act)
         if (r != SET_ok)
             return r;
         *(key == 8 ? &b->act_prefill : &b->act_decode) = act;
+        *(key == 8 ? &b->given.act_prefill : &b->given.act_decode) = true;
         p += n;
         if (!*p)
             return SET_ok;
@@ -261,6 +264,7 @@ SETTER(set_kv)
     if (strcmp(value, "f16") && strcmp(value, "f32"))
         return bad(why, "takes f16 or f32");
     b->kv = format_find(str_of(value));
+    b->given.kv = true;
     return SET_ok;
 }
 

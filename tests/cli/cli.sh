@@ -136,16 +136,23 @@ if [ -n "$sum" ]; then
     want 0 '' build -f sinter.yaml -MD
     that 'a project builds no folder per target' test -s proj/portable/manifest.json -a -s set/both_x86_64_v3.c
     that 'the depfile does not name sinter.yaml' grep -q 'sinter\.yaml' set.d
+    want 0 '' build -f sinter.yaml -t x86_64 --act q8 --kv f16
+    that '-t does not build beside the others, or the file wins over --act' \
+        grep -q -e '-t x86_64 --name both --act q8 --kv f16 --ctx 64' proj/x86_64/manifest.json
+    want 0 '' build -f sinter.yaml -t x86_64,x86_64-v3 --act q8
+    that '-t does not take the folder of the file' grep -q -e '--act q8 --kv f32' set/manifest.json
+    want 0 '' build -f sinter.yaml -t portable -o alone
+    that '-t with -o is not the folder itself' test -s alone/manifest.json
 else
-    skipped=$((skipped + 3))
+    skipped=$((skipped + 9))
 fi
 sed 's/^digest: .*/digest: 00000000000000000000000000000000/' sinter.yaml > other.yaml
 want 1 "m.gguf: its digest is $sum, not 00000000000000000000000000000000" build -f other.yaml
 sed 's/act: f32/act: f33/' sinter.yaml > other.yaml
 want 1 "other.yaml:6:16: act: 'f33'" build -f other.yaml
-sed 's/ram: 9M/ram: 9/' sinter.yaml | grep -v '^digest' > other.yaml
+sed 's/ram: 9M/ram: 9/; s/out: proj/out: over/' sinter.yaml | grep -v '^digest' > other.yaml
 want 3 'over budget' build -f other.yaml
-that 'a budget of 9 bytes was kept' test ! -e proj/x86_64
+that 'a folder over budget was written' test ! -e over
 
 # ---- an interrupted build leaves the old folder and nothing else ----------------------------------------------------------
 # A model large enough that the signal arrives while the weights are written.
