@@ -25,6 +25,7 @@ typedef struct {
     int n_order;     /* in order of first use */
     int *n_together; /* of order[i]: how many from i on are interleaved; 0: inside such a group */
     const Layout **want; /* of each weight (by index): what its uses ask for; NULL: not used */
+    bool apart;          /* no weights are interleaved */
 } Pack;
 
 /* The weight behind a value of a stage's region: through the stage's operands and the call's
@@ -77,7 +78,7 @@ static void place_group(Pack *p, const Op *fused, const Op *call, int group)
 {
     Weight *w[64];
     int n = 0;
-    bool alike = true;
+    bool alike = !p->apart;
 
     for (const Op *o = fused->region[0]->first; o; o = o->next)
         if (o->kind == OP_matmul && n < 64 && stage_group(fused, o) == group)
@@ -149,17 +150,21 @@ static void place_rest(Pack *p)
         }
 }
 
-/* What is known of a weight, told to the parameters that stand for it. */
-static void tell(Value *param, const Layout *l, uint64_t stride)
+/* What is known of a weight, told to the parameters that stand for it.  false: another weight has said
+ * something else, because one of the two is interleaved and the other is not. */
+static bool tell(Value *param, const Layout *l, uint64_t stride)
 {
     if (param->layout && (param->layout != l || param->tile_stride != stride))
-        bug("parameter '%s' stands for weights of two layouts", param->name);
+        return false;
     param->layout = l;
     param->tile_stride = stride;
+    return true;
 }
 
-static void tell_params(const Func *f)
+static bool tell_params(const Func *f)
 {
+    bool ok = true;
+
     for (const Op *o = f->body->first; o; o = o->next) {
         Region *r = o->kind == OP_call    ? o->callee->body
                     : o->kind == OP_fused ? o->region[0]
@@ -169,13 +174,23 @@ static void tell_params(const Func *f)
             const Value *v = o->in[i];
 
             if (v->kind == VAL_weight)
-                tell(r->param[i], v->weight->layout, v->weight->tile_stride);
+                ok = tell(r->param[i], v->weight->layout, v->weight->tile_stride) && ok;
             else if (v->kind == VAL_param && v->stands_for == VAL_weight)
-                tell(r->param[i], v->layout, v->tile_stride);
+                ok = tell(r->param[i], v->layout, v->tile_stride) && ok;
         }
         if (o->kind == OP_call)
-            tell_params(o->callee);
+            ok = tell_params(o->callee) && ok;
     }
+    return ok;
+}
+
+static void forget_params(const Func *f)
+{
+    for (int i = 0; i < f->body->n_param; i++)
+        f->body->param[i]->layout = NULL;
+    for (const Op *o = f->body->first; o; o = o->next)
+        for (int i = 0; o->kind == OP_fused && i < o->region[0]->n_param; i++)
+            o->region[0]->param[i]->layout = NULL;
 }
 
 /* Bytes of the section that begins with weight i of the order, and of one tile of one of its
@@ -228,21 +243,48 @@ static void assign(Pack *p)
     m->weights_bytes = align_up(at, WEIGHTS_SMALL_ALIGN);
 }
 
+/* Places for all weights.  false: a user's mistake has been reported. */
+static bool place_all(Pack *p)
+{
+    bool ok = true;
+
+    p->n_order = 0;
+    for (int i = 0; i < p->m->n_entry; i++)
+        ok = walk(p, p->m->entry[i].func) && ok;
+    if (!ok)
+        return false;
+    place_rest(p);
+    assign(p);
+    return true;
+}
+
+static bool tell_all(const Module *m)
+{
+    bool ok = true;
+
+    for (const Func *f = m->first_func; f; f = f->next)
+        forget_params(f);
+    for (int i = 0; i < m->n_entry; i++)
+        ok = tell_params(m->entry[i].func) && ok;
+    return ok;
+}
+
+/* Layers that share a part of their weights (up, but not gate) cannot all have theirs interleaved, and
+ * their one function has one stride: then nothing is. */
 bool pass_pack(Module *m, const Env *env, Diag *d)
 {
     Pack p = { .m = m, .d = d };
-    bool ok = true;
 
     p.order = ARENA_ARRAY(env->scratch, Weight *, m->n_weight + 1);
     p.n_together = ARENA_ARRAY(env->scratch, int, m->n_weight + 1);
     p.want = ARENA_ARRAY(env->scratch, const Layout *, m->n_weight + 1);
-    for (int i = 0; i < m->n_entry; i++)
-        ok = walk(&p, m->entry[i].func) && ok;
-    if (!ok)
+    if (!place_all(&p))
         return false;
-    place_rest(&p);
-    assign(&p);
-    for (int i = 0; i < m->n_entry; i++)
-        tell_params(m->entry[i].func);
+    if (!tell_all(m)) {
+        p.apart = true;
+        place_all(&p);
+        if (!tell_all(m))
+            bug("a parameter stands for weights of two layouts");
+    }
     return true;
 }
