@@ -143,7 +143,8 @@ bool vocab_to_module(Module *m, const Model *model, Diag *d)
     if (r == VOCAB_absent) {
         set_str(m, "text.kind", STR(""));
         set_str(m, "text.missing", str_of(missing));
-        note(d, "no text layer: %s; the program takes --ids", missing);
+        note(d, "no text layer: %s; %s", missing,
+             model->n_tensor ? "the program takes --ids" : "there are no tensors either, so the program can do nothing");
         return true;
     }
     ChatTemplate chat = template_recognise(m->a, v.chat_template);

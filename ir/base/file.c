@@ -191,6 +191,8 @@ bool file_map(FileSet *fs, Arena *a, Diag *d, const char *path, Mapped *out)
     struct stat st;
     Mapping *m;
 
+    if (fd < 0 && !strcmp(path, "-"))
+        return fail(d, AT_FILE(path), "standard input cannot be mapped (save it to a file first)");
     if (fd < 0)
         return fail_errno(d, path, "cannot open");
     if (fstat(fd, &st) != 0) {

@@ -132,7 +132,7 @@ NAME_Status NAME_open_memory(NAME_Model *m, const void *weights, size_t bytes)
 }
 
 #if HAVE_MMAP
-/* Maps the file; NULL: errno tells why.  A file too short to have a header gives *bytes only. */
+/* Maps the file; NULL: errno tells why, 0: the file is empty. */
 static void *map_file(const char *path, size_t *bytes)
 {
     int fd = open(path, O_RDONLY | O_CLOEXEC), why;
@@ -145,7 +145,7 @@ static void *map_file(const char *path, size_t *bytes)
         if (!S_ISREG(st.st_mode)) {
             errno = S_ISDIR(st.st_mode) ? EISDIR : EINVAL;
         } else if (st.st_size <= 0 || (uint64_t)st.st_size > SIZE_MAX) {
-            errno = st.st_size > 0 ? EFBIG : EINVAL;
+            errno = st.st_size > 0 ? EFBIG : 0;
         } else {
             *bytes = (size_t)st.st_size;
             p = mmap(NULL, *bytes, PROT_READ, MAP_SHARED, fd, 0);
@@ -176,7 +176,7 @@ NAME_Status NAME_open(NAME_Model *m, const char *path)
         NAME_Status s;
 
         if (!p)
-            return NAME_E_FILE;
+            return errno ? NAME_E_FILE : NAME_E_WEIGHTS;
         s = NAME_open_memory(m, p, bytes);
         m->mapped = s == NAME_OK;
         if (s)

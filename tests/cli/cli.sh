@@ -118,6 +118,17 @@ want 3 'over budget: the weights file has' build m.gguf -t portable --max-flash 
 want 3 'over budget: a session needs' build m.gguf -t portable --max-ram 1000 -o big
 that 'an over-budget build wrote a folder' test ! -e big
 want 1 'nothing.gguf' build nothing.gguf -o failed
+want 1 'standard input cannot be mapped' build - -o failed
+want 1 'standard input cannot be mapped' build -f -
+python3 - << 'END'
+import struct
+text = lambda s: struct.pack('<Q', len(s)) + s.encode()
+kv = lambda key, value: text(key) + struct.pack('<I', 8) + text(value)
+open('words.gguf', 'wb').write(b'GGUF' + struct.pack('<IQQ', 3, 0, 3) + kv('general.architecture', 'llama') +
+                               kv('tokenizer.ggml.model', 'pigeon') + text('tokenizer.ggml.tokens') +
+                               struct.pack('<IIQ', 9, 8, 2) + text('coo') + text('roo'))
+END
+want 0 "its tokenizer is of kind 'pigeon'.*no tensors either, so the program can do nothing" build words.gguf --dry-run
 head -c 3000 m.gguf > cut.gguf
 want 1 'cut.gguf' build cut.gguf -o failed
 that 'a failed build left something' sh -c '! ls -d failed* 2> /dev/null'

@@ -171,7 +171,7 @@ static void test_truncated(void **state)
         void *cut = NULL;                  /* of its exact size, so that ASan sees a read too far */
 
         write_scratch(w, k);
-        assert_int_equal(NAME_open(&m, scratch_path), k == 0 ? NAME_E_FILE : NAME_E_WEIGHTS);
+        assert_int_equal(NAME_open(&m, scratch_path), NAME_E_WEIGHTS);      /* also where nothing is left */
         assert_int_equal(posix_memalign(&cut, 64, k), 0);
         if (k)
             memcpy(cut, w, k);
