@@ -73,14 +73,16 @@ $(obj)/tests/unit/%: tests/unit/%.c $(obj)/libsinter.a
 
 include $(wildcard tests/*/tests.mk)
 
-# Suites of tests are targets; tests/suites.txt says which belong to what.
+# Suites of tests are targets; tests/suites.txt says which belong to what.  (make runs a line with its own name in it even under -n.)
+this_make := $(MAKE)
+run_suites = MAKE='$(this_make)' obj=$(obj) tests/run_suites.sh
 demo:                   ## install what is missing, get a model, compile it, let it talk
-	@+MAKE='$(MAKE)' tests/demo.sh $(obj)
+	@MAKE='$(this_make)' tests/demo.sh $(obj)
 test:                   ## install what is missing, then every test that takes no longer than a few minutes
 	@tests/setup.sh test
-	@+MAKE='$(MAKE)' obj=$(obj) tests/run_suites.sh check test
+	@$(run_suites) check test
 check:                  ## the fast tests, under a minute
-	@+MAKE='$(MAKE)' obj=$(obj) tests/run_suites.sh check
+	@$(run_suites) check
 check-asan:             ## the same under AddressSanitizer and UBSan
 	$(V)$(MAKE) --no-print-directory check obj=build-asan SANITIZE=address,undefined
 
@@ -93,7 +95,7 @@ bench: $(obj)/sinter    ## tokens per second of SmolLM2 on this machine
 
 REF ?= main
 same-output: $(obj)/sinter      ## does every emitted byte equal what REF's sinter emits?  (REF=main)
-	$(V)+MAKE='$(MAKE)' tests/same_output.sh $(obj) $(REF)
+	$(V)MAKE='$(this_make)' tests/same_output.sh $(obj) $(REF)
 
 size: $(obj)/sinter     ## bytes of code and tables of an emitted library
 	$(V)tests/size.sh $(obj)/sinter $(obj)/size

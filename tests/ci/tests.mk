@@ -5,7 +5,7 @@ check-readme: $(obj)/sinter     ## the README: its program builds and talks, its
 	$(V)tests/ci/readme.sh $(obj)
 
 check-demo:                     ## make demo, without a network, and as it is where SmolLM2 is in the cache
-	$(V)MAKE='$(MAKE)' tests/ci/demo.sh $(obj)
+	$(V)MAKE='$(this_make)' tests/ci/demo.sh $(obj)
 
 check-size: $(obj)/sinter       ## an emitted library has at most 96 KB of code and tables
 	$(V)tests/size.sh $(obj)/sinter $(obj)/size
