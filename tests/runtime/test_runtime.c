@@ -554,7 +554,8 @@ static void test_cancel(void **state)
         cancel_in = at;
         n_computed = 0;
         assert_int_equal(NAME_eval(b.s, ids, 100, row, 1), NAME_E_CANCELLED);
-        assert_true(n_computed < at + 4);                    /* those that the other threads held */
+        if (round % 4 == 0)     /* others go on until they see the flag, however long its setter is kept from setting it */
+            assert_true(n_computed <= at);
         past = NAME_n_past(b.s);
         assert_int_equal(past % TOY_MAX_TOKENS, 0);
         assert_int_equal(NAME_eval(b.s, ids + past, 100 - past, row, 1), NAME_OK);
