@@ -1,8 +1,8 @@
 /* What every kernel file may use: fixed-width types, the annotation, the activation block, loads from packed bytes.
  *
- * Kernels are `static inline`, include this header and their ISA's intrinsics and nothing else, use no function-like macro
- * but SN_KERNEL, no #if inside a function and one declarator per declaration at file scope.  They are compiled with -O3,
- * -ffp-contract=off (a fused multiply-add is written where one is meant) and never with -ffast-math.
+ * Kernels are `static inline` or SN_APART, include this header and their ISA's intrinsics and nothing else, use no
+ * function-like macro but SN_KERNEL, no #if inside a function and one declarator per declaration at file scope.  They are
+ * compiled with -O3, -ffp-contract=off (a fused multiply-add is written where one is meant) and never with -ffast-math.
  * Packed weights and every integer in them are little-endian, and so are all machines that kernels exist for. */
 #ifndef SN_KERNEL_H
 #define SN_KERNEL_H
@@ -46,6 +46,10 @@ typedef struct {
     int8_t q[SN_GROUP];
 } SnQ8;
 _Static_assert(sizeof(SnQ8) == 44, "SnQ8 has no padding");
+
+/* A helper that works on a whole block and that many kernels call stays a function of its own: inlined and unrolled into
+ * every stage, the plain kernels of a model take 162 KB instead of 68, for 10 % more speed. */
+#define SN_APART __attribute__((noinline, unused))
 
 /* Numbers that lie anywhere in packed bytes. */
 static inline uint16_t sn_load_u16(const uint8_t *p)

@@ -16,8 +16,8 @@ static inline float sn_sum16(float s[16])
 
 /* s[i] = scale * dot(q, k + i * stride), the products added in 16 interleaved sums. */
 SN_KERNEL(op=score, kv=f16, isa=portable, order=lanes16)
-static inline void sn_score_f16_portable(float *s, const float *q, const uint16_t *k, int stride, int n, int head_dim,
-                                         float scale)
+static SN_APART void sn_score_f16_portable(float *s, const float *q, const uint16_t *k, int stride, int n, int head_dim,
+                                           float scale)
 {
     for (int i = 0; i < n; i++, k += stride) {
         float sum[16] = { 0 };
@@ -33,8 +33,8 @@ static inline void sn_score_f16_portable(float *s, const float *q, const uint16_
 }
 
 SN_KERNEL(op=score, kv=f32, isa=portable, order=lanes16)
-static inline void sn_score_f32_portable(float *s, const float *q, const float *k, int stride, int n, int head_dim,
-                                         float scale)
+static SN_APART void sn_score_f32_portable(float *s, const float *q, const float *k, int stride, int n, int head_dim,
+                                           float scale)
 {
     for (int i = 0; i < n; i++, k += stride) {
         float sum[16] = { 0 };

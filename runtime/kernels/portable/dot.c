@@ -18,7 +18,7 @@
 #include "../kernel.h"
 
 /* The codes of 32 rows x 32 columns, column by column: code[32 c + r].  8 bits, 128 subtracted. */
-static inline void sn_codes_i8(int16_t code[SN_GROUP * SN_ROWS], const uint8_t *w)
+static SN_APART void sn_codes_i8(int16_t code[SN_GROUP * SN_ROWS], const uint8_t *w)
 {
     for (int c = 0; c < SN_GROUP; c++)
         for (int h = 0; h < 2; h++)
@@ -30,7 +30,7 @@ static inline void sn_codes_i8(int16_t code[SN_GROUP * SN_ROWS], const uint8_t *
 }
 
 /* The same for 4 bits; `zero` is subtracted. */
-static inline void sn_codes_i4(int16_t code[SN_GROUP * SN_ROWS], const uint8_t *w, int zero)
+static SN_APART void sn_codes_i4(int16_t code[SN_GROUP * SN_ROWS], const uint8_t *w, int zero)
 {
     for (int c = 0; c < SN_GROUP; c++)
         for (int h = 0; h < 2; h++)
@@ -42,14 +42,14 @@ static inline void sn_codes_i4(int16_t code[SN_GROUP * SN_ROWS], const uint8_t *
 }
 
 /* 32 halves as floats. */
-static inline void sn_halves(float d[SN_ROWS], const uint8_t *p)
+static SN_APART void sn_halves(float d[SN_ROWS], const uint8_t *p)
 {
     for (int r = 0; r < SN_ROWS; r++)
         d[r] = sn_f16_to_f32(sn_load_u16(p + 2 * r));
 }
 
 /* acc += the group's sum times d, times the activations' scale. */
-static inline void sn_add_codes(float acc[SN_ROWS], const int16_t *code, const float *d, const SnQ8 *x)
+static SN_APART void sn_add_codes(float acc[SN_ROWS], const int16_t *code, const float *d, const SnQ8 *x)
 {
     int32_t sum[SN_ROWS] = { 0 };
 
@@ -68,7 +68,7 @@ static inline void sn_add_minima(float acc[SN_ROWS], const float *m, const SnQ8 
 }
 
 /* acc += the sum over n <= 32 columns of w[32 c + r] x[c]. */
-static inline void sn_add_columns(float acc[SN_ROWS], const float *w, const float *x, int n)
+static SN_APART void sn_add_columns(float acc[SN_ROWS], const float *w, const float *x, int n)
 {
     float sum[SN_ROWS] = { 0 };
 
@@ -195,7 +195,7 @@ static inline void sn_dot_i4g32m_r32k4_q8_portable(float acc[32], const uint8_t 
 
 /* ---- float activations: weights become floats, then columns are added ------------------------------------------ */
 
-static inline void sn_unpack_i8g32(float f[SN_GROUP * SN_ROWS], const uint8_t *w)
+static SN_APART void sn_unpack_i8g32(float f[SN_GROUP * SN_ROWS], const uint8_t *w)
 {
     int16_t code[SN_GROUP * SN_ROWS];
     float d[SN_ROWS];
@@ -207,7 +207,7 @@ static inline void sn_unpack_i8g32(float f[SN_GROUP * SN_ROWS], const uint8_t *w
             f[SN_ROWS * c + r] = d[r] * (float)code[SN_ROWS * c + r];
 }
 
-static inline void sn_unpack_i4g32(float f[SN_GROUP * SN_ROWS], const uint8_t *w)
+static SN_APART void sn_unpack_i4g32(float f[SN_GROUP * SN_ROWS], const uint8_t *w)
 {
     int16_t code[SN_GROUP * SN_ROWS];
     float d[SN_ROWS];
@@ -219,7 +219,7 @@ static inline void sn_unpack_i4g32(float f[SN_GROUP * SN_ROWS], const uint8_t *w
             f[SN_ROWS * c + r] = d[r] * (float)code[SN_ROWS * c + r];
 }
 
-static inline void sn_unpack_i4g32m(float f[SN_GROUP * SN_ROWS], const uint8_t *w)
+static SN_APART void sn_unpack_i4g32m(float f[SN_GROUP * SN_ROWS], const uint8_t *w)
 {
     int16_t code[SN_GROUP * SN_ROWS];
     float d[SN_ROWS];
@@ -234,19 +234,19 @@ static inline void sn_unpack_i4g32m(float f[SN_GROUP * SN_ROWS], const uint8_t *
 }
 
 /* n <= 32 columns of the plain layouts. */
-static inline void sn_unpack_f16(float f[SN_GROUP * SN_ROWS], const uint8_t *w, int n)
+static SN_APART void sn_unpack_f16(float f[SN_GROUP * SN_ROWS], const uint8_t *w, int n)
 {
     for (int i = 0; i < SN_ROWS * n; i++)
         f[i] = sn_f16_to_f32(sn_load_u16(w + 2 * i));
 }
 
-static inline void sn_unpack_bf16(float f[SN_GROUP * SN_ROWS], const uint8_t *w, int n)
+static SN_APART void sn_unpack_bf16(float f[SN_GROUP * SN_ROWS], const uint8_t *w, int n)
 {
     for (int i = 0; i < SN_ROWS * n; i++)
         f[i] = sn_bf16_to_f32(sn_load_u16(w + 2 * i));
 }
 
-static inline void sn_unpack_f32(float f[SN_GROUP * SN_ROWS], const uint8_t *w, int n)
+static SN_APART void sn_unpack_f32(float f[SN_GROUP * SN_ROWS], const uint8_t *w, int n)
 {
     for (int i = 0; i < SN_ROWS * n; i++)
         f[i] = sn_float(sn_load_u32(w + 4 * i));

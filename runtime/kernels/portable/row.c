@@ -6,7 +6,7 @@
  * Squares are added in 16 interleaved sums of doubles, so that every machine adds in one order and a long row loses
  * nothing.  y may be x.  n > 0. */
 SN_KERNEL(op=rmsnorm, x=f32, isa=portable, order=lanes16)
-static inline void sn_rmsnorm(float *y, const float *x, const float *w, int n, float eps)
+static SN_APART void sn_rmsnorm(float *y, const float *x, const float *w, int n, float eps)
 {
     double sum[16] = { 0 };
     double total = 0;
@@ -29,7 +29,7 @@ static inline void sn_rmsnorm(float *y, const float *x, const float *w, int n, f
  * A block whose largest value is below 1e-30 becomes zeros (127 / max would overflow).  Infinity or NaN in x makes d
  * infinite or NaN, so that it is not lost. */
 SN_KERNEL(op=quant, x=f32, isa=portable, order=exact)
-static inline void sn_quant_q8(SnQ8 *y, const float *x)
+static SN_APART void sn_quant_q8(SnQ8 *y, const float *x)
 {
     int32_t q[SN_GROUP];
     int32_t max_bits = 0;
