@@ -7,7 +7,8 @@
  *
  * A feature is named as Linux names it in /proc/cpuinfo.  The table below says to which family it
  * belongs and how the machine that runs sinter is asked for it: by cpuid on x86 [Intel SDM vol. 2A,
- * CPUID], by the auxiliary vector on aarch64 [Linux, Documentation/arch/arm64/elf_hwcaps.rst]. */
+ * CPUID], by the auxiliary vector on aarch64 [Linux, Documentation/arch/arm64/elf_hwcaps.rst] and
+ * riscv64 [Linux, arch/riscv/include/uapi/asm/hwcap.h]. */
 #include "compiler/compiler.h"
 #include "codegen/codegen.h"
 #include "compiler/yaml.h"
@@ -16,7 +17,7 @@
 #include <unistd.h>
 #if defined(__x86_64__)
 #include <cpuid.h>
-#elif defined(__aarch64__)
+#elif defined(__aarch64__) || defined(__riscv)
 #include <sys/auxv.h>
 #endif
 
@@ -26,8 +27,9 @@ static const char *const family_names[] = { "portable", "x86_64", "aarch64", "ri
 
 typedef struct { const char *name, *family; } IsaName;
 static const IsaName isa_names[] = {
-    { "avx512vnni", "x86_64" }, { "avx2", "x86_64" },
-    { "dotprod", "aarch64" },   { "neon", "aarch64" },
+    { "avx512vnni", "x86_64" }, { "avxvnni", "x86_64" }, { "avx2", "x86_64" },
+    { "sve", "aarch64" },       { "i8mm", "aarch64" },   { "dotprod", "aarch64" },
+    { "neon", "aarch64" },      { "rvv", "riscv64" },
     { "portable", NULL },                                    /* every family's last resort */
 };
 
@@ -36,21 +38,23 @@ enum { EAX, EBX, ECX, EDX };
 enum { OS_nothing = 0, OS_ymm = 0x06, OS_zmm = 0xe6 };
 typedef struct {
     const char *name, *family;
-    uint32_t leaf; /* x86: cpuid leaf (subleaf 0), register, bit; aarch64: */
-    int reg, bit;                                            /* bit of AT_HWCAP */
+    uint32_t leaf, sub; /* x86: cpuid leaf and subleaf, register, bit; */
+    int reg, bit;       /* elsewhere: a bit of AT_HWCAP (leaf 0) or AT_HWCAP2 (leaf 1) */
     uint32_t os;
 } Feature;
 static const Feature features[] = {
-    { "sse4_2",      "x86_64", 1, ECX, 20, OS_nothing }, { "popcnt",   "x86_64", 1, ECX, 23, OS_nothing },
-    { "avx",         "x86_64", 1, ECX, 28, OS_ymm },     { "f16c",     "x86_64", 1, ECX, 29, OS_ymm },
-    { "fma",         "x86_64", 1, ECX, 12, OS_ymm },     { "avx2",     "x86_64", 7, EBX, 5, OS_ymm },
-    { "movbe",       "x86_64", 1, ECX, 22, OS_nothing }, { "bmi1",     "x86_64", 7, EBX, 3, OS_nothing },
-    { "bmi2",        "x86_64", 7, EBX, 8, OS_nothing },  { "avx512f",  "x86_64", 7, EBX, 16, OS_zmm },
-    { "avx512dq",    "x86_64", 7, EBX, 17, OS_zmm },     { "avx512cd", "x86_64", 7, EBX, 28, OS_zmm },
-    { "avx512bw",    "x86_64", 7, EBX, 30, OS_zmm },     { "avx512vl", "x86_64", 7, EBX, 31, OS_zmm },
-    { "avx512_vnni", "x86_64", 7, ECX, 11, OS_zmm },
-    { "asimd",   "aarch64", 0, 0, 1, OS_nothing },       { "asimdhp", "aarch64", 0, 0, 10, OS_nothing },
-    { "asimddp", "aarch64", 0, 0, 20, OS_nothing },
+    { "sse4_2",      "x86_64", 1, 0, ECX, 20, OS_nothing }, { "popcnt",   "x86_64", 1, 0, ECX, 23, OS_nothing },
+    { "avx",         "x86_64", 1, 0, ECX, 28, OS_ymm },     { "f16c",     "x86_64", 1, 0, ECX, 29, OS_ymm },
+    { "fma",         "x86_64", 1, 0, ECX, 12, OS_ymm },     { "avx2",     "x86_64", 7, 0, EBX, 5, OS_ymm },
+    { "movbe",       "x86_64", 1, 0, ECX, 22, OS_nothing }, { "bmi1",     "x86_64", 7, 0, EBX, 3, OS_nothing },
+    { "bmi2",        "x86_64", 7, 0, EBX, 8, OS_nothing },  { "avx512f",  "x86_64", 7, 0, EBX, 16, OS_zmm },
+    { "avx512dq",    "x86_64", 7, 0, EBX, 17, OS_zmm },     { "avx512cd", "x86_64", 7, 0, EBX, 28, OS_zmm },
+    { "avx512bw",    "x86_64", 7, 0, EBX, 30, OS_zmm },     { "avx512vl", "x86_64", 7, 0, EBX, 31, OS_zmm },
+    { "avx512_vnni", "x86_64", 7, 0, ECX, 11, OS_zmm },     { "avx_vnni", "x86_64", 7, 1, EAX, 4, OS_ymm },
+    { "asimd",   "aarch64", 0, 0, 0, 1, OS_nothing },       { "asimdhp", "aarch64", 0, 0, 0, 10, OS_nothing },
+    { "asimddp", "aarch64", 0, 0, 0, 20, OS_nothing },      { "sve",     "aarch64", 0, 0, 0, 22, OS_nothing },
+    { "sve2",    "aarch64", 1, 0, 0, 1, OS_nothing },       { "svei8mm", "aarch64", 1, 0, 0, 9, OS_nothing },
+    { "i8mm",    "aarch64", 1, 0, 0, 13, OS_nothing },      { "v",       "riscv64", 0, 0, 0, 'v' - 'a', OS_nothing },
 };
 enum {
     N_FEATURES = sizeof features / sizeof *features,
@@ -82,10 +86,10 @@ static bool host_has(const Feature *f)
         if ((xcr0 & f->os) != f->os)
             return false;
     }
-    return __get_cpuid_count(f->leaf, 0, &r[EAX], &r[EBX], &r[ECX], &r[EDX]) &&
+    return __get_cpuid_count(f->leaf, f->sub, &r[EAX], &r[EBX], &r[ECX], &r[EDX]) &&
            r[f->reg] >> f->bit & 1;
-#elif defined(__aarch64__)
-    return getauxval(AT_HWCAP) >> f->bit & 1;
+#elif defined(__aarch64__) || defined(__riscv)
+    return getauxval(f->leaf ? AT_HWCAP2 : AT_HWCAP) >> f->bit & 1;
 #else
     (void)f;
     return false;

@@ -32,7 +32,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { MAX_ISAS = 4, MAX_ARGS = 4, MAX_DEPTH = 8 };
+enum { MAX_ISAS = 6, MAX_ARGS = 4, MAX_DEPTH = 8 };
 
 /* One row per ISA: a new one is a row here, a unit file and its kernel files. */
 static const struct UnitSource {
@@ -42,6 +42,9 @@ static const struct UnitSource {
 } units[] = {
     { "portable.c", { "portable" }, { "--target=x86_64-linux-gnu" } },
     { "x86_64_v3.c", { "avx2", "portable" }, { "--target=x86_64-linux-gnu", "-march=x86-64-v3" } },
+    { "x86_64_avxvnni.c",
+      { "avxvnni", "avx2", "portable" },
+      { "--target=x86_64-linux-gnu", "-march=x86-64-v3", "-mavxvnni" } },
     { "x86_64_v4.c",
       { "avx512vnni", "portable" },
       { "--target=x86_64-linux-gnu", "-march=x86-64-v4", "-mavx512vnni" } },

@@ -19,6 +19,7 @@ for file in "$dir"/*.c; do
         case $unit-$cc in
         portable-*) try "$cc" ;;
         avx2-*) try "$cc" -march=x86-64-v3 ;;
+        avxvnni-*) try "$cc" -march=x86-64-v3 -mavxvnni ;;
         avx512vnni-*) try "$cc" -march=x86-64-v4 -mavx512vnni ;;
         neon-clang) try clang --target=aarch64-linux-gnu ;;
         dotprod-clang) try clang --target=aarch64-linux-gnu -march=armv8.2-a+dotprod ;;

@@ -7,11 +7,21 @@ int kernel_tests(void);                         /* the number of kernels that fa
 extern const char kernel_test_unit[];
 
 #if defined __x86_64__
+#include <cpuid.h>
+static int avxvnni(void)                        /* gcc 12's __builtin_cpu_supports does not know it */
+{
+    unsigned a, b, c, d;
+
+    return __get_cpuid_count(7, 1, &a, &b, &c, &d) && (a >> 4 & 1);
+}
+
 static const char *lacking(void)
 {
     __builtin_cpu_init();
     if (!strcmp(kernel_test_unit, "avx2"))
         return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma") ? NULL : "avx2 or fma";
+    if (!strcmp(kernel_test_unit, "avxvnni"))
+        return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma") && avxvnni() ? NULL : "avx2, fma or avxvnni";
     if (!strcmp(kernel_test_unit, "avx512vnni"))
         return __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
                __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vl") &&

@@ -6,14 +6,16 @@ kt_san = -O1 -fsanitize=address,undefined -fno-sanitize-recover=all
 
 kt_file_portable = portable.c
 kt_file_avx2 = x86_64_v3.c
+kt_file_avxvnni = x86_64_avxvnni.c
 kt_file_avx512vnni = x86_64_v4.c
 kt_file_neon = aarch64.c
 kt_file_dotprod = aarch64_dotprod.c
 kt_flags_avx2 = -march=x86-64-v3
+kt_flags_avxvnni = -march=x86-64-v3 -mavxvnni
 kt_flags_avx512vnni = -march=x86-64-v4 -mavx512vnni
 kt_flags_dotprod = -march=armv8.2-a+dotprod
 
-kt_x86 = portable avx2 avx512vnni
+kt_x86 = portable avx2 avxvnni avx512vnni
 kt_host = $(if $(filter x86_64,$(shell uname -m)),$(kt_x86),portable)
 kt_aarch64 = portable neon dotprod
 AARCH64_CC ?= aarch64-linux-gnu-gcc
