@@ -2,4 +2,5 @@
 #include "portable/scalar.c"
 #include "portable/row.c"
 #include "portable/dot.c"
+#include "portable/ternary.c"
 #include "portable/attention.c"

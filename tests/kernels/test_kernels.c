@@ -81,6 +81,21 @@ enum { FILL_RANDOM, FILL_ZERO, FILL_EXTREME, FILL_INTEGER, N_FILLS };
 
 /* ---- a packed tile and what it stands for -------------------------------------------------------------------------- */
 
+/* The layouts: columns and bytes of a block of 32 rows. */
+static const struct { const char *name; int columns; size_t bytes; } layouts[] = {
+    { "i8g32_r32k4", 32, 1088 }, { "i4g32_r32k4", 32, 576 }, { "i4g32m_r32k4", 32, 640 }, { "i2g256_r32k4", 256, 2112 },
+    { "t5g256_r32k4", 256, 1728 }, { "f16_r32k1", 1, 64 }, { "bf16_r32k1", 1, 64 }, { "f32_r32k1", 1, 128 },
+};
+
+static int layout_index(const char *name)
+{
+    for (size_t i = 0; i < sizeof layouts / sizeof layouts[0]; i++)
+        if (!strcmp(layouts[i].name, name))
+            return (int)i;
+    printf("  layout %s has no row in the table of tests/kernels/test_kernels.c\n", name);
+    exit(1);
+}
+
 typedef struct {
     uint8_t *alloc, *w;                         /* w is odd within alloc: kernels may not ask for alignment */
     size_t bytes;
@@ -147,6 +162,37 @@ static void pack_group(Case *c, const char *layout, uint8_t *w, int col, int fil
     }
 }
 
+/* One block of 32 x 256 ternary weights, by the drawings in ir/layouts.def; two bits hold a fourth value, too. */
+static void pack_ternary(Case *c, const char *layout, uint8_t *w, int col, int fill)
+{
+    bool base3 = !strcmp(layout, "t5g256_r32k4");
+
+    memset(w, 0, base3 ? 1664 : 2048);
+    for (int r = 0; r < 32; r++) {
+        int half = r / 16, lane = 4 * (r % 16), number[13][4] = { { 0 } };      /* base 3: vectors 0..11, and the last */
+        uint16_t d = random_scale(fill);
+
+        memcpy(w + (base3 ? 1664 : 2048) + 2 * r, &d, 2);
+        for (int k = 0; k < 256; k++) {
+            int code = random_code(fill, base3 ? 2 : 3), j = k % 4;
+            int pair = k / 64, quad = k % 64 / 4;
+
+            c->value[(size_t)r * c->n_in + col + k] = half_value(d) * (code - 1);
+            c->size[(size_t)r * c->n_in + col + k] = fabs(half_value(d) * code) + fabs(half_value(d));
+            if (!base3)
+                w[256 * (k / 32) + 128 * half + 64 * (k / 16 % 2) + lane + j] |= (uint8_t)(code << 2 * (k / 4 % 4));
+            else if (quad < 15)
+                number[3 * pair + quad / 5][j] += code * (int[]){ 81, 27, 9, 3, 1 }[quad % 5];
+            else
+                number[12][j] += code * (int[]){ 81, 27, 9, 3 }[pair] + (pair == 0);
+        }
+        for (int v = 0; base3 && v < 13; v++)
+            for (int j = 0; j < 4; j++)
+                w[(v == 12 ? 64 * half : 128 + 384 * (v / 3) + 192 * half + 64 * (v % 3)) + lane + j] =
+                    (uint8_t)((256 * number[v][j] + 242) / 243);
+    }
+}
+
 static void pack_column(Case *c, const char *layout, uint8_t *w, int col, int fill)
 {
     for (int r = 0; r < 32; r++) {
@@ -209,10 +255,8 @@ static void make_activations(Case *c, int fill)
 
 static Case make_case(const char *layout, int n_in, int fill)
 {
-    bool plain = strstr(layout, "_r32k1") != NULL;
-    size_t unit = !strcmp(layout, "i8g32_r32k4") ? 1088 : !strcmp(layout, "i4g32_r32k4") ? 576
-                : !strcmp(layout, "i4g32m_r32k4") ? 640 : !strcmp(layout, "f32_r32k1") ? 128 : 64;
-    int step = plain ? 1 : 32;
+    int index = layout_index(layout), step = layouts[index].columns;
+    size_t unit = layouts[index].bytes;
     Case c = { .n_in = n_in, .bytes = unit * (size_t)(n_in / step) };
 
     c.alloc = alloc(c.bytes + 1);
@@ -220,10 +264,8 @@ static Case make_case(const char *layout, int n_in, int fill)
     c.value = alloc(sizeof(double) * 32 * (size_t)n_in);
     c.size = alloc(sizeof(double) * 32 * (size_t)n_in);
     for (int k = 0; k < n_in; k += step)
-        if (plain)
-            pack_column(&c, layout, c.w + unit * (size_t)k, k, fill);
-        else
-            pack_group(&c, layout, c.w + unit * (size_t)(k / 32), k, fill);
+        (step == 1 ? pack_column : step == 32 ? pack_group : pack_ternary)(&c, layout, c.w + unit * (size_t)(k / step), k,
+                                                                           fill);
     make_activations(&c, fill);
     return c;
 }
@@ -305,8 +347,8 @@ static const Row *one_token(const Row *k)
 
 static void test_dot(const Row *k)
 {
-    static const int sizes[] = { 0, 32, 64, 96, 576, 1536, 1, 3, 7, 31, 33, 100 };
-    bool plain = strstr(k->layout, "_r32k1") != NULL;
+    static const int sizes[] = { 0, 32, 64, 96, 256, 576, 1536, 1, 3, 7, 31, 33, 100 };
+    int columns = layouts[layout_index(k->layout)].columns;
     const Row *one = one_token(k);
 
     CHECK(k->tokens == 1 || k->tokens == 4, "tile has %d tokens", k->tokens);
@@ -316,7 +358,7 @@ static void test_dot(const Row *k)
             float out[128 + 2 * GUARD], again[128 + 2 * GUARD], *acc = out + GUARD;
             Case c;
 
-            if (!plain && sizes[s] % 32)
+            if (sizes[s] % columns)
                 continue;
             c = make_case(k->layout, sizes[s], fill);
             set_guards(out, 32 * k->tokens);
@@ -345,10 +387,12 @@ static void test_dot(const Row *k)
 
 static void test_row(const Row *k)
 {
-    for (int n_in = 0; n_in <= 96; n_in += 32)
+    int columns = layouts[layout_index(k->layout)].columns, step = columns > 32 ? columns : 32;
+
+    for (int n_in = 0; n_in <= 2 * step; n_in += step)
         for (int fill = 0; fill < N_FILLS; fill++) {
             Case c = make_case(k->layout, n_in, fill);
-            float out[96 + 2 * GUARD];
+            float out[512 + 2 * GUARD];
 
             for (int r = 0; r < 32; r++) {
                 set_guards(out, n_in);
