@@ -4,6 +4,9 @@
 
 const Arch arch_table[] = {
     { "llama", "Llama 1 to 3, Mistral, SmolLM: RMS norm, RoPE, grouped-query attention, SwiGLU", arch_llama },
+    { "qwen2", "Qwen2, Qwen2.5: biases on q, k, v", arch_qwen2 },
+    { "qwen3", "Qwen3 (dense): norms of the heads of q and k", arch_qwen3 },
+    { "gemma3", "Gemma 3 (text): attention with a window in five of six layers, norms around each part, GeGLU", arch_gemma3 },
     { NULL, NULL, NULL },
 };
 
@@ -33,6 +36,7 @@ static const Arch *family(Arena *a, const Model *model, Diag *d, Str name)
 {
     const char *names[32];
     const char *near;
+    Buf known = buf_in(a);
     int n = 0;
 
     for (const Arch *f = arch_table; f->name; f++) {
@@ -40,12 +44,14 @@ static const Arch *family(Arena *a, const Model *model, Diag *d, Str name)
             return f;
         if (n < 31)
             names[n++] = f->name;
+        buf_printf(&known, "%s%s", f == arch_table ? "" : ", ", f->name);
     }
     names[n] = NULL;
     near = str_nearest(name, names);
     fail(d, model_at_key(model, STR("general.architecture")),
-         "'%s' is not a model family that this version knows%s%s%s (it knows: llama)",
-         str_show(a, name, 60), near ? "; did you mean '" : "", near ? near : "", near ? "'?" : "");
+         "'%s' is not a model family that this version knows%s%s%s (it knows: %s)",
+         str_show(a, name, 60), near ? "; did you mean '" : "", near ? near : "", near ? "'?" : "",
+         str_z(a, buf_str(&known)));
     return NULL;
 }
 

@@ -3,7 +3,9 @@
  *   arch.c    the table of families; what every Module gets: its name, the source file, entries, facts
  *   find.c    tensors by name, with the shape that they must have
  *   rope.c    the frequencies of rotary embeddings under each kind of scaling
- *   llama.c   the llama family
+ *   hyper.c   the hyperparameters of decoders, by key
+ *   blocks.c  the graph of decoders that are made of attention and a gated feed-forward part
+ *   llama.c qwen2.c qwen3.c gemma3.c    a family each: what it does in its own way
  *
  * A family reads hyperparameters, asks for its tensors, and writes down the forward pass as ops.  It decides nothing that depends on a chip or on
  * speed, and it reports every tensor that is missing or misshaped, not the first. */
@@ -55,8 +57,66 @@ void rope_frequencies(const RopeScaling *s, const float *divisor, float *freq, d
 double rope_log(double x);      /* x > 0: natural logarithm */
 double rope_exp(double x);
 
+/* ---- hyper.c ------------------------------------------------------------------------------------------------------- */
+
+typedef struct Family Family;
+
+/* What a family reads its keys through. */
+typedef struct { Arena *a; const Model *model; Diag *d; const Family *family; } Keys;
+
+/* "llama.block_count" for "block_count", and where it is. */
+const char *key_name(const Keys *k, const char *what);
+Loc key_loc(const Keys *k, const char *what);
+/* As model_u32 and model_f32. */
+bool key_u32(const Keys *k, const char *what, uint32_t *out, bool required);
+bool key_f32(const Keys *k, const char *what, float *out, bool required);
+/* The base of RoPE's frequencies: over 1, and *theta as it was where the file does not say. */
+bool key_base(const Keys *k, const char *what, float *theta);
+
+/* All in the arena of the Module; everything in range. */
+typedef struct {
+    uint32_t n_layer, n_embd, n_ctx, head_dim;
+    uint32_t *n_head, *n_head_kv, *n_ff;                     /* per layer; n_head a multiple of n_head_kv > 0 */
+    uint32_t *window;           /* per layer: how many positions a token sees, its own among them; 0: all */
+    int64_t n_vocab;            /* rows of token_embd.weight; -1: it is not there */
+    float eps;
+    float embd_scale;           /* embeddings are multiplied by it */
+    float logit_cap;            /* c: logits become c tanh(logits / c); 0: they stay */
+    double attn_scale;          /* of q . k */
+    RopeScaling rope;
+    RopeScaling local_rope;     /* of the layers with a window; n_rot 0: the same as the others' */
+} Hyper;
+
+/* Reads all of it.  false after a report, also where the file asks for something that is not there yet. */
+bool hyper_read(const Keys *k, Hyper *h);
+void hyper_facts(Module *m, const Hyper *h);                 /* as meta of the Module: n_embd, n_layer, ... */
+
+/* ---- blocks.c ------------------------------------------------------------------------------------------------------ */
+
+typedef enum {
+    BIAS_none,
+    BIAS_qkv,                   /* on q, k and v, in all layers or in none */
+    BIAS_any                    /* on each matrix of a block there may be one */
+} Bias;
+
+/* In what one family of decoders differs from the others. */
+struct Family {
+    const char *name;           /* general.architecture, and what its keys begin with */
+    const char *pairing;        /* of RoPE: "norm" or "neox" (ir/ops.def) */
+    OpKind act;                 /* on the gate: OP_silu or OP_gelu_tanh */
+    Bias bias;
+    bool head_norms;            /* each head of q and k is normed, before RoPE */
+    bool post_norms;            /* what attention and the feed-forward part add to x is normed */
+    uint32_t window_period;     /* a window is there in all layers but the last of so many; 0: in all */
+    bool (*hyper)(const Keys *k, Hyper *h);                  /* what else it reads or sets, at the end; NULL: nothing */
+};
+bool arch_decoder(Module *m, const Model *model, const BuildOptions *o, Diag *d, const Family *fam);
+
 /* ---- the families -------------------------------------------------------------------------------------------------- */
 
 bool arch_llama(Module *m, const Model *model, const BuildOptions *o, Diag *d);
+bool arch_qwen2(Module *m, const Model *model, const BuildOptions *o, Diag *d);
+bool arch_qwen3(Module *m, const Model *model, const BuildOptions *o, Diag *d);
+bool arch_gemma3(Module *m, const Model *model, const BuildOptions *o, Diag *d);
 
 #endif

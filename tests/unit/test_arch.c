@@ -228,14 +228,15 @@ static void impossible_numbers_are_rejected(void **state)
     rejects(a, &(Case){ .key = "llama.attention.key_length", .v = 16 },
             "hyperparameters ask for [64, 32]");
     rejects(a, &(Case){ .key = "llama.attention.value_length", .v = 16 },
-            "is not the keys' length");
+            "values of another length than the keys");
     rejects(a, &(Case){ .key = "llama.rope.dimension_count", .v = 7 },
             "cannot be rotated in pairs");
     rejects(a, &(Case){ .key = "llama.rope.dimension_count", .v = 10 },
             "cannot be rotated in pairs");
     rejects(a, &(Case){ .key = "llama.expert_count", .v = 8 }, "mixtures of experts");
-    rejects(a, &(Case){ .key = "llama.attention.sliding_window", .v = 10 },
-            "attention with a window");
+    rejects(a, &(Case){ .key = "llama.attention.sliding_window", .v = 3000000000u },
+            "is not a length of a window");
+    rejects(a, &(Case){ .fkey = "llama.attn_logit_softcapping", .f = 50 }, "capped scores");
     rejects(a, &(Case){ .key = "llama.context_length", .v = 0 }, "0 is not possible");
     rejects(a, &(Case){ .fkey = "llama.attention.layer_norm_rms_epsilon", .f = NAN },
             "must be between 0 and 1");
