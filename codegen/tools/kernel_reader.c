@@ -52,6 +52,9 @@ static const struct UnitSource {
     { "aarch64_dotprod.c",
       { "dotprod", "neon", "portable" },
       { "--target=aarch64-linux-gnu", "-march=armv8.2-a+dotprod" } },
+    { "aarch64_i8mm.c",
+      { "i8mm", "dotprod", "neon", "portable" },
+      { "--target=aarch64-linux-gnu", "-march=armv8.2-a+dotprod+i8mm" } },
 };
 enum { N_UNITS = sizeof units / sizeof units[0] };
 

@@ -23,9 +23,11 @@ for file in "$dir"/*.c; do
         avx512vnni-*) try "$cc" -march=x86-64-v4 -mavx512vnni ;;
         neon-clang) try clang --target=aarch64-linux-gnu ;;
         dotprod-clang) try clang --target=aarch64-linux-gnu -march=armv8.2-a+dotprod ;;
-        neon-gcc | dotprod-gcc)
+        i8mm-clang) try clang --target=aarch64-linux-gnu -march=armv8.2-a+dotprod+i8mm ;;
+        neon-gcc | dotprod-gcc | i8mm-gcc)
             arch=armv8-a
             [ "$unit" = neon ] || arch=armv8.2-a+dotprod
+            [ "$unit" != i8mm ] || arch=$arch+i8mm
             if command -v aarch64-linux-gnu-gcc > /dev/null; then
                 try aarch64-linux-gnu-gcc -march=$arch
             else

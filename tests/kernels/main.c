@@ -32,7 +32,13 @@ static const char *lacking(void)
 #include <sys/auxv.h>
 static const char *lacking(void)
 {
-    return strcmp(kernel_test_unit, "dotprod") || getauxval(AT_HWCAP) >> 20 & 1 ? NULL : "asimddp";
+    if (!strcmp(kernel_test_unit, "neon") || !strcmp(kernel_test_unit, "portable"))
+        return NULL;
+    if (!(getauxval(AT_HWCAP) >> 20 & 1))
+        return "asimddp";
+    if (!strcmp(kernel_test_unit, "dotprod"))
+        return NULL;
+    return getauxval(AT_HWCAP2) >> 13 & 1 ? NULL : "i8mm";
 }
 #else
 static const char *lacking(void)

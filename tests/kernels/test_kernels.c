@@ -336,13 +336,17 @@ static void check_dot(const Row *k, const Case *c, const float *acc, int fill)
         }
 }
 
+/* What decodes beside it: of its own ISA, or of the best one that it falls back on (which the unit includes last). */
 static const Row *one_token(const Row *k)
 {
+    const Row *found = NULL;
+
     for (int i = 0; i < N_ROWS; i++)
         if (!strcmp(rows[i].op, k->op) && !strcmp(rows[i].layout, k->layout) && !strcmp(rows[i].act, k->act) &&
-            !strcmp(rows[i].isa, k->isa) && rows[i].tokens == 1)
-            return &rows[i];
-    return NULL;
+            rows[i].tokens == 1 && (i < k - rows || !strcmp(rows[i].isa, k->isa)))
+            if (!found || strcmp(found->isa, k->isa))
+                found = &rows[i];
+    return found;
 }
 
 static void test_dot(const Row *k)

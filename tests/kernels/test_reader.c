@@ -13,7 +13,8 @@
 
 #include <cmocka.h>
 
-static const char *const unit_names[] = { "portable", "avx2", "avxvnni", "avx512vnni", "neon", "dotprod" };
+static const char *const unit_names[] = { "portable", "avx2", "avxvnni", "avx512vnni", "neon", "dotprod",
+                                          "i8mm" };
 enum { N_UNITS = sizeof unit_names / sizeof unit_names[0] };
 
 /* Calls fn for every identifier of C text; comments, strings and numbers are passed over. */
@@ -122,6 +123,9 @@ static void finding_prefers_the_first_isa(void **state)
     const char *const plain[] = { "portable", NULL };
 
     (void)state;
+    /* Decode is another ISA's where a set has nothing faster, and of one order with its panels. */
+    assert_string_equal(kernel_find(kernel_unit("i8mm"), NULL, "dot", "i4g32_r32k4", "q8", 4)->isa, "i8mm");
+    assert_string_equal(kernel_find(kernel_unit("i8mm"), NULL, "dot", "i4g32_r32k4", "q8", 1)->isa, "dotprod");
     assert_null(kernel_unit("sse9"));
     assert_string_equal(kernel_find(u, NULL, "dot", "i8g32_r32k4", "q8", 1)->isa, "dotprod");
     assert_string_equal(kernel_find(u, NULL, "dot", "f16_r32k1", "f32", 4)->name, "sn_dot4_f16_r32k1_f32_neon");

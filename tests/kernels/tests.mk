@@ -11,13 +11,15 @@ kt_file_avx512vnni = x86_64_v4.c
 kt_file_neon = aarch64.c
 kt_file_dotprod = aarch64_dotprod.c
 kt_flags_avx2 = -march=x86-64-v3
+kt_file_i8mm = aarch64_i8mm.c
 kt_flags_avxvnni = -march=x86-64-v3 -mavxvnni
 kt_flags_avx512vnni = -march=x86-64-v4 -mavx512vnni
 kt_flags_dotprod = -march=armv8.2-a+dotprod
+kt_flags_i8mm = -march=armv8.2-a+dotprod+i8mm
 
 kt_x86 = portable avx2 avxvnni avx512vnni
 kt_host = $(if $(filter x86_64,$(shell uname -m)),$(kt_x86),portable)
-kt_aarch64 = portable neon dotprod
+kt_aarch64 = portable neon dotprod i8mm
 AARCH64_CC ?= aarch64-linux-gnu-gcc
 RISCV64_CC ?= riscv64-linux-gnu-gcc
 QEMU_AARCH64 ?= qemu-aarch64
