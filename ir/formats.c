@@ -40,11 +40,13 @@ bool format_bytes(const Format *f, int64_t n, uint64_t *out)
     return n >= 0 && n % f->block == 0 && mul_ok((uint64_t)(n / f->block), (uint64_t)f->bytes, out);
 }
 
-bool format_codes(const Format *f, const uint8_t *block, int *code, uint16_t *d, uint16_t *m)
+bool format_codes(const Format *f, const uint8_t *block, int *code, FormatScales *scales)
 {
     if (!format_has_codes(f))
         return false;
-    *m = 0;
-    f->codes->read(block, code, d, m);
+    scales->d = scales->m = 0;
+    for (int g = 0; g < FORMAT_MAX_GROUPS; g++)
+        scales->s[g] = scales->t[g] = 1;
+    f->codes->read(block, code, scales);
     return true;
 }

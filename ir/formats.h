@@ -16,12 +16,32 @@ typedef enum {
 
 typedef enum { FORMAT_float, FORMAT_int, FORMAT_block } FormatKind;
 
-/* How a block format stores its weights as integers:  w = d * code  or  w = d * code + m,  lo <= code <= hi, d and m halves.
- * What layouts transcode from, without ever going through floats. */
+enum {
+    FORMAT_MAX_BLOCK = 256,         /* numbers in a block */
+    FORMAT_MAX_BYTES = 210,         /* of a block with codes */
+    FORMAT_MAX_GROUPS = 16          /* groups of a block that have scales of their own */
+};
+
+/* Scales of one block.  d and m are halves as bits, +0 where there is no minimum; s and t small integers, one for each group, all 1
+ * where the format has none. */
+typedef struct {
+    uint16_t d, m;
+    int16_t s[FORMAT_MAX_GROUPS], t[FORMAT_MAX_GROUPS];
+} FormatScales;
+
+/* How a block format stores its weights as integers.  A block is cut into groups; for weight i of group g = i / group
+ *
+ *     w = (d * s[g]) * code            or            w = (d * s[g]) * code + m * t[g]             lo <= code <= hi
+ *
+ * All products are exact in a float (11 bits of a half, at most 8 of s or t, 8 of a code, and no more than 24 together), so that
+ * decoding rounds once, in the sum, or not at all.  What layouts transcode from, without ever going through floats. */
+typedef enum { SUBSCALES_none, SUBSCALES_u6, SUBSCALES_i8 } FormatSubscales;
 typedef struct {
     int lo, hi;
+    int group;                      /* weights with one s (and t): a divisor of the block; without s the block itself */
+    FormatSubscales sub;            /* what s and t are: none (1), 0 .. 63, -128 .. 127 */
     bool has_min;
-    void (*read)(const uint8_t *block, int *code, uint16_t *d, uint16_t *m);
+    void (*read)(const uint8_t *block, int *code, FormatScales *scales);        /* NULL: no such codes; else see format_codes */
 } FormatCodes;
 
 typedef struct Format Format;
@@ -50,8 +70,8 @@ extern const char *const format_names[N_FORMATS + 1];
 /* Bytes of n numbers.  false: n is not a multiple of the block, negative, or the size does not fit. */
 bool format_bytes(const Format *f, int64_t n, uint64_t *out);
 
-/* The codes of one block, w = d * code (+ m); *m is 0 where the format has no minimum.  false: f has no such codes. */
-bool format_codes(const Format *f, const uint8_t *block, int *code, uint16_t *d, uint16_t *m);
+/* The codes of one block (f->block of them) and its scales, every field of them.  false: f has no such codes. */
+bool format_codes(const Format *f, const uint8_t *block, int *code, FormatScales *scales);
 
 /* Bits of IEEE halves and bfloat16.  To float is exact (NaN keeps its payload); from float rounds to nearest, ties to even, large
  * values become infinite, NaN stays NaN and becomes quiet. */

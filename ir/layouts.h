@@ -1,22 +1,31 @@
 /* Layouts: how a kernel reads packed weights.  One row each in layouts.def, where their bytes are drawn.
  *
  * A packed weight [n_out, n_in] is ceil(n_out / rows) tiles, one after another; a tile is n_in / cols tile blocks of
- * block_bytes.  Rows beyond n_out are zero bytes with code 0 (they decode to 0). */
+ * block_bytes.  Rows beyond n_out decode to 0. */
 #ifndef SN_LAYOUTS_H
 #define SN_LAYOUTS_H
 
 #include "ir/formats.h"
 
-typedef enum { SCALE_none, SCALE_f16 } LayoutScale;
-typedef enum { OFFSET_none, OFFSET_center8, OFFSET_center128, OFFSET_minimum } LayoutOffset;
+/* Scales of a row: none; one half for a tile block; one half for a tile block and an integer for each group. */
+typedef enum { SCALE_none, SCALE_f16, SCALE_f16_u8, SCALE_f16_i8 } LayoutScale;
+/* What was added to a code to make it unsigned, or that there is a minimum. */
+typedef enum {
+    OFFSET_minimum = -1,
+    OFFSET_none = 0,
+    OFFSET_center8 = 8,
+    OFFSET_center16 = 16,
+    OFFSET_center32 = 32,
+    OFFSET_center128 = 128
+} LayoutOffset;
 
 typedef struct {
     const char *name;
-    int bits;                       /* of a code */
+    int bits, high_bits;            /* of a code, or of a value: in the first plane, and in the second one */
     int group;                      /* weights with one scale */
     LayoutScale scale;
-    LayoutOffset offset;            /* what was added to a code to make it unsigned, or that there is a minimum */
-    int rows, cols;                 /* of a tile block */
+    LayoutOffset offset;
+    int rows, cols;                 /* of a tile block; cols is 1 or a multiple of 32 */
     int block_bytes;
     const char *help;
 } Layout;

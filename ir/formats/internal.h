@@ -50,6 +50,17 @@ static inline float bits_float(uint32_t bits)
     return x;
 }
 
+/* ---- k_scales.c: what q4_K and q5_K share ---- */
+
+enum { K_BLOCK = 256, K_GROUP = 32, K_GROUPS = K_BLOCK / K_GROUP };
+
+/* The first 16 bytes of a block: d, m with its sign turned (so that it is added), s and t of eight groups. */
+void k_read_scales(const uint8_t *p, FormatScales *scales);
+/* 256 weights from their codes. */
+void k_decode(float *y, const int *code, const FormatScales *scales);
+/* Chooses scales and codes 0 .. top for 256 weights; writes the 16 bytes, leaves the codes. */
+void k_encode(uint8_t *dst, int *code, const float *x, int top);
+
 /* x, which is a whole number already or is cut towards zero, within lo .. hi; NaN gives 0. */
 static inline int clamp_to_int(float x, int lo, int hi)
 {

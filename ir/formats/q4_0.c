@@ -47,14 +47,13 @@ void encode_q4_0(uint8_t *dst, const float *x, int64_t n)
     }
 }
 
-static void read_codes(const uint8_t *block, int *code, uint16_t *d, uint16_t *m)
+static void read_codes(const uint8_t *block, int *code, FormatScales *scales)
 {
-    (void)m;
-    *d = load16(block);
+    scales->d = load16(block);
     for (int i = 0; i < N / 2; i++) {
         code[i] = (block[2 + i] & 15) - 8;
         code[i + N / 2] = (block[2 + i] >> 4) - 8;
     }
 }
 
-const FormatCodes format_codes_q4_0 = { -8, 7, false, read_codes };
+const FormatCodes format_codes_q4_0 = { -8, 7, N, SUBSCALES_none, false, read_codes };

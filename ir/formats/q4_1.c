@@ -49,14 +49,14 @@ void encode_q4_1(uint8_t *dst, const float *x, int64_t n)
     }
 }
 
-static void read_codes(const uint8_t *block, int *code, uint16_t *d, uint16_t *m)
+static void read_codes(const uint8_t *block, int *code, FormatScales *scales)
 {
-    *d = load16(block);
-    *m = load16(block + 2);
+    scales->d = load16(block);
+    scales->m = load16(block + 2);
     for (int i = 0; i < N / 2; i++) {
         code[i] = block[4 + i] & 15;
         code[i + N / 2] = block[4 + i] >> 4;
     }
 }
 
-const FormatCodes format_codes_q4_1 = { 0, 15, true, read_codes };
+const FormatCodes format_codes_q4_1 = { 0, 15, N, SUBSCALES_none, true, read_codes };

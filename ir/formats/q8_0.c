@@ -37,12 +37,11 @@ void encode_q8_0(uint8_t *dst, const float *x, int64_t n)
     }
 }
 
-static void read_codes(const uint8_t *block, int *code, uint16_t *d, uint16_t *m)
+static void read_codes(const uint8_t *block, int *code, FormatScales *scales)
 {
-    (void)m;
-    *d = load16(block);
+    scales->d = load16(block);
     for (int i = 0; i < N; i++)
         code[i] = (int8_t)block[2 + i];
 }
 
-const FormatCodes format_codes_q8_0 = { -128, 127, false, read_codes };
+const FormatCodes format_codes_q8_0 = { -128, 127, N, SUBSCALES_none, false, read_codes };

@@ -3,7 +3,8 @@
 
 The numbers are the pure function of ir/base/base.h under the name "formats", seed 1, in 4096 blocks of 32; test_formats.c makes
 the same ones.  Every 7th block is cubed (outliers), block b is scaled by 2^(b mod 40 - 30), block 5 is zero and block 6 constant.
-Run by developers only; the tests read what it printed.
+Of the formats whose quantizer is ours it only has what random blocks decode to: bytes are the upper eight bits of the hashes under
+"blocks", with two bits of each half's exponent cleared.  Run by developers only; the tests read what it printed.
 """
 import gguf
 import numpy as np
@@ -49,7 +50,7 @@ bits[::2] = near[::2]
 f = bits.view(np.float32)
 
 print("/* Made by facts_formats.py; see there.  FNV-1a 64 of the encoded bytes, and the first two blocks. */")
-for name in ("q8_0", "q4_0", "q4_1"):
+for name in ("q8_0", "q4_0", "q4_1", "q5_0"):
     q = gguf.quantize(x, gguf.GGMLQuantizationType[name.upper()])
     y = gguf.dequantize(q, gguf.GGMLQuantizationType[name.upper()])
     print(f'ENCODED({name}, 0x{fnv1a(q.tobytes()):016x}, 0x{fnv1a(y.tobytes()):016x},')
@@ -58,4 +59,10 @@ with np.errstate(over="ignore"):
     print(f"CONVERTED(f16, 0x{fnv1a(f.astype(np.float16).tobytes()):016x})")
     bf = gguf.quantize(f.reshape(-1, 32), gguf.GGMLQuantizationType.BF16)
 print(f"CONVERTED(bf16, 0x{fnv1a(bf.tobytes()):016x})")
-print("#undef ENCODED\n#undef CONVERTED")
+for name, bytes_, halves in (("q5_0", 22, [0]), ("q4_K", 144, [0, 2]), ("q5_K", 176, [0, 2]), ("q6_K", 210, [208])):
+    q = (hashes("blocks", 1, 512 * bytes_) >> U(56)).astype(np.uint8).reshape(512, bytes_)
+    for at in halves:
+        q[:, at + 1] &= 0xBB
+    kind = gguf.GGMLQuantizationType[name.upper() if name[-1] != "K" else name[:1].upper() + name[1:]]
+    print(f"DECODED({name}, 0x{fnv1a(gguf.dequantize(q, kind).tobytes()):016x})")
+print("#undef ENCODED\n#undef CONVERTED\n#undef DECODED")

@@ -60,6 +60,7 @@ static void encoding_is_ggml_bit_for_bit(void **state)
     (void)state;
 #define ENCODED(name, encoded, decoded, block0, block1) check_encoded(#name, encoded, decoded, block0, block1);
 #define CONVERTED(name, hash)
+#define DECODED(name, hash)
 #include "tests/unit/facts_formats.h"
 }
 
@@ -165,14 +166,52 @@ static void halves_are_those_of_numpy(void **state)
     (void)state;
 #define ENCODED(name, encoded, decoded, block0, block1)
 #define CONVERTED(name, hash) check_converted(#name, hash);
+#define DECODED(name, hash)
+#include "tests/unit/facts_formats.h"
+}
+
+/* Where a block's halves lie. */
+static void clear_exponents(const Format *f, uint8_t *block)
+{
+    if (format_id(f) == FMT_q6_K) {
+        block[209] &= 0xbb;
+    } else {
+        block[1] &= 0xbb;                                   /* finite */
+        if (f->codes->has_min)
+            block[3] &= 0xbb;
+    }
+}
+
+/* Any bits at all, not only what an encoder makes. */
+static void check_decoded(const char *name, uint64_t hash)
+{
+    const Format *f = format_find(str_of(name));
+    static uint8_t block[512 * FORMAT_MAX_BYTES];
+    static float y[512 * FORMAT_MAX_BLOCK];
+
+    assert_non_null(f);
+    for (uint64_t i = 0; i < 512 * (uint64_t)f->bytes; i++)
+        block[i] = (uint8_t)(splitmix64(fnv1a("blocks", 6) ^ (UINT64_C(0x9E3779B97F4A7C15) + i)) >> 56);
+    for (int b = 0; b < 512; b++)
+        clear_exponents(f, block + b * f->bytes);
+    f->decode(y, block, 512 * f->block);
+    assert_true(fnv1a(y, (size_t)(512 * f->block) * sizeof *y) == hash);
+}
+
+static void decoding_is_ggml_bit_for_bit(void **state)
+{
+    (void)state;
+#define ENCODED(name, encoded, decoded, block0, block1)
+#define CONVERTED(name, hash)
+#define DECODED(name, hash) check_decoded(#name, hash);
 #include "tests/unit/facts_formats.h"
 }
 
 /* The pictures at the top of the files. */
 static void bytes_lie_as_drawn(void **state)
 {
-    float x[32];
-    uint8_t b[44];
+    float x[256];
+    uint8_t b[FORMAT_MAX_BYTES];
 
     (void)state;
     for (int i = 0; i < 32; i++)
@@ -201,41 +240,105 @@ static void bytes_lie_as_drawn(void **state)
     x[0] = -127;
     format_table[FMT_q8].encode(b, x, 32);
     assert_hex(b, "0000803f" "0080b843" "71010000" "81010203");     /* d = 1.0f, ds = 369.0f, sum = 369 */
+
+    for (int i = 0; i < 32; i++)
+        x[i] = (float)(i - 16);
+    format_table[FMT_q5_0].encode(b, x, 32);
+    assert_hex(b, "003c" "0000ffff" "00112233445566778899aabbccddeeff");    /* d = 1, code i: the upper half has the fifth bit */
+
+    for (int i = 0; i < 256; i++) {                         /* s = 2, 4, .. 14, 63 and t = 0, 1, .. 6, 63 */
+        int g = i / 32;
+
+        x[i] = (float)(8 * (g < 7 ? 2 * g + 2 : 63) * (i % 16) - 4 * (g < 7 ? g : 63));
+    }
+    format_table[FMT_q4_K].encode(b, x, 256);
+    assert_hex(b, "0048" "0044");                           /* d = 8, m = 4 */
+    assert_hex(b + 4, "020406c8" "000102c3" "4a5c6eff");    /* 8 of group 3 below the 63 of group 7, 10 = 0xa of group 4 */
+    assert_int_equal(b[16 + 5], 0x55);                      /* weight 5 in the low nibble, 37 in the high one */
+    assert_int_equal(b[16 + 32 + 9], 0x99);                 /* weights 73 and 105 */
+
+    for (int i = 0; i < 256; i++)
+        x[i] = (float)(i % 32);
+    format_table[FMT_q5_K].encode(b, x, 256);
+    for (int i = 0; i < 32; i++) {
+        assert_int_equal(b[16 + i], i < 16 ? 0 : 0xff);     /* bit g of byte k: group g, weight k */
+        assert_int_equal(b[48 + 32 + i], i % 16 * 0x11);
+    }
+    x[6 * 32 + 3] = 16;
+    format_table[FMT_q5_K].encode(b, x, 256);
+    assert_int_equal(b[16 + 3], 1 << 6);
+    assert_int_equal(b[48 + 3 * 32 + 3], 0x30);             /* group 6 is the low nibble: 16 is 0 and a fifth bit */
+
+    for (int i = 0; i < 256; i++)
+        x[i] = (float)(i % 16 == 0 ? -32 : i % 16) * (i / 16 ? 1 : 128);
+    format_table[FMT_q6_K].encode(b, x, 256);
+    assert_hex(b + 208, "00bc");                            /* d = -1: the largest scale is -128 */
+    assert_int_equal((int8_t)b[192], -128);
+    for (int g = 1; g < 16; g++)
+        assert_int_equal((int8_t)b[192 + g], -1);
+    assert_int_equal(b[7], 7 | 7 << 4);                     /* codes 39 of weights 7 and 71 */
+    assert_int_equal(b[128 + 7], 0xaa);                     /* and of 7, 39, 71, 103: 2 each */
+    assert_int_equal(b[128 + 32], 0);                       /* -32 has code 0 */
 }
 
 static void scales_and_codes_are_told_apart(void **state)
 {
-    float x[32], y[32];
-    uint8_t b[64];
+    float x[FORMAT_MAX_BLOCK], y[FORMAT_MAX_BLOCK];
+    uint8_t b[FORMAT_MAX_BYTES];
 
     (void)state;
     for (int i = 0; i < N_FORMATS; i++) {
         const Format *f = &format_table[i];
-        int code[32];
-        uint16_t d, m;
+        int code[FORMAT_MAX_BLOCK];
+        FormatScales scales;
 
         assert_true(format_find(str_of(f->name)) == f && format_id(f) == (FormatId)i);
         assert_string_equal(format_names[i], f->name);
         assert_true(f->gguf_type < 0 || format_of_gguf_type((uint32_t)f->gguf_type) == f);
         assert_true(f->bytes <= (int)sizeof b);
         if (!format_has_codes(f)) {
-            assert_false(format_codes(f, b, code, &d, &m));
+            assert_false(format_codes(f, b, code, &scales));
             continue;
         }
-        for (int k = 0; k < 32; k++)
+        assert_true(f->block <= FORMAT_MAX_BLOCK && f->block % f->codes->group == 0 &&
+                    f->block / f->codes->group <= FORMAT_MAX_GROUPS);
+        for (int k = 0; k < f->block; k++)
             x[k] = fill_value(STR("codes"), (uint64_t)k, (uint64_t)i, 1, 0);
-        f->encode(b, x, 32);
-        f->decode(y, b, 32);
-        assert_true(format_codes(f, b, code, &d, &m));
-        assert_true(f->codes->has_min || m == 0);
-        for (int k = 0; k < 32; k++) {
+        f->encode(b, x, f->block);
+        f->decode(y, b, f->block);
+        assert_true(format_codes(f, b, code, &scales));
+        assert_true(f->codes->has_min || scales.m == 0);
+        for (int k = 0; k < f->block; k++) {
+            int g = k / f->codes->group;
+
             assert_in_range(code[k] - f->codes->lo, 0, f->codes->hi - f->codes->lo);
-            assert_true(f16_to_f32(d) * (float)code[k] + f16_to_f32(m) == y[k]);
+            if (f->codes->sub == SUBSCALES_none)
+                assert_true(scales.s[g] == 1 && scales.t[g] == 1);
+            assert_true(f16_to_f32(scales.d) * (float)scales.s[g] * (float)code[k] +
+                        f16_to_f32(scales.m) * (float)scales.t[g] == y[k]);
         }
     }
-    assert_null(format_find(STR("q4_K")));
-    assert_null(format_of_gguf_type(12));
+    assert_null(format_find(STR("q2_K")));
+    assert_null(format_of_gguf_type(10));
     assert_null(format_of_gguf_type(UINT32_MAX));
+}
+
+/* The largest error for numbers within -1 .. 1 (integers: -100 .. 100) in which a scale that is a half adds 2^-11. */
+static float largest_error(const Format *f)
+{
+    switch (format_id(f)) {
+    case FMT_f32: return 0;
+    case FMT_f16: return 0x1p-11f;
+    case FMT_bf16: return 0x1p-8f;
+    case FMT_q8_0: case FMT_q8: return 1.13f / 127 / 2;
+    case FMT_q4_1: return 2.02f / 15 / 2;
+    case FMT_q4_0: return 2.02f / 8 / 2;                    /* the far side of the largest weight is cut, not rounded */
+    case FMT_q5_0: return 2.02f / 16 / 2;
+    case FMT_q4_K: return 2.0f / 15;                        /* half a step, the rest for rounded scales and minima */
+    case FMT_q5_K: return 2.0f / 31;
+    case FMT_q6_K: return 2.0f / 32;                        /* as q5_0, and rounded scales */
+    default: return 0.5f;
+    }
 }
 
 /* What comes back is as near as the block's scale promises, and exact for the numbers that the format has. */
@@ -255,30 +358,24 @@ static void round_trips_are_near(void **state)
                 x[k] = fabsf(x[k]);
         f->encode(b, x, 1024);
         f->decode(y, b, 1024);
-        for (int k = 0; k < 1024; k++) {
-            /* a scale that is a half adds 2^-11 of the value */
-            float step = f->kind == FORMAT_int ? 1 : format_id(f) == FMT_f32 ? 0 : format_id(f) == FMT_f16 ? 0x1p-10f :
-                         format_id(f) == FMT_bf16 ? 0x1p-7f : f->bytes >= 34 ? 1.13f / 127 : format_id(f) == FMT_q4_1 ?
-                         2.02f / 15 : 2.02f / 8;            /* q4_0: the far side of the largest weight is cut, not rounded */
-
-            assert_true(fabsf(x[k] - y[k]) <= step / 2 * 1.001f);
-        }
+        for (int k = 0; k < 1024; k++)
+            assert_true(fabsf(x[k] - y[k]) <= largest_error(f) * 1.001f);
     }
 }
 
 static void extremes_are_defined(void **state)
 {
     static const float special[] = { INFINITY, -INFINITY, NAN, 3e38f, -3e38f, 1e-42f, -1e-42f, 0 };
-    float x[32], y[32];
-    uint8_t b[8 * 32];
+    float x[256], y[256];
+    uint8_t b[8 * 256];
 
     (void)state;
     for (int i = 0; i < N_FORMATS; i++)
         for (int s = 0; s < 8; s++) {                       /* UBSan sees what conversions do */
-            for (int k = 0; k < 32; k++)
+            for (int k = 0; k < 256; k++)
                 x[k] = k == 9 ? special[s] : (float)k / 8;
-            format_table[i].encode(b, x, 32);
-            format_table[i].decode(y, b, 32);
+            format_table[i].encode(b, x, 256);
+            format_table[i].decode(y, b, 256);
         }
     x[0] = 300; x[1] = -300; x[2] = NAN; x[3] = 2.5f; x[4] = 3.5f; x[5] = -2.5f;
     format_table[FMT_i8].encode(b, x, 6);
@@ -306,6 +403,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(encoding_is_ggml_bit_for_bit),
+        cmocka_unit_test(decoding_is_ggml_bit_for_bit),
         cmocka_unit_test(halves_are_nearest_ties_to_even),
         cmocka_unit_test(every_half_survives),
         cmocka_unit_test(halves_are_those_of_numpy),

@@ -297,7 +297,7 @@ static const Mistake mistakes[] = {
     { "a", 4, UINT64_C(1) << 61, 8, "tensor 'a': it would be larger than 2^64 bytes", 1 },
     { "a", 4, UINT64_C(1) << 59, 8, "tensor 'a': its data lie outside the file", 1 },
     { "a", 20, 97, 4, "tensor 'a': type 97 is not a known format (file newer than this sinter?)", 1 },
-    { "a", 20, 12, 4, "tensor 'a': type 12 (q4_K) is not supported by this sinter", 1 },
+    { "a", 20, 10, 4, "tensor 'a': type 10 (q2_K) is not supported by this sinter", 1 },
     { "a", 20, 8, 4, "tensor 'a': rows of 3 elements are not whole blocks of 32", 1 },
     { "a", 24, 16, 8, "tensor 'a': its data begin at offset 16, which is not a multiple of the alignment 32", 1 },
     { "a", 24, 32, 8, "tensor 'b': its data overlap those of tensor 'a'", 1 },
@@ -361,11 +361,11 @@ static void every_bad_tensor_is_listed(void **state)
     gguf_data(w, zero, 64);
     gguf_end(w);
     assert_int_equal(read_buf(a, d, &b)->alignment, 64);
-    b.p[after(buf_str(&b), "t1") + 12] = 12;
+    b.p[after(buf_str(&b), "t1") + 12] = 10;
     b.p[after(buf_str(&b), "t3") + 12] = 97;
     assert_null(read_buf(a, d, &b));
     assert_int_equal(diag_n_errors(d), 2);
-    assert_non_null(strstr(str_z(a, diag_text(d)), "tensor 't1': type 12 (q4_K)"));
+    assert_non_null(strstr(str_z(a, diag_text(d)), "tensor 't1': type 10 (q2_K)"));
     assert_non_null(strstr(str_z(a, diag_text(d)), "tensor 't3': type 97"));
 }
 

@@ -5,17 +5,20 @@
 
 #include "ir/layouts.h"
 
-enum { MAX_IN = 96, ROWS = 32, GUARD = 64 };
+enum { MAX_IN = 768, ROWS = 32, GUARD = 64 };
 
 /* Rows of random bits in format f: not only what the encoder makes. */
 static void make_rows(const Format *f, uint8_t *rows, uint64_t bytes, uint64_t seed)
 {
     for (uint64_t i = 0; i < bytes; i++)
         rows[i] = (uint8_t)(int)(fill_value(STR("rows"), i, seed, 128, 0) + 128);
-    for (uint64_t b = 0; format_has_codes(f) && b < bytes; b += (uint64_t)f->bytes)
-        rows[b + 1] &= 0xbb;                                /* scales and minima are finite */
-    for (uint64_t b = 0; format_has_codes(f) && f->codes->has_min && b < bytes; b += (uint64_t)f->bytes)
-        rows[b + 3] &= 0xbb;
+    for (uint64_t b = 0; format_has_codes(f) && b < bytes; b += (uint64_t)f->bytes) {
+        int d = format_id(f) == FMT_q6_K ? 208 : 0;
+
+        rows[b + (uint64_t)d + 1] &= 0xbb;                  /* scales and minima are finite */
+        if (f->codes->has_min)
+            rows[b + 3] &= 0xbb;
+    }
 }
 
 static void check_pair(const Layout *l, const Format *f, int n_rows, int64_t n_in)
@@ -61,17 +64,18 @@ static void packing_loses_nothing(void **state)
                 continue;
             n_pairs++;
             for (int r = 0; r < 3; r++)
-                for (int64_t n_in = 0; n_in <= MAX_IN; n_in += f->block > l->cols ? f->block : l->cols)
-                    check_pair(l, f, rows[r] < l->rows ? rows[r] : l->rows, n_in);
+                for (int64_t n = 0, step = f->block > l->cols ? f->block : l->cols; n <= 3; n++)
+                    check_pair(l, f, rows[r] < l->rows ? rows[r] : l->rows, n * step);
         }
-    /* codes: q8_0 and q4_0 in 8 bits, q4_0 in 4, q4_1 with minimum; f16, bf16; f32 twice: three float and three block formats */
-    assert_int_equal(n_pairs, 4 + 2 + 2 * 6);
+    /* codes: q8_0, q4_0 and q5_0 in 8 bits, q4_0 in 4 and 5, q5_0 in 5, q4_1 with minimum; q4_K in 4 and 5 bits, q5_K, q6_K; f16,
+     * bf16; f32 twice: three float and seven block formats */
+    assert_int_equal(n_pairs, 7 + 4 + 2 + 2 * 10);
 }
 
 /* The places that layouts.def draws, written out once more by hand. */
 static void codes_lie_as_drawn(void **state)
 {
-    static uint8_t tile[1088], rows[32 * 34];
+    static uint8_t tile[6720], rows[32 * 210];
     int r = 21, c = 30;             /* half 1, row 5 of it */
 
     (void)state;
@@ -100,6 +104,53 @@ static void codes_lie_as_drawn(void **state)
     assert_int_equal(tile[512 + 2 * r], 1);
     assert_int_equal(tile[576 + 2 * r], 2);
 
+    memset(rows, 0, sizeof rows);   /* q5_0 */
+    rows[22 * r] = 3;
+    rows[22 * r + 6 + 14] = 0xf0;
+    rows[22 * r + 2 + 3] = 0x40;    /* the fifth bit of column 30 */
+    layout_pack_tile(&layout_table[LAYOUT_i5g32_r32k4], &format_table[FMT_q5_0], tile, rows, 22, 32, 32);
+    for (int i = 0; i < 512 + 128; i++)     /* byte 4 * 5 + 2 of half 1's one vector, 30 = 4 * 7 + 2: bit 7 */
+        assert_int_equal(tile[i], i == 256 + 3 * 64 + 4 * 5 + 2 ? 0xf0 : i == 512 + 64 + 4 * 5 + 2 ? 0x80 : 0);
+    assert_int_equal(tile[640 + 2 * r], 3);
+
+    memset(rows, 0, sizeof rows);   /* q5_K: column 222 = 6 * 32 + 30 has code 0x1f; s and t of group 6 are 0x2a and 0x15 */
+    rows[176 * r] = 1;
+    rows[176 * r + 2] = 2;
+    rows[176 * r + 4 + 2] = 2 << 6;
+    rows[176 * r + 8 + 2] = 1 << 6;
+    rows[176 * r + 12 + 2] = 0xa | 5 << 4;
+    rows[176 * r + 16 + 30] = 1 << 6;
+    rows[176 * r + 48 + 3 * 32 + 30] = 0x0f;
+    layout_pack_tile(&layout_table[LAYOUT_i5g32ms_r32k4], &format_table[FMT_q5_K], tile, rows, 176, 32, 256);
+    for (int i = 0; i < 5760; i++) {
+        int span = 128 + 6 * 704;
+
+        assert_int_equal(tile[i], i == span + 256 + 3 * 64 + 4 * 5 + 2 ? 0xf0 : i == span + 512 + 64 + 4 * 5 + 2 ? 0x80 :
+                                  i == span + 640 + r ? 0x2a : i == span + 672 + r ? 0x15 : i == 2 * r ? 1 :
+                                  i == 64 + 2 * r ? 2 : i > 64 && i < 128 && i % 2 ? 0x80 : 0);
+    }
+    layout_pack_tile(&layout_table[LAYOUT_i5g32ms_r32k4], &format_table[FMT_q4_K], tile, rows, 144, 32, 256);
+    for (int i = 0; i < 32; i++)    /* q4_K fits, too; it begins with d */
+        assert_memory_equal(tile + 2 * i, rows + 144 * i, 2);
+
+    memset(rows, 0, sizeof rows);   /* q6_K: column 222 = 128 + 2 * 32 + 30 has code 0x2f, its group 13 s = -7 */
+    for (int i = 0; i < 32; i++)
+        memset(rows + 210 * i + 128, 0xaa, 64);
+    rows[210 * r + 64 + 30] = 0xf0;
+    rows[210 * r + 192 + 13] = (uint8_t)-7;
+    rows[210 * r + 208] = 9;
+    layout_pack_tile(&layout_table[LAYOUT_i6g16s_r32k4], &format_table[FMT_q6_K], tile, rows, 210, 32, 256);
+    for (int i = 0; i < 6720; i++) {
+        int span = 64 + 6 * 832;
+        bool upper = i >= 64 && (i - 64) % 832 >= 512 && (i - 64) % 832 < 768;
+
+        assert_int_equal(tile[i], i == span + 256 + 3 * 64 + 4 * 5 + 2 ? 0xf0 : i == span + 768 + 32 + r ? 0xf9 :
+                                  i == 2 * r ? 9 : upper ? 0xaa : 0);
+    }
+    rows[210 * r + 128 + 32 + 30] = 0x9a;   /* its upper bits become 1: 30 = 4 * 7 + 2, vector 7 % 2, field 7 / 2 */
+    layout_pack_tile(&layout_table[LAYOUT_i6g16s_r32k4], &format_table[FMT_q6_K], tile, rows, 210, 32, 256);
+    assert_int_equal(tile[64 + 6 * 832 + 512 + 128 + 64 + 4 * 5 + 2], 0x6a);
+
     memset(rows, 0, sizeof rows);
     rows[3 * 2 * r + 2 * 2] = 7;    /* f16, rows of three columns: column 2 of row r */
     layout_pack_tile(&layout_table[LAYOUT_f16_r32k1], &format_table[FMT_f16], tile, rows, 6, 32, 3);
@@ -111,11 +162,12 @@ static void each_format_has_its_layout(void **state)
 {
     static const char *const want[][2] = {
         { "q8_0", "i8g32_r32k4" }, { "q4_0", "i4g32_r32k4" }, { "q4_1", "i4g32m_r32k4" }, { "f16", "f16_r32k1" },
-        { "bf16", "bf16_r32k1" }, { "f32", "f32_r32k1" },
+        { "bf16", "bf16_r32k1" }, { "f32", "f32_r32k1" }, { "q5_0", "i5g32_r32k4" }, { "q4_K", "i4g32ms_r32k4" },
+        { "q5_K", "i5g32ms_r32k4" }, { "q6_K", "i6g16s_r32k4" },
     };
 
     (void)state;
-    for (int i = 0; i < 6; i++)
+    for (size_t i = 0; i < sizeof want / sizeof want[0]; i++)
         assert_string_equal(layout_for_format(format_find(str_of(want[i][0])))->name, want[i][1]);
     assert_null(layout_for_format(format_find(STR("i32"))));
     assert_null(layout_for_format(format_find(STR("q8"))));
@@ -126,8 +178,22 @@ static void each_format_has_its_layout(void **state)
         assert_true(layout_find(str_of(l->name)) == l);
         if (l->rows > 1)
             assert_int_equal(l->block_bytes % 64, 0);
-        assert_int_equal(l->block_bytes, l->rows * (l->cols * l->bits / 8 + (l->scale == SCALE_f16 ? 2 : 0) +
-                                                    (l->offset == OFFSET_minimum ? 2 : 0)));
+        if (l->scale == SCALE_none)
+            assert_int_equal(8 * l->block_bytes, l->rows * l->cols * l->bits);
+        else
+            assert_int_equal(8 * l->block_bytes,
+                             l->rows * (l->cols * (l->bits + l->high_bits) + (l->offset == OFFSET_minimum ? 2 : 1) *
+                                        (16 + (l->scale == SCALE_f16 ? 0 : 8 * (l->cols / l->group)))));
+    }
+    /* what packing may cost: q4_K and q5_K 3 %, whose scales are widened to bytes, all others nothing */
+    for (int i = 0; i < N_FORMATS; i++) {
+        const Format *f = &format_table[i];
+        const Layout *l = layout_for_format(f);
+
+        if (format_has_codes(f) && f->codes->sub == SUBSCALES_u6)
+            assert_true(100 * l->block_bytes <= 103 * l->rows * f->bytes);
+        else if (format_has_codes(f))
+            assert_int_equal(l->block_bytes, l->rows * f->bytes);
     }
 }
 
