@@ -1,15 +1,22 @@
-/* What this machine's memory gives, measured. */
+/* What this machine gives, measured: bytes read and multiply-adds done. */
 #ifndef SN_CALIBRATE_H
 #define SN_CALIBRATE_H
 
 #include "compiler/compiler.h"
 
-/* Read bandwidth of a block of so many bytes by n threads, each reading its own part again and again for about `ms` milliseconds; the
- * best of three.  MB/s (10^6 bytes); 0: no memory or no threads. */
+/* How fast n threads read a block of so many bytes again and again, each its own part: the best of several ways to read, and of that
+ * the median of several trials of about `ms` milliseconds each; some 25 trials in all.  A trial in which a thread did not have its
+ * core to itself is repeated, a few times.  MB/s (10^6 bytes); 0: no memory or no threads. */
 int64_t read_bandwidth(uint64_t bytes, int n_threads, int ms);
+
+/* 8-bit multiply-adds per ns times 100 of all n threads together: what the widest integer unit that this machine has reaches
+ * when nothing is read.  *unit: its name ("avx512_vnni", "amx_int8", ...).  0: no unit that is known here. */
+int64_t mac8_peak(int n_threads, int ms, const char **unit);
+
 int machine_cores(void);                                     /* that this process may use */
 
-/* Fills in t's bandwidths and name ("calibrated") from measurements that take some seconds; notes what one thread reaches. */
+/* Fills in t's bandwidths, multiply-adds and name ("calibrated") from measurements that take some seconds; notes what one thread
+ * reaches. */
 void calibrate(Arena *a, Diag *d, Target *t);
 
 #endif
