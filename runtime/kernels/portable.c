@@ -2,5 +2,6 @@
 #include "portable/scalar.c"
 #include "portable/row.c"
 #include "portable/dot.c"
+#include "portable/dot_planes.c"
 #include "portable/ternary.c"
 #include "portable/attention.c"

@@ -84,7 +84,8 @@ enum { FILL_RANDOM, FILL_ZERO, FILL_EXTREME, FILL_INTEGER, N_FILLS };
 /* The layouts: columns and bytes of a block of 32 rows. */
 static const struct { const char *name; int columns; size_t bytes; } layouts[] = {
     { "i8g32_r32k4", 32, 1088 }, { "i4g32_r32k4", 32, 576 }, { "i4g32m_r32k4", 32, 640 }, { "i2g256_r32k4", 256, 2112 },
-    { "t5g256_r32k4", 256, 1728 }, { "f16_r32k1", 1, 64 }, { "bf16_r32k1", 1, 64 }, { "f32_r32k1", 1, 128 },
+    { "t5g256_r32k4", 256, 1728 }, { "i5g32_r32k4", 32, 704 }, { "i4g32ms_r32k4", 256, 4736 }, { "i5g32ms_r32k4", 256, 5760 },
+    { "i6g16s_r32k4", 256, 6720 }, { "f16_r32k1", 1, 64 }, { "bf16_r32k1", 1, 64 }, { "f32_r32k1", 1, 128 },
 };
 
 static int layout_index(const char *name)
@@ -162,6 +163,61 @@ static void pack_group(Case *c, const char *layout, uint8_t *w, int col, int fil
     }
 }
 
+static int random_subscale(int fill, int lo, int hi)
+{
+    if (fill == FILL_EXTREME)
+        return random_u32() % 2 ? lo : hi;
+    return fill == FILL_ZERO ? 0 : fill == FILL_INTEGER ? (int)(random_u32() % 3) : lo + (int)(random_u32() % (unsigned)(hi - lo + 1));
+}
+
+/* The same for codes in two planes and for scales of two levels: 32 or 256 columns. */
+static void pack_planes(Case *c, const char *layout, uint8_t *w, int col, int fill)
+{
+    bool two_levels = strcmp(layout, "i5g32_r32k4") != 0, minimum = strstr(layout, "ms_") != NULL;
+    int bits = layout[1] - '0', codes = 128 * bits, group = bits == 6 ? 16 : 32;
+    int first = !two_levels ? 0 : minimum ? 128 : 64, span_bytes = two_levels ? codes + 64 : codes;
+
+    for (int r = 0; r < 32; r++) {
+        int half = r / 16, lane = 4 * (r % 16);
+        double d, m = 0;
+        uint16_t bits_of_d = random_scale(fill), bits_of_m = random_scale(fill);
+
+        memcpy(w + (two_levels ? 0 : codes) + 2 * r, &bits_of_d, 2);
+        if (minimum)
+            memcpy(w + 64 + 2 * r, &bits_of_m, 2);
+        d = half_value(bits_of_d);
+        m = minimum ? half_value(bits_of_m) : 0;
+        for (int k = 0; k < (two_levels ? 256 : 32); k++) {
+            uint8_t *span = w + first + k / 32 * span_bytes, *low, *high;
+            int i = k % 32, code = random_code(fill, (1 << bits) - 1);
+            int at = codes + (group == 16 ? i / 16 * 32 : 0) + r;
+            size_t out = (size_t)r * (size_t)c->n_in + (size_t)(col + k);
+            double scale, least = 0;
+
+            if (two_levels && k % group == 0) {
+                span[at] = (uint8_t)(bits == 6 ? random_subscale(fill, -128, 127) : random_subscale(fill, 0, 63));
+                if (minimum)
+                    span[at + 32] = (uint8_t)random_subscale(fill, 0, 63);
+            }
+            scale = !two_levels ? d : d * (bits == 6 ? (int8_t)span[at] : span[at]);
+            if (minimum)
+                least = m * span[at + 32];
+            low = span + 256 * half + 64 * (i % 16 / 4) + lane + i % 4;
+            *low = (uint8_t)(i < 16 ? (*low & 0xf0) | (code & 15) : (*low & 0x0f) | (code & 15) << 4);
+            if (bits == 5) {
+                high = span + 512 + 64 * half + lane + i % 4;
+                *high = (uint8_t)((*high & ~(1 << i / 4)) | code >> 4 << i / 4);
+            } else if (bits == 6) {
+                high = span + 512 + 128 * half + 64 * (i / 4 % 2) + lane + i % 4;
+                *high = (uint8_t)((*high & ~(3 << i / 8 * 2)) | code >> 4 << i / 8 * 2);
+            }
+            code -= minimum ? 0 : 1 << (bits - 1);
+            c->value[out] = scale * code + least;
+            c->size[out] = fabs(scale * code) + fabs(least);
+        }
+    }
+}
+
 /* One block of 32 x 256 ternary weights, by the drawings in ir/layouts.def; two bits hold a fourth value, too. */
 static void pack_ternary(Case *c, const char *layout, uint8_t *w, int col, int fill)
 {
@@ -180,7 +236,7 @@ static void pack_ternary(Case *c, const char *layout, uint8_t *w, int col, int f
             c->value[(size_t)r * c->n_in + col + k] = half_value(d) * (code - 1);
             c->size[(size_t)r * c->n_in + col + k] = fabs(half_value(d) * code) + fabs(half_value(d));
             if (!base3)
-                w[256 * (k / 32) + 128 * half + 64 * (k / 16 % 2) + lane + j] |= (uint8_t)(code << 2 * (k / 4 % 4));
+                w[256 * (k / 32) + 128 * half + 64 * (k / 4 % 2) + lane + j] |= (uint8_t)(code << 2 * (k / 8 % 4));
             else if (quad < 15)
                 number[3 * pair + quad / 5][j] += code * (int[]){ 81, 27, 9, 3, 1 }[quad % 5];
             else
@@ -253,8 +309,19 @@ static void make_activations(Case *c, int fill)
     }
 }
 
+typedef void (*Pack)(Case *, const char *, uint8_t *, int, int);
+
+static Pack pack_of(const char *layout)
+{
+    bool planes = strstr(layout, "s_") || !strncmp(layout, "i5", 2);
+    int columns = layouts[layout_index(layout)].columns;
+
+    return columns == 1 ? pack_column : planes ? pack_planes : columns == 32 ? pack_group : pack_ternary;
+}
+
 static Case make_case(const char *layout, int n_in, int fill)
 {
+    Pack pack = pack_of(layout);
     int index = layout_index(layout), step = layouts[index].columns;
     size_t unit = layouts[index].bytes;
     Case c = { .n_in = n_in, .bytes = unit * (size_t)(n_in / step) };
@@ -264,8 +331,7 @@ static Case make_case(const char *layout, int n_in, int fill)
     c.value = alloc(sizeof(double) * 32 * (size_t)n_in);
     c.size = alloc(sizeof(double) * 32 * (size_t)n_in);
     for (int k = 0; k < n_in; k += step)
-        (step == 1 ? pack_column : step == 32 ? pack_group : pack_ternary)(&c, layout, c.w + unit * (size_t)(k / step), k,
-                                                                           fill);
+        pack(&c, layout, c.w + unit * (size_t)(k / step), k, fill);
     make_activations(&c, fill);
     return c;
 }
