@@ -7,7 +7,7 @@
  *
  *         byte  0         256             1792       2048       2112
  *               | group 0 | group 1 | ... | group 7 | d f16[32] |
- *         group: rows 0-15 in 2 vectors, rows 16-31 in 2; the columns 16i + 4f + j of vector i are bits 2f, 2f + 1
+ *         group: rows 0-15 in 2 vectors, rows 16-31 in 2; column 8f + 4i + j is bits 2f, 2f + 1 of vector i
  *
  *     t5g256_r32k4    1728 B, 1.69 bits a weight: five quads in a byte, base 3.            w = d * (digit - 1), digit 0..2
  *
@@ -30,9 +30,9 @@ static SN_APART void sn_codes_i2(int16_t code[SN_GROUP * SN_ROWS], const uint8_t
 {
     for (int c = 0; c < SN_GROUP; c++)
         for (int r = 0; r < SN_ROWS; r++) {
-            uint8_t byte = w[256 * g + 128 * (r / 16) + 64 * (c / 16) + 4 * (r % 16) + c % 4];
+            uint8_t byte = w[256 * g + 128 * (r / 16) + 64 * (c / 4 % 2) + 4 * (r % 16) + c % 4];
 
-            code[SN_ROWS * c + r] = (int16_t)((byte >> c % 16 / 4 * 2 & 3) - 1);
+            code[SN_ROWS * c + r] = (int16_t)((byte >> c / 8 * 2 & 3) - 1);
         }
 }
 
@@ -240,7 +240,7 @@ static inline void sn_row_i2g256_r32k4(float *y, const uint8_t *tile, int r, int
         float d = sn_f16_to_f32(sn_load_u16(tile + 2048 + 2 * r));
 
         for (int c = 0; c < SN_TERNARY_COLUMNS; c++)
-            y[c] = d * (float)((codes[c / 32 * 256 + c % 32 / 16 * 64 + c % 4] >> c % 16 / 4 * 2 & 3) - 1);
+            y[c] = d * (float)((codes[c / 32 * 256 + c / 4 % 2 * 64 + c % 4] >> c % 32 / 8 * 2 & 3) - 1);
     }
 }
 
