@@ -1,5 +1,5 @@
 /* Reading cases.json (jansson) and truth/NAME.f32.  A configuration has the names of transformers'
- * LlamaConfig. */
+ * LlamaConfig, MistralConfig, Qwen2Config, Qwen3Config or Gemma3TextConfig. */
 #include "tests/models/cases.h"
 
 #include <jansson.h>
@@ -27,13 +27,9 @@ static double optional(const json_t *o, const char *key)
     return json_number_value(json_object_get(o, key));
 }
 
-static bool truth_value(Reader *r, const json_t *o, const char *key)
+static bool is_true(const json_t *o, const char *key)
 {
-    const json_t *v = json_object_get(o, key);
-
-    if (!json_is_boolean(v))
-        fail(r->d, AT_WHAT(r->path, r->name), "'%s' is missing or not true or false", key);
-    return json_is_true(v);
+    return json_is_true(json_object_get(o, key));
 }
 
 static const char *text(Reader *r, const json_t *o, const char *key)
@@ -45,13 +41,55 @@ static const char *text(Reader *r, const json_t *o, const char *key)
     return str_z(r->a, str_of(s));
 }
 
+/* What the family has, and its configuration does not say. */
+static void read_family(Reader *r, const json_t *g, Case *c)
+{
+    static const struct {
+        const char *family, *arch;
+        bool qkv_bias, head_norms, post_norms;
+    } row[] = {
+        { "llama", "llama", false, false, false },  { "mistral", "llama", false, false, false },
+        { "qwen2", "qwen2", true, false, false },   { "qwen3", "qwen3", false, true, false },
+        { "gemma3", "gemma3", false, true, true },
+    };
+    bool attn_bias = is_true(g, "attention_bias");
+
+    for (size_t i = 0; i < sizeof row / sizeof *row; i++)
+        if (strcmp(row[i].family, c->family) == 0) {
+            c->arch = row[i].arch;
+            c->qkv_bias = row[i].qkv_bias || attn_bias;
+            c->o_bias = attn_bias;
+            c->mlp_bias = is_true(g, "mlp_bias");
+            c->head_norms = row[i].head_norms;
+            c->post_norms = row[i].post_norms;
+            return;
+        }
+    fail(r->d, AT_WHAT(r->path, r->name), "'%s' is not a family of these cases", c->family);
+}
+
+static void read_layer_types(Reader *r, const json_t *types, Case *c)
+{
+    if (!types)
+        return;
+    if ((int64_t)json_array_size(types) != c->n_layer)
+        fail(r->d, AT_WHAT(r->path, r->name), "'layer_types' is not one per layer");
+    c->local = ARENA_ARRAY(r->a, bool, c->n_layer);
+    for (int64_t i = 0; i < c->n_layer; i++) {
+        const char *s = json_string_value(json_array_get(types, (size_t)i));
+
+        c->local[i] = s && strcmp(s, "sliding_attention") == 0;
+    }
+}
+
 static void read_case(Reader *r, const json_t *j, Case *c)
 {
-    const json_t *g = json_object_get(j, "config"), *s = json_object_get(g, "rope_parameters");
+    const json_t *g = json_object_get(j, "config"), *s = json_object_get(g, "rope_parameters"),
+                 *full = json_object_get(s, "full_attention");
 
     c->name = r->name = text(r, j, "name");
     c->type = text(r, j, "type");
     c->why = text(r, j, "why");
+    c->family = json_object_get(j, "family") ? text(r, j, "family") : "llama";
     c->seed = (uint64_t)number(r, j, "seed");
     c->n_vocab = (int64_t)number(r, g, "vocab_size");
     c->n_embd = (int64_t)number(r, g, "hidden_size");
@@ -59,12 +97,20 @@ static void read_case(Reader *r, const json_t *j, Case *c)
     c->n_layer = (int64_t)number(r, g, "num_hidden_layers");
     c->n_head = (int64_t)number(r, g, "num_attention_heads");
     c->n_head_kv = (int64_t)number(r, g, "num_key_value_heads");
-    c->head_dim = (int64_t)number(r, g, "head_dim");
+    c->own_head_dim = json_object_get(g, "head_dim") != NULL;
+    c->head_dim = c->own_head_dim ? (int64_t)number(r, g, "head_dim")
+                  : c->n_head > 0 ? c->n_embd / c->n_head
+                                  : 0;
     c->n_ctx = (int64_t)number(r, g, "max_position_embeddings");
     c->eps = number(r, g, "rms_norm_eps");
-    c->tied = truth_value(r, g, "tie_word_embeddings");
-    c->attn_bias = truth_value(r, g, "attention_bias");
-    c->mlp_bias = truth_value(r, g, "mlp_bias");
+    c->tied = is_true(g, "tie_word_embeddings");
+    c->window = (int64_t)optional(g, "sliding_window");
+    c->score_dim = optional(g, "query_pre_attn_scalar");
+    c->logit_cap = optional(g, "final_logit_softcapping");
+    c->local_theta = optional(json_object_get(s, "sliding_attention"), "rope_theta");
+    read_family(r, g, c);
+    read_layer_types(r, json_object_get(g, "layer_types"), c);
+    s = full ? full : s;
     c->rope = (RopeScaling){
         .type = text(r, s, "rope_type"),
         .theta = number(r, s, "rope_theta"),

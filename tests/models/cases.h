@@ -19,10 +19,17 @@ typedef struct {
 
 typedef struct {
     const char *name, *type, *why; /* type: the storage format of matrices */
+    const char *family;            /* "llama" "mistral" "qwen2" "qwen3" "gemma3" */
+    const char *arch;              /* general.architecture of the file: mistral's is llama */
     uint64_t seed;
     int64_t n_vocab, n_embd, n_ff, n_layer, n_head, n_head_kv, head_dim, n_ctx;
+    bool own_head_dim; /* the configuration says it */
     double eps;
-    bool tied, attn_bias, mlp_bias;
+    bool tied, qkv_bias, o_bias, mlp_bias, head_norms, post_norms;
+    int64_t window;    /* 0: none */
+    bool *local;       /* per layer: with the window; NULL: by the family's own pattern */
+    double score_dim;  /* scores are divided by its root; 0: head_dim */
+    double local_theta, logit_cap;
     RopeScaling rope;
 } Case;
 

@@ -6,14 +6,15 @@
  *     mkmodel [--cases FILE] NAME OUT.gguf        the model
  *
  * Tensors are computed by fill_value() under their Hugging Face names and written under their GGUF
- * names.  The file is what llama.cpp's converter writes for the same folder [conversion/llama.py]:
- * rows of q and k reordered from halves to pairs
+ * names.  The file is what llama.cpp's converter writes for the same folder [conversion/llama.py,
+ * qwen.py, gemma.py]: in files of the llama family, rows of q and k reordered from halves to pairs
  *
  *     half-split   head: x0 x1 .. x(h/2-1) | y0 y1 .. y(h/2-1)     rotates (x[i], y[i])
  *     pairs        head: x0 y0 x1 y1 ..                            row 2i + s  <-  row s * h/2 + i
  *
  * (their biases likewise), llama3's rope scaling as the tensor rope_freqs.weight, linear and yarn
- * as keys.  No tokenizer: these models are fed token ids.
+ * as keys.  A norm's weight is what multiplies (gemma's original holds one less).  No tokenizer:
+ * these models are fed token ids.
  *
  * The writer is this file's own and not compiler/import/gguf_write.c, so that the importer is held
  * against a second reading of the format:  magic, version 3, counts, key/value pairs, tensor infos
@@ -24,7 +25,7 @@
 #include <math.h>
 #include <stdlib.h>
 
-enum { T_U32 = 4, T_F32 = 6, T_STR = 8, ALIGNMENT = 32 };
+enum { T_U32 = 4, T_F32 = 6, T_BOOL = 7, T_STR = 8, T_ARRAY = 9, ALIGNMENT = 32 };
 
 typedef struct {
     const char *gguf, *hf;
@@ -47,30 +48,43 @@ static void put_str(Buf *b, const char *s)
     buf_puts(b, s);
 }
 
+/* A key of the family, or of all where `key` begins with "general.". */
+static void put_key(Gguf *g, const char *key, uint32_t type)
+{
+    bool general = strncmp(key, "general.", 8) == 0;
+
+    put_str(&g->kv, general ? key : str_printf(g->a, "%s.%s", g->c->arch, key));
+    put_u32(&g->kv, type);
+    g->n_kv++;
+}
+
 static void key_u32(Gguf *g, const char *key, int64_t x)
 {
-    put_str(&g->kv, key);
-    put_u32(&g->kv, T_U32);
+    put_key(g, key, T_U32);
     put_u32(&g->kv, (uint32_t)x);
-    g->n_kv++;
 }
 
 static void key_f32(Gguf *g, const char *key, double x)
 {
     float f = (float)x;
 
-    put_str(&g->kv, key);
-    put_u32(&g->kv, T_F32);
+    put_key(g, key, T_F32);
     buf_put(&g->kv, &f, sizeof f);
-    g->n_kv++;
 }
 
 static void key_str(Gguf *g, const char *key, const char *x)
 {
-    put_str(&g->kv, key);
-    put_u32(&g->kv, T_STR);
+    put_key(g, key, T_STR);
     put_str(&g->kv, x);
-    g->n_kv++;
+}
+
+static void key_bools(Gguf *g, const char *key, const bool *x, int64_t n)
+{
+    put_key(g, key, T_ARRAY);
+    put_u32(&g->kv, T_BOOL);
+    put_u64(&g->kv, (uint64_t)n);
+    for (int64_t i = 0; i < n; i++)
+        buf_putc(&g->kv, x[i] ? 1 : 0);
 }
 
 /* Rows of n_in floats in the tensor's format, with its info. */
@@ -137,22 +151,40 @@ static void add_linear(Gguf *g, int64_t i, const char *gguf, const char *hf, int
                          heads });
 }
 
+static void add_norm(Gguf *g, int64_t i, const char *gguf, const char *hf, int64_t n)
+{
+    add_linear(g, i, gguf, hf, 0, n, 0, false);
+}
+
 static void add_tensors(Gguf *g)
 {
     const Case *c = g->c;
     int64_t n_q = c->n_head * c->head_dim, n_kv = c->n_head_kv * c->head_dim;
+    bool pairs = strcmp(c->arch, "llama") == 0;
 
     add(g, (Tensor){ "token_embd.weight", "model.embed_tokens.weight", c->n_vocab, c->n_embd, 0 });
     if (!c->tied)
         add(g, (Tensor){ "output.weight", "lm_head.weight", c->n_vocab, c->n_embd, 0 });
     add(g, (Tensor){ "output_norm.weight", "model.norm.weight", 0, c->n_embd, 0 });
     for (int64_t i = 0; i < c->n_layer; i++) {
-        add_linear(g, i, "attn_q", "self_attn.q_proj", n_q, c->n_embd, c->n_head, c->attn_bias);
-        add_linear(g, i, "attn_k", "self_attn.k_proj", n_kv, c->n_embd, c->n_head_kv, c->attn_bias);
-        add_linear(g, i, "attn_v", "self_attn.v_proj", n_kv, c->n_embd, 0, c->attn_bias);
-        add_linear(g, i, "attn_output", "self_attn.o_proj", c->n_embd, n_q, 0, c->attn_bias);
-        add_linear(g, i, "attn_norm", "input_layernorm", 0, c->n_embd, 0, false);
-        add_linear(g, i, "ffn_norm", "post_attention_layernorm", 0, c->n_embd, 0, false);
+        add_linear(g, i, "attn_q", "self_attn.q_proj", n_q, c->n_embd, pairs ? c->n_head : 0,
+                   c->qkv_bias);
+        add_linear(g, i, "attn_k", "self_attn.k_proj", n_kv, c->n_embd, pairs ? c->n_head_kv : 0,
+                   c->qkv_bias);
+        add_linear(g, i, "attn_v", "self_attn.v_proj", n_kv, c->n_embd, 0, c->qkv_bias);
+        if (c->head_norms) {
+            add_norm(g, i, "attn_q_norm", "self_attn.q_norm", c->head_dim);
+            add_norm(g, i, "attn_k_norm", "self_attn.k_norm", c->head_dim);
+        }
+        add_linear(g, i, "attn_output", "self_attn.o_proj", c->n_embd, n_q, 0, c->o_bias);
+        add_norm(g, i, "attn_norm", "input_layernorm", c->n_embd);
+        if (c->post_norms) {
+            add_norm(g, i, "post_attention_norm", "post_attention_layernorm", c->n_embd);
+            add_norm(g, i, "ffn_norm", "pre_feedforward_layernorm", c->n_embd);
+            add_norm(g, i, "post_ffw_norm", "post_feedforward_layernorm", c->n_embd);
+        } else {
+            add_norm(g, i, "ffn_norm", "post_attention_layernorm", c->n_embd);
+        }
         add_linear(g, i, "ffn_gate", "mlp.gate_proj", c->n_ff, c->n_embd, 0, c->mlp_bias);
         add_linear(g, i, "ffn_up", "mlp.up_proj", c->n_ff, c->n_embd, 0, c->mlp_bias);
         add_linear(g, i, "ffn_down", "mlp.down_proj", c->n_embd, c->n_ff, 0, c->mlp_bias);
@@ -182,6 +214,24 @@ static void add_rope_freqs(Gguf *g)
     put_tensor(g, "rope_freqs.weight", format_find(STR("f32")), x, 0, g->c->head_dim / 2);
 }
 
+/* What is at its default stays unsaid, as in files of older converters.  attention.scale and a list as the pattern are keys
+ * that readers know and no converter writes for gemma3. */
+static void add_window_keys(Gguf *g)
+{
+    const Case *c = g->c;
+
+    if (c->window)
+        key_u32(g, "attention.sliding_window", c->window);
+    if (c->local)
+        key_bools(g, "attention.sliding_window_pattern", c->local, c->n_layer);
+    if (c->local_theta != 0 && c->local_theta != 10000)
+        key_f32(g, "rope.freq_base_swa", c->local_theta);
+    if (c->score_dim != 0 && c->score_dim != (double)c->head_dim)
+        key_f32(g, "attention.scale", 1 / sqrt(c->score_dim));
+    if (c->logit_cap != 0)
+        key_f32(g, "final_logit_softcapping", c->logit_cap);
+}
+
 /* yarn's attention factor has two keys: yarn_attn_factor is what multiplies cos and sin;
  * attn_factor is what is left of it after 0.1 ln(factor) + 1, which llama.cpp applies by itself.
  * The converter writes the first, its readers use the second. */
@@ -197,35 +247,39 @@ static void add_keys(Gguf *g)
         { "f32", 0 }, { "f16", 1 }, { "q4_0", 2 }, { "q4_1", 3 }, { "q8_0", 7 }, { "bf16", 32 },
     };
 
-    key_str(g, "general.architecture", "llama");
+    key_str(g, "general.architecture", c->arch);
     key_str(g, "general.name", c->name);
-    key_u32(g, "llama.context_length", c->n_ctx);
-    key_u32(g, "llama.embedding_length", c->n_embd);
-    key_u32(g, "llama.block_count", c->n_layer);
-    key_u32(g, "llama.feed_forward_length", c->n_ff);
-    key_u32(g, "llama.attention.head_count", c->n_head);
-    key_f32(g, "llama.attention.layer_norm_rms_epsilon", c->eps);
-    key_f32(g, "llama.rope.freq_base", s->theta);
-    key_u32(g, "llama.vocab_size", c->n_vocab);
-    key_u32(g, "llama.attention.head_count_kv", c->n_head_kv);
-    key_u32(g, "llama.attention.key_length", c->head_dim);
-    key_u32(g, "llama.attention.value_length", c->head_dim);
-    key_u32(g, "llama.rope.dimension_count", c->head_dim);
+    key_u32(g, "context_length", c->n_ctx);
+    key_u32(g, "embedding_length", c->n_embd);
+    key_u32(g, "block_count", c->n_layer);
+    key_u32(g, "feed_forward_length", c->n_ff);
+    key_u32(g, "attention.head_count", c->n_head);
+    key_f32(g, "attention.layer_norm_rms_epsilon", c->eps);
+    key_f32(g, "rope.freq_base", s->theta);
+    key_u32(g, "vocab_size", c->n_vocab);
+    key_u32(g, "attention.head_count_kv", c->n_head_kv);
+    if (c->own_head_dim) {
+        key_u32(g, "attention.key_length", c->head_dim);
+        key_u32(g, "attention.value_length", c->head_dim);
+    }
+    if (strcmp(c->arch, "llama") == 0)
+        key_u32(g, "rope.dimension_count", c->head_dim);
+    add_window_keys(g);
     if (strcmp(s->type, "linear") == 0 || strcmp(s->type, "yarn") == 0) {
-        key_str(g, "llama.rope.scaling.type", s->type);
-        key_f32(g, "llama.rope.scaling.factor", s->factor);
+        key_str(g, "rope.scaling.type", s->type);
+        key_f32(g, "rope.scaling.factor", s->factor);
     }
     if (strcmp(s->type, "yarn") == 0) {
-        key_u32(g, "llama.rope.scaling.original_context_length", s->original_ctx);
+        key_u32(g, "rope.scaling.original_context_length", s->original_ctx);
         if (s->attention_factor != 0) {
-            key_f32(g, "llama.rope.scaling.yarn_attn_factor", s->attention_factor);
-            key_f32(g, "llama.rope.scaling.attn_factor",
+            key_f32(g, "rope.scaling.yarn_attn_factor", s->attention_factor);
+            key_f32(g, "rope.scaling.attn_factor",
                     s->attention_factor / (0.1 * log(s->factor) + 1));
         }
         if (s->beta_fast != 0)
-            key_f32(g, "llama.rope.scaling.yarn_beta_fast", s->beta_fast);
+            key_f32(g, "rope.scaling.yarn_beta_fast", s->beta_fast);
         if (s->beta_slow != 0)
-            key_f32(g, "llama.rope.scaling.yarn_beta_slow", s->beta_slow);
+            key_f32(g, "rope.scaling.yarn_beta_slow", s->beta_slow);
     }
     key_u32(g, "general.quantization_version", 2);
     for (size_t i = 0; i < sizeof ftype / sizeof *ftype; i++)

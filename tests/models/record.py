@@ -21,7 +21,7 @@ truth/NAME.f32, little-endian float32; for every length N in cases.json, for eve
 So every position is covered, and every token at some position.
 
 truth/SHA256SUMS: digests of the cases' GGUF files as the gguf package writes them, with the keys, tensor names and reordered
-rows of llama.cpp's converter (conversion/llama.py, conversion/base.py).  mkmodel.c must write the same bytes.
+rows of llama.cpp's converter (conversion/llama.py, qwen.py, gemma.py, base.py).  mkmodel.c must write the same bytes.
 """
 import argparse, hashlib, json, math, os, sys, tempfile
 
@@ -92,12 +92,21 @@ def ids_of(n, vocab):
     return [(int(u) + (1 << 23)) * vocab >> 24 for u in fill_u("ids", n, n)]
 
 
+def family(case):
+    return case.get("family", "llama")
+
+
 def build(case):
-    cfg = transformers.LlamaConfig(**case["config"], bos_token_id=0, eos_token_id=0)
-    model = transformers.LlamaForCausalLM._from_config(cfg, attn_implementation="eager", dtype=torch.float32).eval()
+    name = {"llama": "Llama", "mistral": "Mistral", "qwen2": "Qwen2", "qwen3": "Qwen3", "gemma3": "Gemma3"}[family(case)]
+    gemma = family(case) == "gemma3"
+    cfg = getattr(transformers, name + ("TextConfig" if gemma else "Config"))(**case["config"], bos_token_id=0, eos_token_id=0)
+    cls = getattr(transformers, name + "ForCausalLM")
+    model = cls._from_config(cfg, attn_implementation="eager", dtype=torch.float32).eval()
     own = model.state_dict()
     weights = {k: torch.from_numpy(store(fill(k, tuple(v.shape), case["seed"]), case["type"]).copy())
                for k, v in own.items() if not (cfg.tie_word_embeddings and k == "lm_head.weight")}
+    if gemma:                                       # its norms multiply by 1 + weight
+        weights = {k: w - 1 if k.endswith("norm.weight") else w for k, w in weights.items()}
     if cfg.tie_word_embeddings:
         weights["lm_head.weight"] = weights["model.embed_tokens.weight"]
     model.load_state_dict(weights, strict=True)
@@ -123,11 +132,27 @@ def rope_freqs(c):
     return np.array(out, np.float32)
 
 
+def window_keys(w, c, local_theta):
+    """What is at its default stays unsaid, as in files of older converters."""
+    if c.get("sliding_window"):
+        w.add_sliding_window(c["sliding_window"])
+    if "layer_types" in c:
+        w.add_sliding_window_pattern([t == "sliding_attention" for t in c["layer_types"]])
+    if local_theta != 10000:
+        w.add_rope_freq_base_swa(local_theta)
+    if c.get("query_pre_attn_scalar", c.get("head_dim")) != c.get("head_dim"):
+        w.add_attention_scale(c["query_pre_attn_scalar"] ** -0.5)
+    if "final_logit_softcapping" in c:
+        w.add_final_logit_softcapping(c["final_logit_softcapping"])
+
+
 def write_gguf(case, path):
-    c, r, kind = case["config"], case["config"]["rope_parameters"], case["type"]
-    heads, kv, hd, embd, ff = (c[k] for k in ("num_attention_heads", "num_key_value_heads", "head_dim", "hidden_size",
-                                              "intermediate_size"))
-    w = gguf.GGUFWriter(path, "llama")
+    c, kind, fam = case["config"], case["type"], family(case)
+    r = c["rope_parameters"].get("full_attention", c["rope_parameters"])
+    heads, kv, embd, ff = (c[k] for k in ("num_attention_heads", "num_key_value_heads", "hidden_size", "intermediate_size"))
+    hd = c.get("head_dim", embd // heads)
+    arch = "llama" if fam == "mistral" else fam
+    w = gguf.GGUFWriter(path, arch)
     w.add_name(case["name"])
     w.add_context_length(c["max_position_embeddings"])
     w.add_embedding_length(embd)
@@ -138,9 +163,12 @@ def write_gguf(case, path):
     w.add_rope_freq_base(r["rope_theta"])
     w.add_vocab_size(c["vocab_size"])
     w.add_head_count_kv(kv)
-    w.add_key_length(hd)
-    w.add_value_length(hd)
-    w.add_rope_dimension_count(hd)
+    if "head_dim" in c:
+        w.add_key_length(hd)
+        w.add_value_length(hd)
+    if arch == "llama":
+        w.add_rope_dimension_count(hd)
+    window_keys(w, c, c["rope_parameters"].get("sliding_attention", {}).get("rope_theta", 10000))
     if r["rope_type"] in ("linear", "yarn"):
         w.add_rope_scaling_type(gguf.RopeScalingType(r["rope_type"]))
         w.add_rope_scaling_factor(r["factor"])
@@ -165,18 +193,34 @@ def write_gguf(case, path):
         if bias:
             add(name + ".bias", order(fill(hf + ".bias", shape[:1], case["seed"])))
 
+    def norm(name, hf, n):
+        linear(name, hf, (n,), False)
+
+    def order(n):
+        return (lambda x: pairs(x, n)) if arch == "llama" else lambda x: x
+
     linear("token_embd", "model.embed_tokens", (c["vocab_size"], embd), False)
     if not c["tie_word_embeddings"]:
         linear("output", "lm_head", (c["vocab_size"], embd), False)
-    linear("output_norm", "model.norm", (embd,), False)
+    norm("output_norm", "model.norm", embd)
+    ob, mb = c.get("attention_bias", False), c.get("mlp_bias", False)
+    ab = ob or fam == "qwen2"
     for i in range(c["num_hidden_layers"]):
-        b, h, ab, mb = f"blk.{i}.", f"model.layers.{i}.", c["attention_bias"], c["mlp_bias"]
-        linear(b + "attn_q", h + "self_attn.q_proj", (heads * hd, embd), ab, lambda x: pairs(x, heads))
-        linear(b + "attn_k", h + "self_attn.k_proj", (kv * hd, embd), ab, lambda x: pairs(x, kv))
+        b, h = f"blk.{i}.", f"model.layers.{i}."
+        linear(b + "attn_q", h + "self_attn.q_proj", (heads * hd, embd), ab, order(heads))
+        linear(b + "attn_k", h + "self_attn.k_proj", (kv * hd, embd), ab, order(kv))
         linear(b + "attn_v", h + "self_attn.v_proj", (kv * hd, embd), ab)
-        linear(b + "attn_output", h + "self_attn.o_proj", (embd, heads * hd), ab)
-        linear(b + "attn_norm", h + "input_layernorm", (embd,), False)
-        linear(b + "ffn_norm", h + "post_attention_layernorm", (embd,), False)
+        if fam in ("qwen3", "gemma3"):
+            norm(b + "attn_q_norm", h + "self_attn.q_norm", hd)
+            norm(b + "attn_k_norm", h + "self_attn.k_norm", hd)
+        linear(b + "attn_output", h + "self_attn.o_proj", (embd, heads * hd), ob)
+        norm(b + "attn_norm", h + "input_layernorm", embd)
+        if fam == "gemma3":
+            norm(b + "post_attention_norm", h + "post_attention_layernorm", embd)
+            norm(b + "ffn_norm", h + "pre_feedforward_layernorm", embd)
+            norm(b + "post_ffw_norm", h + "post_feedforward_layernorm", embd)
+        else:
+            norm(b + "ffn_norm", h + "post_attention_layernorm", embd)
         linear(b + "ffn_gate", h + "mlp.gate_proj", (ff, embd), mb)
         linear(b + "ffn_up", h + "mlp.up_proj", (ff, embd), mb)
         linear(b + "ffn_down", h + "mlp.down_proj", (embd, ff), mb)
