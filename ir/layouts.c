@@ -1,7 +1,8 @@
 /* Packing weights for the kernels that read them, and reading a row back.
  *
  * There are two shapes, both with rows as lanes.  Codes: a tile block holds small integers in one or two planes, 32 rows x 32
- * columns at a time, and scales (and minima) of one or two levels for each row.  Values: a tile block is one column of the tile, the rows' values side by side.
+ * columns at a time, or digits of base 3, and scales (and minima) of one or two levels for each row.  Values: a tile block is one
+ * column of the tile, the rows' values side by side.
  * Integers and halves are moved, never recomputed, so that packing loses nothing; only f32 layouts take other formats, and
  * they hold what those decode to.  The places are those that layouts.def draws. */
 #include "ir/layouts.h"
@@ -50,12 +51,18 @@ static LayoutScale scale_of(const FormatCodes *c)
     return c->sub == SUBSCALES_none ? SCALE_f16 : c->sub == SUBSCALES_u6 ? SCALE_f16_u8 : SCALE_f16_i8;
 }
 
+/* Codes 0 .. n - 1 are what a layout's codes may be. */
+static int n_codes(const Layout *l)
+{
+    return l->bits ? 1 << (l->bits + l->high_bits) : 3;
+}
+
 bool layout_takes(const Layout *l, const Format *f)
 {
     if (holds_codes(l))
         return format_has_codes(f) && f->block == l->cols && f->codes->group == l->group &&
                scale_of(f->codes) == l->scale && f->codes->has_min == (l->offset == OFFSET_minimum) &&
-               f->codes->lo + center(l) >= 0 && f->codes->hi + center(l) < 1 << (l->bits + l->high_bits);
+               f->codes->lo + center(l) >= 0 && f->codes->hi + center(l) < n_codes(l);
     if (value_format(l) == &format_table[FMT_f32])
         return f->kind == FORMAT_float || format_has_codes(f);
     return value_format(l) == f;
@@ -188,6 +195,62 @@ static void read_row(const Layout *l, const Places *p, float *y, const uint8_t *
     }
 }
 
+/* ---- base 3 ---- */
+
+enum { DIGITS = 5, PAIR = 64, PAIRS = 4, PAIR_BYTES = 384, LAST_BYTES = 128 };
+
+/* Where column c of row r is in a tile block of base 3: the byte, and which of its digits. */
+static int digit_at(int r, int c, int *digit)
+{
+    int pair = c / PAIR, quad = c % PAIR / 4, lane = r % 16 * 4 + c % 4;
+
+    if (quad == 15) {
+        *digit = pair;
+        return 64 * (r / 16) + lane;
+    }
+    *digit = quad % DIGITS;
+    return LAST_BYTES + PAIR_BYTES * pair + PAIR_BYTES / 2 * (r / 16) + 64 * (quad / DIGITS) + lane;
+}
+
+static int base3_scales_at(const Layout *l)
+{
+    return l->block_bytes - 2 * l->rows;
+}
+
+/* Row r of a tile block; every byte of that row is written. */
+static void pack_digits(const Layout *l, uint8_t *block, const int *code, uint16_t d, int r)
+{
+    static const int power[DIGITS] = { 81, 27, 9, 3, 1 };
+    uint8_t number[LAST_BYTES + PAIRS * PAIR_BYTES] = { 0 };
+
+    assert(base3_scales_at(l) == (int)sizeof number);
+    for (int j = 0; j < 4; j++)
+        number[64 * (r / 16) + r % 16 * 4 + j] = 1;        /* digit 4 of `last` */
+    for (int c = 0; c < l->cols; c++) {
+        int digit, at = digit_at(r, c, &digit);
+
+        number[at] = (uint8_t)(number[at] + (code[c] + 1) * power[digit]);
+    }
+    for (int c = 0; c < l->cols; c++) {
+        int digit, at = digit_at(r, c, &digit);
+
+        block[at] = (uint8_t)((256 * number[at] + 242) / 243);
+    }
+    store16(block + base3_scales_at(l) + 2 * r, d);
+}
+
+static void read_digits(const Layout *l, float *y, const uint8_t *block, int r)
+{
+    static const int power[DIGITS] = { 1, 3, 9, 27, 81 };
+    float d = f16_to_f32(load16(block + base3_scales_at(l) + 2 * r));
+
+    for (int c = 0; c < l->cols; c++) {
+        int digit, at = digit_at(r, c, &digit);
+
+        y[c] = d * (float)(((block[at] * power[digit] & 255) * 3 >> 8) - 1);
+    }
+}
+
 static void pack_tile_of_codes(const Layout *l, const Format *f, uint8_t *tile, const uint8_t *rows,
                                uint64_t row_stride_bytes, int n_rows, int64_t n_in)
 {
@@ -201,7 +264,10 @@ static void pack_tile_of_codes(const Layout *l, const Format *f, uint8_t *tile, 
 
             if (r < n_rows)
                 format_codes(f, rows + row_stride_bytes * (uint64_t)r + b * f->bytes, code, &scales);
-            pack_codes(l, &p, tile + b * l->block_bytes, code, &scales, r);
+            if (l->bits)
+                pack_codes(l, &p, tile + b * l->block_bytes, code, &scales, r);
+            else
+                pack_digits(l, tile + b * l->block_bytes, code, scales.d, r);
         }
 }
 
@@ -258,5 +324,8 @@ void layout_row(const Layout *l, float *y, const uint8_t *tile, int r, int64_t n
     }
     p = places_of(l);
     for (int64_t b = 0; b < n_in / l->cols; b++)
-        read_row(l, &p, y + b * l->cols, tile + b * l->block_bytes, r);
+        if (l->bits)
+            read_row(l, &p, y + b * l->cols, tile + b * l->block_bytes, r);
+        else
+            read_digits(l, y + b * l->cols, tile + b * l->block_bytes, r);
 }

@@ -13,6 +13,7 @@ typedef enum { SCALE_none, SCALE_f16, SCALE_f16_u8, SCALE_f16_i8 } LayoutScale;
 typedef enum {
     OFFSET_minimum = -1,
     OFFSET_none = 0,
+    OFFSET_center1 = 1,
     OFFSET_center8 = 8,
     OFFSET_center16 = 16,
     OFFSET_center32 = 32,
@@ -21,7 +22,7 @@ typedef enum {
 
 typedef struct {
     const char *name;
-    int bits, high_bits;            /* of a code, or of a value: in the first plane, and in the second one */
+    int bits, high_bits;            /* of a code, or of a value: in the first plane, and in the second one; 0 bits: base 3 */
     int group;                      /* weights with one scale */
     LayoutScale scale;
     LayoutOffset offset;

@@ -61,6 +61,11 @@ void k_decode(float *y, const int *code, const FormatScales *scales);
 /* Chooses scales and codes 0 .. top for 256 weights; writes the 16 bytes, leaves the codes. */
 void k_encode(uint8_t *dst, int *code, const float *x, int top);
 
+/* ---- tq2_0.c: what tq1_0 and tq2_0 share ---- */
+
+/* Codes -1 .. 1 for 256 weights; returns their scale, max |x|. */
+float ternary_codes(int *code, const float *x);
+
 /* x, which is a whole number already or is cut towards zero, within lo .. hi; NaN gives 0. */
 static inline int clamp_to_int(float x, int lo, int hi)
 {

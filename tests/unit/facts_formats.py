@@ -50,8 +50,8 @@ bits[::2] = near[::2]
 f = bits.view(np.float32)
 
 print("/* Made by facts_formats.py; see there.  FNV-1a 64 of the encoded bytes, and the first two blocks. */")
-for name in ("q8_0", "q4_0", "q4_1", "q5_0"):
-    q = gguf.quantize(x, gguf.GGMLQuantizationType[name.upper()])
+for name in ("q8_0", "q4_0", "q4_1", "q5_0", "tq1_0", "tq2_0"):
+    q = gguf.quantize(x if name[0] == "q" else x.reshape(-1, 256), gguf.GGMLQuantizationType[name.upper()])
     y = gguf.dequantize(q, gguf.GGMLQuantizationType[name.upper()])
     print(f'ENCODED({name}, 0x{fnv1a(q.tobytes()):016x}, 0x{fnv1a(y.tobytes()):016x},')
     print(f'        "{q[0].tobytes().hex()}",\n        "{q[1].tobytes().hex()}")')
@@ -59,7 +59,8 @@ with np.errstate(over="ignore"):
     print(f"CONVERTED(f16, 0x{fnv1a(f.astype(np.float16).tobytes()):016x})")
     bf = gguf.quantize(f.reshape(-1, 32), gguf.GGMLQuantizationType.BF16)
 print(f"CONVERTED(bf16, 0x{fnv1a(bf.tobytes()):016x})")
-for name, bytes_, halves in (("q5_0", 22, [0]), ("q4_K", 144, [0, 2]), ("q5_K", 176, [0, 2]), ("q6_K", 210, [208])):
+for name, bytes_, halves in (("q5_0", 22, [0]), ("q4_K", 144, [0, 2]), ("q5_K", 176, [0, 2]), ("q6_K", 210, [208]),
+                             ("tq1_0", 54, [52]), ("tq2_0", 66, [64])):
     q = (hashes("blocks", 1, 512 * bytes_) >> U(56)).astype(np.uint8).reshape(512, bytes_)
     for at in halves:
         q[:, at + 1] &= 0xBB

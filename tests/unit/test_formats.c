@@ -173,8 +173,8 @@ static void halves_are_those_of_numpy(void **state)
 /* Where a block's halves lie. */
 static void clear_exponents(const Format *f, uint8_t *block)
 {
-    if (format_id(f) == FMT_q6_K) {
-        block[209] &= 0xbb;
+    if (format_id(f) == FMT_q6_K || format_id(f) == FMT_tq1_0 || format_id(f) == FMT_tq2_0) {
+        block[f->bytes - 1] &= 0xbb;
     } else {
         block[1] &= 0xbb;                                   /* finite */
         if (f->codes->has_min)
@@ -279,6 +279,34 @@ static void bytes_lie_as_drawn(void **state)
     assert_int_equal(b[7], 7 | 7 << 4);                     /* codes 39 of weights 7 and 71 */
     assert_int_equal(b[128 + 7], 0xaa);                     /* and of 7, 39, 71, 103: 2 each */
     assert_int_equal(b[128 + 32], 0);                       /* -32 has code 0 */
+}
+
+/* And the pictures of tq1_0 and tq2_0. */
+static void digits_lie_as_drawn(void **state)
+{
+    float x[256] = { 0 };
+    uint8_t b[FORMAT_MAX_BYTES];
+
+    (void)state;
+    x[5] = 2;                                               /* d */
+    x[37] = -1;                                             /* half of it: away from zero */
+    x[69] = 0.99f;
+    x[128 + 96 + 31] = -2;
+    format_table[FMT_tq2_0].encode(b, x, 256);
+    assert_int_equal(b[5], 2 | 0 << 2 | 1 << 4 | 1 << 6);
+    assert_int_equal(b[32 + 31], 1 | 1 << 2 | 1 << 4 | 0 << 6);
+    assert_int_equal(b[6], 0x55);
+    assert_hex(b + 64, "0040");
+    format_table[FMT_tq1_0].encode(b, x, 256);
+    assert_int_equal(b[5], (256 * (2 * 81 + 0 * 27 + 9 + 3 + 1) + 242) / 243);
+    assert_int_equal(b[48 + 3], (256 * (81 + 27 + 9 + 0) + 242) / 243);     /* 255 = 240 + 4 * 3 + 3 */
+    assert_int_equal(b[6], 128);
+    assert_int_equal(b[48], (256 * 120 + 242) / 243);       /* four digits only */
+    assert_hex(b + 52, "0040");
+    x[128 + 96 + 31] = 0;
+    x[160 + 4 * 16 + 15] = -2;
+    format_table[FMT_tq1_0].encode(b, x, 256);
+    assert_int_equal(b[32 + 15], (256 * 120 + 242) / 243);
 }
 
 static void scales_and_codes_are_told_apart(void **state)
@@ -408,6 +436,7 @@ int main(void)
         cmocka_unit_test(every_half_survives),
         cmocka_unit_test(halves_are_those_of_numpy),
         cmocka_unit_test(bytes_lie_as_drawn),
+        cmocka_unit_test(digits_lie_as_drawn),
         cmocka_unit_test(scales_and_codes_are_told_apart),
         cmocka_unit_test(round_trips_are_near),
         cmocka_unit_test(extremes_are_defined),

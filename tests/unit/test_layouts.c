@@ -13,7 +13,7 @@ static void make_rows(const Format *f, uint8_t *rows, uint64_t bytes, uint64_t s
     for (uint64_t i = 0; i < bytes; i++)
         rows[i] = (uint8_t)(int)(fill_value(STR("rows"), i, seed, 128, 0) + 128);
     for (uint64_t b = 0; format_has_codes(f) && b < bytes; b += (uint64_t)f->bytes) {
-        int d = format_id(f) == FMT_q6_K ? 208 : 0;
+        int d = format_id(f) == FMT_q6_K ? 208 : format_id(f) == FMT_tq1_0 ? 52 : format_id(f) == FMT_tq2_0 ? 64 : 0;
 
         rows[b + (uint64_t)d + 1] &= 0xbb;                  /* scales and minima are finite */
         if (f->codes->has_min)
@@ -67,9 +67,9 @@ static void packing_loses_nothing(void **state)
                 for (int64_t n = 0, step = f->block > l->cols ? f->block : l->cols; n <= 3; n++)
                     check_pair(l, f, rows[r] < l->rows ? rows[r] : l->rows, n * step);
         }
-    /* codes: q8_0, q4_0 and q5_0 in 8 bits, q4_0 in 4 and 5, q5_0 in 5, q4_1 with minimum; q4_K in 4 and 5 bits, q5_K, q6_K; f16,
-     * bf16; f32 twice: three float and seven block formats */
-    assert_int_equal(n_pairs, 7 + 4 + 2 + 2 * 10);
+    /* codes: q8_0, q4_0 and q5_0 in 8 bits, q4_0 in 4 and 5, q5_0 in 5, q4_1 with minimum; q4_K in 4 and 5 bits, q5_K, q6_K; tq1_0
+     * and tq2_0 in 2 bits, tq1_0 in base 3; f16, bf16; f32 twice: three float and nine block formats */
+    assert_int_equal(n_pairs, 7 + 4 + 3 + 2 + 2 * 12);
 }
 
 /* The places that layouts.def draws, written out once more by hand. */
@@ -151,6 +151,25 @@ static void codes_lie_as_drawn(void **state)
     layout_pack_tile(&layout_table[LAYOUT_i6g16s_r32k4], &format_table[FMT_q6_K], tile, rows, 210, 32, 256);
     assert_int_equal(tile[64 + 6 * 832 + 512 + 128 + 64 + 4 * 5 + 2], 0x6a);
 
+    memset(rows, 0x55, sizeof rows);        /* tq2_0, all weights 0 but column 222 = 128 + 2 * 32 + 30, which is 2 d */
+    rows[66 * r + 32 + 30] = 0x75;
+    layout_pack_tile(&layout_table[LAYOUT_i2g256_r32k4], &format_table[FMT_tq2_0], tile, rows, 66, 32, 256);
+    for (int i = 0; i < 2048; i++)          /* group 6, vector 1 of half 1, 30 = 8 * 3 + 4 * 1 + 2: field 3 */
+        assert_int_equal(tile[i], i == 6 * 256 + 128 + 64 + 4 * 5 + 2 ? 0xd5 : 0x55);
+    layout_pack_tile(&layout_table[LAYOUT_i2g256_r32k4], &format_table[FMT_tq2_0], tile, rows, 66, r, 256);
+    for (int i = 0; i < 2048; i++)          /* rows that are missing are 0, too */
+        assert_int_equal(tile[i], 0x55);
+
+    memset(rows, 0x80, sizeof rows);        /* tq1_0, all weights 0: 128 = ceil(256 * 121 / 243), in the layout as well */
+    rows[54 * r + 32 + 14] = 131;           /* column 222 = 160 + 16 * 3 + 14 is d: ceil(256 * (121 + 3) / 243) */
+    rows[54 * r + 48 + 3] = 212;            /* column 243 = 240 + 3 is d: ceil(256 * (120 + 81) / 243), its last digit 0 */
+    rows[54 * r + 52] = 9;
+    layout_pack_tile(&layout_table[LAYOUT_t5g256_r32k4], &format_table[FMT_tq1_0], tile, rows, 54, 32, 256);
+    for (int i = 0; i < 1664; i++)          /* 64 * 3 + 4 * 7 + 2, 64 * 3 + 4 * 12 + 3: digits 2 of vectors 1, 2 */
+        assert_int_equal(tile[i], i == 128 + 3 * 384 + 192 + 64 + 4 * 5 + 2 ? 137 :
+                                  i == 128 + 3 * 384 + 192 + 128 + 4 * 5 + 3 ? 137 : 128);
+    assert_int_equal(tile[1664 + 2 * r], 9);
+
     memset(rows, 0, sizeof rows);
     rows[3 * 2 * r + 2 * 2] = 7;    /* f16, rows of three columns: column 2 of row r */
     layout_pack_tile(&layout_table[LAYOUT_f16_r32k1], &format_table[FMT_f16], tile, rows, 6, 32, 3);
@@ -163,7 +182,8 @@ static void each_format_has_its_layout(void **state)
     static const char *const want[][2] = {
         { "q8_0", "i8g32_r32k4" }, { "q4_0", "i4g32_r32k4" }, { "q4_1", "i4g32m_r32k4" }, { "f16", "f16_r32k1" },
         { "bf16", "bf16_r32k1" }, { "f32", "f32_r32k1" }, { "q5_0", "i5g32_r32k4" }, { "q4_K", "i4g32ms_r32k4" },
-        { "q5_K", "i5g32ms_r32k4" }, { "q6_K", "i6g16s_r32k4" },
+        { "q5_K", "i5g32ms_r32k4" }, { "q6_K", "i6g16s_r32k4" }, { "tq1_0", "t5g256_r32k4" },
+        { "tq2_0", "i2g256_r32k4" },
     };
 
     (void)state;
@@ -180,6 +200,8 @@ static void each_format_has_its_layout(void **state)
             assert_int_equal(l->block_bytes % 64, 0);
         if (l->scale == SCALE_none)
             assert_int_equal(8 * l->block_bytes, l->rows * l->cols * l->bits);
+        else if (l->bits == 0)              /* four columns share 13 bytes of five digits: 65 places for 64 of their kind */
+            assert_int_equal(l->block_bytes, l->rows * (4 * ((l->cols / 4 + 4) / 5) + 2));
         else
             assert_int_equal(8 * l->block_bytes,
                              l->rows * (l->cols * (l->bits + l->high_bits) + (l->offset == OFFSET_minimum ? 2 : 1) *
