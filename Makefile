@@ -86,12 +86,19 @@ check:                  ## the fast tests, under a minute
 check-asan:             ## the same under AddressSanitizer and UBSan
 	$(V)$(MAKE) --no-print-directory check obj=build-asan SANITIZE=address,undefined
 
-# Speed of SmolLM2 as compiled for this machine.  tests/fetch.sh gets the model (make demo does, too).
-bench: $(obj)/sinter    ## tokens per second of SmolLM2 on this machine
-	$(V)model=$$(tests/fetch.sh --cached smollm2) || { echo "bench: SmolLM2 is not in the cache (tests/fetch.sh smollm2)"; exit 1; }; \
-	$(obj)/sinter build "$$model" -o $(obj)/bench/smollm2 && \
-	$(MAKE) --no-print-directory -s -C $(obj)/bench/smollm2 && \
-	$(obj)/sinter bench $(obj)/bench/smollm2
+# Speed beside llama.cpp's, on the same files (tests/bench/bench.py; docs/benchmarks.md).  FLAGS: more words for `sinter build`;
+# BUSY: the share of the machine, in percent, that others may take in a round; BENCH_JSON=1: figures, not a table.
+MODELS ?=
+THREADS ?= 1,2
+ROUNDS ?= 7
+BUSY ?= 4
+FLAGS ?=
+bench: $(obj)/sinter $(obj)/tests/bench/measure    ## speed beside llama.cpp  (MODELS="smollm2-q4_1 ..." THREADS=1,2 ROUNDS=7)
+	$(V)tests/bench/bench.py --sinter $(obj)/sinter --measure $(obj)/tests/bench/measure --work $(obj)/bench \
+	    --models "$(MODELS)" --threads "$(THREADS)" --rounds $(ROUNDS) --busy $(BUSY) --flags "$(FLAGS)" \
+	    $(if $(BENCH_JSON),--json) $(if $(BENCH_DOCS),--docs docs/benchmarks.md)
+bench-docs:             ## the same, and writes it into docs/benchmarks.md
+	$(V)$(MAKE) --no-print-directory bench BENCH_DOCS=1
 
 REF ?= main
 same-output: $(obj)/sinter      ## does every emitted byte equal what REF's sinter emits?  (REF=main)
@@ -114,5 +121,5 @@ help:                   ## list the targets
 	@cat $(MAKEFILE_LIST) | sed -n 's/^\([a-z-]*\):.*## /  \1\t/p' | expand -t 22
 
 -include $(shell find $(obj) -name '*.d' 2>/dev/null)
-.PHONY: all demo test check check-asan bench same-output size docs install clean help
+.PHONY: all demo test check check-asan bench bench-docs same-output size docs install clean help
 .DELETE_ON_ERROR:

@@ -18,6 +18,7 @@ set -u
 [ $# -eq 1 ] || { echo "usage: llama.sh MODEL.gguf" >&2; exit 2; }
 model=$1
 version=0.3.36
+recipe=1                        # one more, whenever what is built below or peer.c changes
 digest=832db0699007f1be95a7e41ef12e88926b02ba836461e36a36372db2760c1a2e
 here=$(cd "$(dirname "$0")" && pwd)
 cache=${XDG_CACHE_HOME:-$HOME/.cache}/sinter
@@ -45,7 +46,7 @@ get_source() {
     [ "${SINTER_OFFLINE:-0}" != 1 ] || give_up "llama.cpp's source is not in $cache, and SINTER_OFFLINE=1"
     say "getting the source of llama-cpp-python $version (77 MB)"
     python3 -m pip download --quiet --disable-pip-version-check --no-cache-dir --no-input --no-deps --retries 1 --timeout 60 \
-        --no-build-isolation --no-binary llama-cpp-python --dest "$tmp/sdist" "llama-cpp-python==$version" > "$tmp/log" 2>&1 < /dev/null
+        --no-binary llama-cpp-python --dest "$tmp/sdist" "llama-cpp-python==$version" > "$tmp/log" 2>&1 < /dev/null
     [ -f "$tmp/sdist/${archive##*/}" ] || give_up "pip could not download llama-cpp-python $version: $(tail -n 1 "$tmp/log")"
     [ "$(sum_of "$tmp/sdist/${archive##*/}")" = $digest ] || give_up "${archive##*/} is not the file that was expected (SHA-256 differs)"
     mv "$tmp/sdist/${archive##*/}" "$archive"
@@ -76,8 +77,8 @@ build() {
     echo "$4" > "$tmp/done/built.txt"
 }
 
-# The same machine, compiler and script: the same build.
-key=$({ grep -m 1 -E '^(flags|Features|isa)' /proc/cpuinfo; cc --version; clang --version; cat "$0" "$here/peer.c"; } 2> /dev/null | sha256sum | cut -c 1-12)
+# The same CPU, compilers and recipe: the same build.
+key=$({ echo $recipe; grep -m 1 -E '^(flags|Features|isa)' /proc/cpuinfo; cc --version; clang --version; } 2> /dev/null | sha256sum | cut -c 1-12)
 dir=$cache/llama.cpp-$version-$key
 if [ ! -f "$dir/built.txt" ]; then
     command -v cmake > /dev/null || give_up "cmake is missing (apt-get install cmake)"

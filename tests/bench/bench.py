@@ -1,0 +1,406 @@
+#!/usr/bin/env python3
+"""sinter against llama.cpp: the same files, in turn, in the same minutes.  `make bench` starts it; `make bench MODELS=... THREADS=... ROUNDS=...`
+selects.  Needs python3's standard library, and cmake and a C++ compiler the first time (llama.sh builds llama.cpp).
+
+A round, for one model and one number of threads:
+
+    llama.cpp   llama-bench -p 512 -n 128 -fa 1 -r 1 (it warms up first), peer first (peer.c; with and without repacking)
+    sinter      the emitted program with 512 prompt tokens, with one prompt token and 128 more, and with one prompt token only
+    limits      read bandwidth of a block as large as what one token reads; the widest integer unit's multiply-adds
+
+Every other round begins with sinter.  Nothing is pinned, no priority is changed.  A round in which other processes (and, on a virtual machine,
+other guests) took more than BUSY percent of the machine is thrown away and repeated; after three times as many tries as rounds the least
+disturbed ones are taken, and the table says so.  Medians and ranges are printed; the ratio is that of the medians.
+
+Shares of limits:
+    decode      tokens per second x bytes of weights that one token reads / bandwidth.  Over 100 % only by the error of the measurement.
+    prefill     tokens per second x multiply-adds of a token's matrices (without the head, which one token of a prompt needs) / peak
+Both programs are held to the same bytes and multiply-adds: those of sinter's manifest.
+"""
+import argparse
+import datetime
+import json
+import os
+import re
+import resource
+import shutil
+import statistics
+import subprocess
+import sys
+import time
+
+HERE = os.path.dirname(os.path.abspath(__file__))
+ROOT = os.path.dirname(os.path.dirname(HERE))
+CACHE = os.path.join(os.environ.get("XDG_CACHE_HOME") or os.path.expanduser("~/.cache"), "sinter")
+N_PROMPT, N_GEN = 512, 128
+MARK_BEGIN, MARK_END = "<!-- bench: begin -->", "<!-- bench: end -->"
+
+
+class Missing(Exception):
+    """What is needed is not here; its text says what and, in parentheses, what to do."""
+
+
+def say(text):
+    print("bench: " + text, file=sys.stderr, flush=True)
+
+
+def run(argv, **more):
+    """The finished process; a failure is a Missing with its last line."""
+    p = subprocess.run(argv, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, **more)
+    if p.returncode != 0:
+        lines = [line for line in (p.stderr or p.stdout).splitlines() if line.strip()]
+        raise Missing(lines[-1] if lines else "%s ended with exit status %d" % (os.path.basename(argv[0]), p.returncode))
+    return p
+
+
+# ---- models ---------------------------------------------------------------------------------------------------------------------------
+
+
+class Model:
+    def __init__(self, name, title, find):
+        self.name, self.title, self.find = name, title, find    # find(bench) -> path, or raises Missing
+
+
+def fetched(what, todo):
+    def find(bench):
+        try:
+            return run([os.path.join(ROOT, "tests", "fetch.sh"), "--cached", what]).stdout.split("\n")[0]
+        except Missing:
+            raise Missing("the model is not in the cache (%s)" % todo) from None
+    return find
+
+
+def requantized(bench):
+    """SmolLM2's Q4_1 file in Q4_0: other bits, the same model; kept beside it."""
+    out = os.path.join(CACHE, "SmolLM2-135M-Instruct.Q4_0.gguf")
+    if not os.path.exists(out):
+        source = model_table["smollm2-q4_1"].find(bench)
+        say("making %s" % os.path.basename(out))
+        run([os.path.join(bench.llama(source), "peer"), "quantize", source, out + ".tmp"])
+        os.rename(out + ".tmp", out)
+    return out
+
+
+def random_weights(shape, kind):
+    """A file with random weights in a published model's shape, made by the fixtures' scripts, which are no part of this project."""
+    def find(bench):
+        out = os.path.join(CACHE, "random-%s-%s.gguf" % (shape, kind))
+        if os.path.exists(out):
+            return out
+        scripts = os.path.join(os.environ.get("SINTER_DATA") or os.path.join(ROOT, "..", "shared"), "fixtures")
+        python = os.environ.get("SINTER_PYTHON") or "python3"
+        if not os.path.exists(os.path.join(scripts, "make_gguf.py")):
+            raise Missing("random weights cannot be made (SINTER_DATA=DIR: where fixtures/make_fixture.py is)")
+        try:
+            run([python, "-c", "import torch, transformers, gguf, safetensors"])
+        except (Missing, OSError):
+            raise Missing("random weights cannot be made (SINTER_PYTHON=FILE: a python3 with torch, transformers, gguf, safetensors)") from None
+        work = os.path.join(CACHE, "random.%d" % os.getpid())
+        fixture = os.path.join(bench.work, "fixture-" + shape)
+        try:
+            if not os.path.exists(os.path.join(fixture, "config.json")):
+                say("making random weights in the shape of %s" % shape)
+                run([python, os.path.join(scripts, "make_fixture.py"), "--shape", shape, "--lens", "5", "--out", fixture])
+            say("making %s" % os.path.basename(out))
+            run([python, os.path.join(scripts, "make_gguf.py"), "--in", fixture, "--out", work, "--type", kind])
+            os.rename(os.path.join(work, "model.gguf"), out)
+        finally:
+            shutil.rmtree(work, ignore_errors=True)
+        return out
+    return find
+
+
+models = [
+    Model("smollm2-q4_1", "SmolLM2-135M Q4_1", fetched("smollm2", "tests/fetch.sh smollm2")),
+    Model("smollm2-q4_0", "SmolLM2-135M Q4_0", requantized),
+    Model("gemma3-270m", "Gemma-3-270M Q4_K_M", fetched("gemma", "tests/fetch.sh gemma")),
+] + [Model("%s-%s" % (shape, kind.lower()), "%s shape, random, %s" % (shape, kind), random_weights(shape, kind))
+     for shape in ("qwen2.5-0.5b", "llama-3.2-1b") for kind in ("Q4_0", "Q8_0", "TQ2_0")]
+model_table = {m.name: m for m in models}
+
+
+# ---- what a machine does --------------------------------------------------------------------------------------------------------------
+
+
+def busy_seconds():
+    """CPU seconds that everybody has used, and that this program and what it started have used.  (steal: other guests)"""
+    with open("/proc/stat") as f:
+        v = [int(x) for x in f.readline().split()[1:9]]
+    user, nice, system, _, _, irq, softirq, steal = v
+    mine = sum(r.ru_utime + r.ru_stime for r in map(resource.getrusage, (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)))
+    return (user + nice + system + irq + softirq + steal) / os.sysconf("SC_CLK_TCK"), mine
+
+
+class Watch:
+    """How much of the machine others took since it was made, in percent of all cores."""
+    def __init__(self):
+        self.all, self.mine = busy_seconds()
+        self.begin = time.monotonic()
+
+    def others(self):
+        now, mine = busy_seconds()
+        seconds = (time.monotonic() - self.begin) * os.cpu_count()
+        return max(0.0, 100 * ((now - self.all) - (mine - self.mine)) / seconds)
+
+
+def machine():
+    text = open("/proc/cpuinfo").read()
+    name = re.search(r"^(?:model name|Model|isa)\s*: (.*)", text, re.M)
+    flags = re.search(r"^(?:flags|Features)\s*: (.*)", text, re.M)
+    flags = flags.group(1).split() if flags else []
+    units = [f for f in ("amx_int8", "avx512_vnni", "avx_vnni", "avx2", "sve2", "i8mm", "asimddp") if f in flags]
+    cache = "/sys/devices/system/cpu/cpu0/cache/index3/size"
+    ram = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+    return "%d %s of %s (%s)%s, %.0f GB" % (
+        os.cpu_count(), "virtual cores" if "hypervisor" in flags else "cores", name.group(1) if name else os.uname().machine, " ".join(units),
+        ", last cache %s" % open(cache).read().strip() if os.path.exists(cache) else "", 1e-9 * ram)
+
+
+# ---- the programs ---------------------------------------------------------------------------------------------------------------------
+
+
+class Bench:
+    def __init__(self, args):
+        self.args, self.work = args, args.work
+        self.llama_dir = None
+        os.makedirs(self.work, exist_ok=True)
+        self.ids = os.path.join(self.work, "ids")
+        with open(self.ids, "w") as f:                          # every vocabulary has these
+            f.write(",".join(str(3 + i * 37 % 200) for i in range(N_PROMPT)))
+
+    def llama(self, model):
+        """The folder of llama.cpp's programs; built the first time."""
+        if not self.llama_dir:
+            p = subprocess.run([os.path.join(HERE, "llama.sh"), model], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, text=True)
+            if p.returncode != 0:
+                raise SystemExit(1)                             # it has said why
+            self.llama_dir = p.stdout.strip()
+        return self.llama_dir
+
+    def measure(self, *words):
+        return json.loads(run([self.args.measure] + [str(w) for w in words]).stdout)
+
+    def llama_round(self, path, threads):
+        """Prefill and decode in tokens per second, start to first token in ms: repacked, as in the file."""
+        out = json.loads(run([os.path.join(self.llama(path), "llama-bench"), "-m", path, "-p", str(N_PROMPT), "-n", str(N_GEN), "-t", str(threads),
+                              "-fa", "1", "-r", "1", "-o", "json"]).stdout)
+        peer = [os.path.join(self.llama(path), "peer"), "first", path, "3", str(threads)]
+        return {"prefill": next(x["avg_ts"] for x in out if x["n_prompt"]), "decode": next(x["avg_ts"] for x in out if x["n_gen"]),
+                "first_repacked": self.measure("wall", *peer, 1)["ms"], "first_as_is": self.measure("wall", *peer, 0)["ms"]}
+
+    def sinter_round(self, program, threads):
+        def stats(words):
+            p = run([program, "-j", str(threads), "--ignore-eos", "--print-ids", "--stats", "json"] + words)
+            return json.loads(p.stderr.strip().splitlines()[-1])
+
+        return {"prefill": stats(["--ids", "@" + self.ids, "-n", "1"])["prefill_tps"],
+                "decode": stats(["--ids", "3", "-n", str(N_GEN + 1)])["decode_tps"],
+                "first": self.measure("wall", program, "-j", threads, "--ids", 3, "-n", 1, "--print-ids")["ms"]}
+
+    def build(self, model, path):
+        """The emitted program and its manifest."""
+        out = os.path.join(self.work, model.name)
+        run([self.args.sinter, "build", path, "-t", "native", "-o", out, "--name", "model"] + self.args.flags.split())
+        run([os.environ.get("MAKE") or "make", "-s", "-C", out])
+        with open(os.path.join(out, "manifest.json")) as f:
+            return os.path.join(out, "model"), json.load(f)
+
+
+def macs_per_token(manifest):
+    """Elements of all matrices but the embedding and the head."""
+    n = 0
+    for w in manifest["weights"]:
+        shape = re.search(r"\[(\d+),(\d+)\]", w["type"])
+        if shape and not re.match(r"(token_embd|output)\.weight$", w["name"]):
+            n += int(shape.group(1)) * int(shape.group(2))
+    return n
+
+
+# ---- rounds ---------------------------------------------------------------------------------------------------------------------------
+
+
+def one_round(bench, path, program, bytes_per_token, threads, sinter_first):
+    watch = Watch()
+    r = {}
+    if sinter_first:
+        r["sinter"] = bench.sinter_round(program, threads)
+    r["llama"] = bench.llama_round(path, threads)
+    if not sinter_first:
+        r["sinter"] = bench.sinter_round(program, threads)
+    r["mb_s"] = bench.measure("read", bytes_per_token, threads)["mb_s"]
+    r.update(bench.measure("mac8", threads))
+    r["others"] = watch.others()
+    return r
+
+
+def all_rounds(bench, model, path, program, bytes_per_token, threads):
+    """bench.args.rounds quiet ones, or the quietest of three times as many."""
+    want, good, bad = bench.args.rounds, [], []
+    while len(good) < want and len(good) + len(bad) < 3 * want:
+        r = one_round(bench, path, program, bytes_per_token, threads, len(good) % 2 == 1)
+        quiet = r["others"] <= bench.args.busy
+        (good if quiet else bad).append(r)
+        say("%s, %s, round %d of %d: decode %.0f and %.0f, prefill %.0f and %.0f tok/s, first token %.0f and %.0f ms%s" % (
+            model.name, plural(threads, "thread"), len(good), want, r["llama"]["decode"], r["sinter"]["decode"], r["llama"]["prefill"],
+            r["sinter"]["prefill"], min(r["llama"]["first_repacked"], r["llama"]["first_as_is"]), r["sinter"]["first"],
+            "" if quiet else "; others took %.0f %%: again" % r["others"]))
+        if not quiet:
+            time.sleep(1)
+    return good + sorted(bad, key=lambda r: r["others"])[:want - len(good)]
+
+
+def spread(values):
+    return {"median": statistics.median(values), "least": min(values), "most": max(values)}
+
+
+def rows_of(rounds, manifest, threads):
+    """Three rows: decode, prefill, first token."""
+    def column(who, what):
+        return spread([r[who][what] for r in rounds])
+
+    def row(what, llama, sinter, **more):
+        return {"what": what, "threads": threads, "rounds": len(rounds), "others_percent": max(r["others"] for r in rounds), "llama": llama,
+                "sinter": sinter, **more}
+
+    mb_s = statistics.median(r["mb_s"] for r in rounds)
+    macs = statistics.median(r["mac8_per_ns"] for r in rounds)
+    out = []
+    llama, sinter = column("llama", "decode"), column("sinter", "decode")
+    out.append(row("decode", llama, sinter, ratio=sinter["median"] / llama["median"], limit="%.1f GB/s" % (1e-3 * mb_s),
+                   bandwidth_mb_s=mb_s, bytes_per_token=manifest["bytes_per_token"],
+                   **{who + "_share": x["median"] * manifest["bytes_per_token"] / (1e6 * mb_s) for who, x in (("llama", llama), ("sinter", sinter))}))
+    llama, sinter = column("llama", "prefill"), column("sinter", "prefill")
+    more = {"macs_per_token": macs_per_token(manifest)}
+    if macs > 0:
+        more.update(limit="%.2f T/s %s" % (1e-3 * macs, rounds[0]["unit"]), mac8_per_ns=macs, unit=rounds[0]["unit"],
+                    **{who + "_share": x["median"] * more["macs_per_token"] / (1e9 * macs) for who, x in (("llama", llama), ("sinter", sinter))})
+    out.append(row("prefill", llama, sinter, ratio=sinter["median"] / llama["median"], **more))
+    either = [column("llama", "first_repacked"), column("llama", "first_as_is")]
+    llama = min(either, key=lambda x: x["median"])
+    sinter = column("sinter", "first")
+    out.append(row("first token", llama, sinter, ratio=llama["median"] / sinter["median"], repacked=llama is either[0]))
+    return out
+
+
+# ---- the report -----------------------------------------------------------------------------------------------------------------------
+
+
+def plural(n, what):
+    return "%d %s%s" % (n, what, "" if n == 1 else "s")
+
+
+def number(x):
+    return "%.0f" % x if x >= 100 else "%.1f" % x
+
+
+def cell(x):
+    return "%s (%s to %s)" % (number(x["median"]), number(x["least"]), number(x["most"]))
+
+
+def share(row, who):
+    return "%.0f %%" % (100 * row[who + "_share"]) if who + "_share" in row else ""
+
+
+def markdown(result):
+    unit = {"decode": "decode of %d, tok/s" % N_GEN, "prefill": "prefill of %d, tok/s" % N_PROMPT, "first token": "start to first token, ms"}
+    out = ["%s. %s." % (result["date"], result["machine"]),
+           "sinter %s, built by %s%s." % (result["sinter"], result["cc"], ", with " + result["flags"] if result["flags"] else ""),
+           "llama.cpp %s from llama-cpp-python's source: %s; flash attention on, repacking on." % (result["llama_version"], result["llama_built"]),
+           ""]
+    out += ["| model | threads | what | llama.cpp | sinter | ratio | sinter's share | llama.cpp's | of the measured |", "|---|---|---|---|---|---|---|---|---|"]
+    for m in result["models"]:
+        if "missing" in m:
+            out.append("| %s | | not measured: %s | | | | | | |" % (m["title"], m["missing"].replace("|", "/")))
+        for row in m.get("rows", []):
+            out.append("| %s | %d | %s | %s | %s | **%.1f** | %s | %s | %s |" % (
+                m["title"], row["threads"], unit[row["what"]], cell(row["llama"]), cell(row["sinter"]), row["ratio"], share(row, "sinter"),
+                share(row, "llama"), row.get("limit", "")))
+    out.append("")
+    measured = [m for m in result["models"] if "rows" in m]
+    if measured:
+        out.append("Medians (least to most) of %s. llama.cpp holds the weights in: %s." % (
+            plural(result["rounds"], "round"), "; ".join("%s: %s" % (m["title"], m["buffers"]) for m in measured)))
+    loud = [(m, r) for m in measured for r in m["rows"] if r["others_percent"] > result["busy"] and r["what"] == "decode"]
+    for m, r in loud:
+        out.append("The machine was not quiet: %s with %s was measured while others took up to %.0f %% of it." % (
+            m["title"], plural(r["threads"], "thread"), r["others_percent"]))
+    return "\n".join(out) + "\n"
+
+
+def write_docs(path, text, result):
+    """Puts the table between the marks of a document, and the figures beside it: roofline.py draws them."""
+    with open(path) as f:
+        old = f.read()
+    if old.count(MARK_BEGIN) != 1 or old.count(MARK_END) != 1:
+        raise SystemExit("bench: %s has not one '%s' and one '%s'" % (path, MARK_BEGIN, MARK_END))
+    head, rest = old.split(MARK_BEGIN)
+    with open(path, "w") as f:
+        f.write(head + MARK_BEGIN + "\n" + text + MARK_END + rest.split(MARK_END)[1])
+    with open(os.path.splitext(path)[0] + ".json", "w") as f:
+        json.dump(result, f, indent=1)
+        f.write("\n")
+
+
+def measure_model(bench, model, result):
+    entry = {"name": model.name, "title": model.title}
+    result["models"].append(entry)
+    try:
+        path = model.find(bench)
+        program, manifest = bench.build(model, path)
+    except Missing as e:
+        entry["missing"] = str(e)
+        say("%s: %s" % (model.name, e))
+        return
+    facts = run([os.path.join(bench.llama(path), "peer"), "info", path]).stdout
+    entry["buffers"] = ", ".join("%s %s" % m for m in re.findall(r"(\S+) model buffer size = *([\d.]+ MiB)", facts))
+    result["llama_version"] = re.search(r"^version (.*)", facts, re.M).group(1)
+    result["llama_cpu"] = re.search(r"^system (.*)", facts, re.M).group(1).strip(" |")
+    result["llama_built"] = open(os.path.join(bench.llama(path), "built.txt")).read().strip()
+    entry["rows"] = []
+    for threads in bench.args.threads:
+        rounds = all_rounds(bench, model, path, program, manifest["bytes_per_token"], threads)
+        entry["rows"] += rows_of(rounds, manifest, threads)
+
+
+def numbers(text):
+    return [int(x) for x in re.split(r"[ ,]+", text.strip())]
+
+
+def main():
+    p = argparse.ArgumentParser(description="sinter against llama.cpp, in turn, on the same files")
+    p.add_argument("--sinter", required=True, help="the compiler")
+    p.add_argument("--measure", required=True, help="measure.c, built")
+    p.add_argument("--work", required=True, help="a folder for what is built")
+    p.add_argument("--models", default="", help="some of: " + " ".join(model_table) + " (default: all)")
+    p.add_argument("--threads", type=numbers, default=[1, 2])
+    p.add_argument("--rounds", type=int, default=7)
+    p.add_argument("--busy", type=float, default=4, help="percent of the machine that others may take (default: 4)")
+    p.add_argument("--flags", default="", help="more words for `sinter build`")
+    p.add_argument("--json", action="store_true", help="figures instead of the table")
+    p.add_argument("--docs", help="a document that gets the table, between its two marks")
+    args = p.parse_args()
+    chosen = args.models.split() or list(model_table)
+    for name in chosen:
+        if name not in model_table:
+            p.error("there is no model '%s' (%s)" % (name, " ".join(model_table)))
+    if args.rounds < 1 or min(args.threads) < 1:
+        p.error("rounds and threads begin at 1")
+    bench = Bench(args)
+    result = {"schema": 1, "date": datetime.date.today().isoformat(), "machine": machine(), "rounds": args.rounds, "busy": args.busy,
+              "sinter": run([args.sinter, "--version"]).stdout.split()[-1], "flags": args.flags,
+              "cc": run(["cc", "--version"]).stdout.splitlines()[0], "llama_version": "", "llama_built": "not built", "models": []}
+    for name in chosen:
+        measure_model(bench, model_table[name], result)
+    text = markdown(result)
+    if args.json:
+        json.dump(result, sys.stdout, indent=1)
+        print()
+    else:
+        print(text, end="")
+    if args.docs:
+        write_docs(args.docs, text, result)
+    return 0 if any("rows" in m for m in result["models"]) else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())
