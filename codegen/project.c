@@ -306,7 +306,7 @@ bool codegen_folder(const Module *m, FileSet *fs, const char *dir, Diag *d)
         buf_printf(
             &b, "/* Text: tokenizer, chat template, sampling. */\n#include \"%s_internal.h\"\n\n",
             n);
-        put_sources(&b, text_parts, n);
+        put_sources(&b, !strcmp(module_meta_str(m, "text.kind", ""), "spm") ? text_parts_spm : text_parts, n);
         if (!put(&w, fs, dir, "text.c", &b))
             return false;
     }

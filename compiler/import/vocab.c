@@ -4,19 +4,23 @@
 #include "compiler/import/vocab.h"
 
 #include <assert.h>
+#include <math.h>
 
 #define KEY(x) "tokenizer." x
-enum { MAX_TOKENS = 1 << 22, MAX_MERGES = 1 << 23, MAX_TEXT = 65535 };
+enum { MAX_TOKENS = 1 << 22, MAX_MERGES = 1 << 23, MAX_TEXT = 65535, MAX_ALL_TEXT = 1 << 30 };
 
+/* A key that is missing leaves *out as it was. */
 static bool read_id(const Model *m, Diag *d, const char *key, int n_token, int *out)
 {
     uint32_t id = UINT32_MAX;
 
     if (!model_u32(m, d, key, &id, false))
         return false;
-    *out = -1;
-    if (id == UINT32_MAX)
+    if (id == UINT32_MAX) {
+        if (model_find(m, key))
+            *out = -1;                                      /* some writers mean "none" */
         return true;
+    }
     if (id >= (uint32_t)n_token)
         return fail(d, model_at_key(m, str_of(key)), "token %" PRIu32 " does not exist (the vocabulary has %d)", id, n_token);
     *out = (int)id;
@@ -35,31 +39,67 @@ static bool is_end_name(Str s)
     return false;
 }
 
+static bool read_merges(const Model *m, Arena *a, Diag *d, Vocab *v)
+{
+    const KeyValue *merges;
+    bool ok = true;
+
+    if (!model_array(m, d, KEY("ggml.merges"), META_str, &merges, true))
+        return false;
+    if (merges->n > MAX_MERGES)
+        return fail(d, model_at_key(m, merges->key), "%" PRIu64 " merges (at most %d are possible)", merges->n, MAX_MERGES);
+    v->n_merge = (int)merges->n;
+    v->merge = merges->str;
+    for (int i = 0; i < v->n_merge; i++)
+        if (v->merge[i].n > 2 * MAX_TEXT + 1) {
+            const char *place = str_printf(a, "key '%s', index %d", KEY("ggml.merges"), i);
+            ok = fail(d, AT_WHAT(v->file, place), "a merge of %zu bytes", v->merge[i].n);
+        }
+    return ok;
+}
+
+static bool read_scores(const Model *m, Arena *a, Diag *d, Vocab *v)
+{
+    const KeyValue *scores;
+    float *score = ARENA_ARRAY(a, float, v->n_token);
+
+    if (!model_array(m, d, KEY("ggml.scores"), META_f32, &scores, true))
+        return false;
+    if (scores->n != (uint64_t)v->n_token)
+        return fail(d, model_at_key(m, scores->key), "%" PRIu64 " scores for %d tokens", scores->n, v->n_token);
+    for (int i = 0; i < v->n_token; i++) {
+        double s = 0;
+
+        kv_float(scores, (uint64_t)i, &s);
+        score[i] = s > 3e38 ? INFINITY : s < -3e38 ? -INFINITY : (float)s;
+    }
+    v->score = score;
+    return true;
+}
+
 static bool read_tokens(const Model *m, Arena *a, Diag *d, Vocab *v)
 {
-    const KeyValue *tokens, *types, *merges;
+    const KeyValue *tokens, *types;
+    uint64_t all = 0;
     bool ok = true;
 
     if (!model_array(m, d, KEY("ggml.tokens"), META_str, &tokens, true) ||
-        !model_array(m, d, KEY("ggml.token_type"), META_i64, &types, false) ||
-        !model_array(m, d, KEY("ggml.merges"), META_str, &merges, true))
+        !model_array(m, d, KEY("ggml.token_type"), META_i64, &types, false))
         return false;
     if (!tokens->n || tokens->n > MAX_TOKENS)
         return fail(d, model_at_key(m, tokens->key), "%" PRIu64 " tokens (1 to %d are possible)", tokens->n, MAX_TOKENS);
-    if (merges->n > MAX_MERGES)
-        return fail(d, model_at_key(m, merges->key), "%" PRIu64 " merges (at most %d are possible)", merges->n, MAX_MERGES);
     if (types && types->n != tokens->n)
         return fail(d, model_at_key(m, types->key), "%" PRIu64 " types for %" PRIu64 " tokens", types->n, tokens->n);
     v->n_token = (int)tokens->n;
     v->token = tokens->str;
-    v->n_merge = (int)merges->n;
-    v->merge = merges->str;
+    v->has_types = types != NULL;
     v->type = ARENA_ARRAY(a, uint8_t, v->n_token);
     v->is_end = ARENA_ARRAY(a, bool, v->n_token);
     for (int i = 0; i < v->n_token; i++) {
         int64_t type = TOKEN_normal;
         const char *place = NULL;
 
+        all += v->token[i].n;
         if (v->token[i].n > MAX_TEXT) {
             place = str_printf(a, "key '%s', index %d", KEY("ggml.tokens"), i);
             ok = fail(d, AT_WHAT(v->file, place), "a token of %zu bytes (at most %d are possible)", v->token[i].n, MAX_TEXT);
@@ -76,28 +116,77 @@ static bool read_tokens(const Model *m, Arena *a, Diag *d, Vocab *v)
                 v->type[i] = TOKEN_control;                 /* conversions sometimes call it user-defined */
         }
     }
-    for (int i = 0; i < v->n_merge; i++)
-        if (v->merge[i].n > 2 * MAX_TEXT + 1) {
-            const char *place = str_printf(a, "key '%s', index %d", KEY("ggml.merges"), i);
-            ok = fail(d, AT_WHAT(v->file, place), "a merge of %zu bytes", v->merge[i].n);
-        }
+    if (all > MAX_ALL_TEXT)
+        return fail(d, model_at_key(m, tokens->key), "%" PRIu64 " bytes of tokens (at most %d are possible)", all, MAX_ALL_TEXT);
     return ok;
+}
+
+/* Phi-3's special tokens take the white space behind them, which no key of the file says; llama.cpp goes by the model's name. */
+static void strip_like_phi3(const Model *m, Arena *a, Vocab *v)
+{
+    const KeyValue *kv = model_find(m, "general.name");
+    Str name = kv && kv->type == META_str ? str_copy(a, kv_str(kv, 0)) : STR("");
+    bool phi3 = false;
+
+    for (size_t i = 0; i + 4 <= name.n && !phi3; i++) {
+        const char *p = name.p + i;
+        phi3 = (p[0] | 0x20) == 'p' && (p[1] | 0x20) == 'h' && (p[2] | 0x20) == 'i' &&
+               (p[3] == '3' || (p[3] == '-' && i + 5 <= name.n && p[4] == '3'));
+    }
+    if (!phi3)
+        return;
+    v->strips = ARENA_ARRAY(a, bool, v->n_token);
+    for (int i = 0; i < v->n_token; i++)
+        v->strips[i] = v->type[i] != TOKEN_normal && v->type[i] != TOKEN_byte && !str_is(v->token[i], "<unk>") &&
+                       !str_is(v->token[i], "<s>") && !str_is(v->token[i], "<|endoftext|>");
+}
+
+static bool read_special(const Model *model, Diag *d, Vocab *v)
+{
+    int eot = -1, n = v->n_token;
+
+    /* What files of SentencePiece that say nothing mean. */
+    if (v->kind == VOCAB_spm && n > 2) {
+        v->unk = 0;
+        v->bos = 1;
+        v->eos = 2;
+    }
+    if (!read_id(model, d, KEY("ggml.bos_token_id"), n, &v->bos) || !read_id(model, d, KEY("ggml.eos_token_id"), n, &v->eos) ||
+        !read_id(model, d, KEY("ggml.unknown_token_id"), n, &v->unk) || !read_id(model, d, KEY("ggml.eot_token_id"), n, &eot) ||
+        !model_bool(model, d, KEY("ggml.add_bos_token"), &v->add_bos, false) ||
+        !model_bool(model, d, KEY("ggml.add_eos_token"), &v->add_eos, false) ||
+        !model_bool(model, d, KEY("ggml.add_space_prefix"), &v->add_space, false) ||
+        !model_str(model, d, KEY("chat_template"), &v->chat_template, false))
+        return false;
+    v->add_space &= v->kind == VOCAB_spm;                   /* byte-level BPE has no such thing, whatever files say */
+    if (v->eos >= 0)
+        v->is_end[v->eos] = true;
+    if (eot >= 0)
+        v->is_end[eot] = true;
+    return true;
 }
 
 VocabResult vocab_read(const Model *model, Arena *a, Diag *d, Vocab *v, const char **missing)
 {
     Str kind = { NULL, 0 }, pre = STR("gpt-2");
-    int eot = -1;
 
-    *v = (Vocab){ .file = model->file.path, .bos = -1, .eos = -1 };
+    *v = (Vocab){ .file = model->file.path, .bos = -1, .eos = -1, .unk = -1 };
     *missing = "the model's file has no tokenizer";
     if (!model_find(model, KEY("ggml.model")) && !model_find(model, KEY("ggml.tokens")))
         return VOCAB_absent;
     if (!model_str(model, d, KEY("ggml.model"), &kind, true) || !model_str(model, d, KEY("ggml.pre"), &pre, false))
         return VOCAB_wrong;
+    if (str_is(kind, "llama")) {
+        v->kind = VOCAB_spm;
+        v->add_bos = v->add_space = true;
+        if (!read_tokens(model, a, d, v) || !read_scores(model, a, d, v) || !read_special(model, d, v))
+            return VOCAB_wrong;
+        strip_like_phi3(model, a, v);
+        return VOCAB_ok;
+    }
     if (!str_is(kind, "gpt2")) {
-        *missing = str_printf(a, "its tokenizer is of kind '%s', and sinter knows only 'gpt2' (byte-level BPE) yet",
-                              str_show(a, kind, 40));
+        *missing = str_printf(a, "its tokenizer is of kind '%s', and sinter knows only 'gpt2' (byte-level BPE) and 'llama' "
+                              "(SentencePiece) yet", str_show(a, kind, 40));
         return VOCAB_absent;
     }
     if (str_is(pre, "default"))
@@ -108,17 +197,8 @@ VocabResult vocab_read(const Model *model, Arena *a, Diag *d, Vocab *v, const ch
         return VOCAB_absent;
     }
     v->add_bos = v->pretok->add_bos;
-    if (!read_tokens(model, a, d, v) || !read_id(model, d, KEY("ggml.bos_token_id"), v->n_token, &v->bos) ||
-        !read_id(model, d, KEY("ggml.eos_token_id"), v->n_token, &v->eos) ||
-        !read_id(model, d, KEY("ggml.eot_token_id"), v->n_token, &eot) ||
-        !model_bool(model, d, KEY("ggml.add_bos_token"), &v->add_bos, false) ||
-        !model_bool(model, d, KEY("ggml.add_eos_token"), &v->add_eos, false) ||
-        !model_str(model, d, KEY("chat_template"), &v->chat_template, false))
+    if (!read_tokens(model, a, d, v) || !read_merges(model, a, d, v) || !read_special(model, d, v))
         return VOCAB_wrong;
-    if (v->eos >= 0)
-        v->is_end[v->eos] = true;
-    if (eot >= 0)
-        v->is_end[eot] = true;
     return VOCAB_ok;
 }
 
@@ -153,8 +233,8 @@ bool vocab_to_module(Module *m, const Model *model, Diag *d)
         return false;
     module_add_blob(m, "tok", blob.p, blob.n);
     bool chatml = chat.known && str_is(chat.head, "<|im_start|>") && str_is(chat.mid, "\n") && str_is(chat.tail, "<|im_end|>\n");
-    set_str(m, "text.kind", STR("bpe"));
-    set_str(m, "text.pre", str_of(v.pretok->name));
+    set_str(m, "text.kind", v.kind == VOCAB_spm ? STR("spm") : STR("bpe"));
+    set_str(m, "text.pre", v.pretok ? str_of(v.pretok->name) : STR(""));
     set_str(m, "text.template", chatml ? STR("chatml") : chat.known ? STR("turns") : STR(""));
     if (!chat.known)
         set_str(m, "text.template.missing", str_of(chat.unknown));

@@ -2,7 +2,9 @@
  *
  *   vocab.c                    metadata tokenizer.* of a Model -> Vocab -> section "tok" of the Module
  *   compiler/text/pretok.c     the expressions that cut text into words -> automata
- *   compiler/text/tables.c     Vocab -> the tables that the emitted program uses in place
+ *   compiler/text/bpe.c        tokens and merges, or
+ *   compiler/text/spm.c        tokens and scores -> symbols and merges
+ *   compiler/text/tables.c     these -> the tables that the emitted program uses in place
  *   compiler/text/template.c   the chat template: recognised, or the construct that is not */
 #ifndef SN_VOCAB_H
 #define SN_VOCAB_H
@@ -14,20 +16,30 @@
 /* As in GGUF's tokenizer.ggml.token_type. */
 typedef enum { TOKEN_normal = 1, TOKEN_unknown, TOKEN_control, TOKEN_user, TOKEN_unused, TOKEN_byte } TokenType;
 
-/* A byte-level BPE vocabulary; strings are views into the model file, arrays are in the arena.  A token's text is written in
- * GPT-2's alphabet, in which each of the 256 bytes is a printable character; names of special tokens are written as they are. */
+typedef enum { VOCAB_bpe, VOCAB_spm } VocabKind;
+
+/* A vocabulary; strings are views into the model file, arrays are in the arena.
+ *
+ *   bpe    byte-level BPE: a token's text is written in GPT-2's alphabet, in which each of the 256 bytes is a printable character;
+ *          names of special tokens are written as they are.  It has merges and a pre-tokenizer.
+ *   spm    SentencePiece's BPE: a token's text is UTF-8 with U+2581 for a space.  It has scores. */
 typedef struct {
     const char *file;           /* for messages */
-    const PretokKind *pretok;
+    VocabKind kind;
+    const PretokKind *pretok;   /* of bpe */
     const Pretok *compiled;     /* its automata, where the caller has them; NULL: text_tables makes them */
     int n_token;
     const Str *token;           /* [n_token] */
+    bool has_types;             /* the file says of what type tokens are; else all are normal, or bytes by their names */
     uint8_t *type;              /* [n_token] TokenType */
+    const float *score;         /* [n_token], of spm: better ones merge first */
     bool *is_end;               /* [n_token] ends an answer */
+    bool *strips;               /* [n_token] white space behind it belongs to it; NULL: of none */
     int n_merge;
     const Str *merge;           /* [n_merge] "left right"; earlier ones go first */
-    int bos, eos;               /* -1: none */
+    int bos, eos, unk;          /* -1: none */
     bool add_bos, add_eos;
+    bool add_space;             /* a text is read as if a space stood before it */
     Str chat_template;          /* n 0: none */
 } Vocab;
 
@@ -41,9 +53,9 @@ VocabResult vocab_read(const Model *model, Arena *a, Diag *d, Vocab *out, const 
 /* Adds to a Module what the text layer of the emitted program needs:
  *
  *   blob "tok"                 the tables (runtime/text/tokenizer.h)
- *   "text.kind"                "bpe"; "" without a text layer, and then
+ *   "text.kind"                "bpe", "spm"; "" without a text layer, and then
  *   "text.missing"             why there is none: a sentence for the user
- *   "text.pre"                 the pre-tokenizer's name
+ *   "text.pre"                 the pre-tokenizer's name; "" for spm
  *   "text.template"            "chatml" (roles and contents between <|im_start|> and <|im_end|>), "turns" (the same with other
  *                              texts), ""; for "" also
  *   "text.template.missing"    "" if the file has none, else the construct that is not known

@@ -10,6 +10,7 @@
 #define NAME_TOK_WINDOW 8
 #define NAME_TOK_WINDOW_MAX 32
 #include "runtime/text/tokenize.c"
+#include "tests/text/both_words.h"
 
 static const uint8_t *blob;
 static uint64_t blob_bytes;

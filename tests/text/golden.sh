@@ -16,7 +16,9 @@ find_file() {
 try() { if "$tool" "$@" 2>&1; then passed=$((passed + 1)); else failed=$((failed + 1)); fi; }
 
 for pair in smollm2-135m-instruct-q4_1:SmolLM2-135M-Instruct.Q4_1.gguf vocab-gpt-2:ggml-vocab-gpt-2.gguf \
-            vocab-llama-bpe:ggml-vocab-llama-bpe.gguf vocab-qwen2:ggml-vocab-qwen2.gguf; do
+            vocab-llama-bpe:ggml-vocab-llama-bpe.gguf vocab-qwen2:ggml-vocab-qwen2.gguf \
+            vocab-llama-spm:ggml-vocab-llama-spm.gguf vocab-phi-3:ggml-vocab-phi-3.gguf \
+            gemma-3-270m-q4_k_m:gemma-3-270m-q4_k_m.gguf; do
     record=$golden/tok-${pair%%:*}.json
     model=$(find_file "${pair#*:}" "$@")
     if [ ! -f "$record" ] || [ -z "$model" ]; then
