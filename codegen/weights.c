@@ -3,8 +3,8 @@
  *
  * Sections are weights in ascending order of their place: those whose tiles interleave (gate and
  * up) are one section.  A weight whose expression is a view of the source file is transcoded from
- * the mapped bytes, 32 rows at a time; of any other expression the rows are computed, encoded in
- * the weight's format, and then transcoded the same way.  A Module read from a .sir has its weights
+ * the mapped bytes, 32 rows at a time; of any other expression the rows are made in the weight's
+ * format, and then transcoded the same way.  A Module read from a .sir has its weights
  * packed already: they are copied from the weights file beside it. */
 #include "codegen/weights.h"
 
@@ -122,11 +122,9 @@ static bool pack_tile(Out *o, const Weight *w, int64_t i_tile, Work *k)
                          p + w->expr->off + (uint64_t)first * stride, stride, n, n_in);
         return true;
     }
-    for (int i = 0; i < n; i++) {
-        if (!weight_row(m, w, first + i, k->row, o->d))
+    for (int i = 0; i < n; i++)
+        if (!wexpr_encoded_row(m, w->expr, first + i, k->rows + (uint64_t)i * stride, k->row, o->d))
             return false;
-        w->type.fmt->encode(k->rows + (uint64_t)i * stride, k->row, n_in);
-    }
     layout_pack_tile(w->layout, w->type.fmt, k->tile, k->rows, stride, n, n_in);
     return true;
 }

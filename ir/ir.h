@@ -292,6 +292,9 @@ bool module_attach(Module *m, FileSet *fs, Diag *d, const char *dir, bool check)
 
 /* Row `row` (all but the innermost dimension flattened) of a weight expression as floats; n_in of them. */
 bool wexpr_row(const Module *m, const WExpr *e, int64_t row, float *y, Diag *d);
+/* The same row as it is stored in the expression's format: bytes of a file as they are, anything else encoded once (encoding what
+ * was decoded need not give the same bytes).  x: room for the row as floats. */
+bool wexpr_encoded_row(const Module *m, const WExpr *e, int64_t row, uint8_t *dst, float *x, Diag *d);
 /* Same of a weight, packed or not; of a packed one the weights file must be attached (SourceFile.packed). */
 bool weight_row(const Module *m, const Weight *w, int64_t row, float *y, Diag *d);
 int64_t type_n_rows(Type t);                                 /* of a constant type */

@@ -32,6 +32,26 @@ static const SourceFile *weights_file(const Module *m)
     return NULL;
 }
 
+static void fill_row(const WExpr *e, int64_t row, float *y)
+{
+    int64_t dim[MAX_RANK], n = dim_hi(type_last(e->type));
+    float scale, base;
+
+    for (int i = 0; i < e->type.rank; i++)
+        dim[i] = dim_hi(e->type.dim[i]);
+    fill_scale(e->name, e->type.rank, dim, &scale, &base);
+    for (int64_t i = 0; i < n; i++)
+        y[i] = fill_value(e->name, (uint64_t)(row * n + i), e->seed, scale, base);
+}
+
+/* A head's rows come as two halves (x0 x1 .. | y0 y1 ..) and leave as pairs (x0 y0 x1 y1 ..). */
+static int64_t permuted_row(const WExpr *e, int64_t row)
+{
+    int64_t head = row / e->head_dim, i = row % e->head_dim;
+
+    return head * e->head_dim + i / 2 + i % 2 * (e->head_dim / 2);
+}
+
 bool wexpr_row(const Module *m, const WExpr *e, int64_t row, float *y, Diag *d)
 {
     int64_t n = dim_hi(type_last(e->type));
@@ -46,32 +66,50 @@ bool wexpr_row(const Module *m, const WExpr *e, int64_t row, float *y, Diag *d)
             bug("a view whose rows are not whole blocks");
         f->decode(y, m->file[e->file].p + e->off + (uint64_t)row * row_bytes, n);
         return true;
-    case W_fill: {
-        int64_t dim[MAX_RANK];
-        float scale, base;
-
-        for (int i = 0; i < e->type.rank; i++)
-            dim[i] = dim_hi(e->type.dim[i]);
-        fill_scale(e->name, e->type.rank, dim, &scale, &base);
-        for (int64_t i = 0; i < n; i++)
-            y[i] = fill_value(e->name, (uint64_t)(row * n + i), e->seed, scale, base);
+    case W_fill:
+        fill_row(e, row, y);
         return round_to_format(f, y, n, n);
-    }
     case W_const:
         memcpy(y, e->value + row * n, (size_t)n * sizeof *y);
         return true;
     case W_convert:
         return wexpr_row(m, e->a, row, y, d) && round_to_format(f, y, n, n);
-    case W_permute_rows: {
-        /* A head's rows come as two halves (x0 x1 .. | y0 y1 ..) and leave as pairs (x0 y0 x1 y1 ..). */
-        int64_t head = row / e->head_dim, i = row % e->head_dim;
-
-        return wexpr_row(m, e->a, head * e->head_dim + i / 2 + i % 2 * (e->head_dim / 2), y, d);
-    }
+    case W_permute_rows:
+        return wexpr_row(m, e->a, permuted_row(e, row), y, d);
     case W_packed:
         return fail(d, NOWHERE, "a packed weight is read through its layout");
     }
     bug("a weight expression of kind %d", e->kind);
+}
+
+bool wexpr_encoded_row(const Module *m, const WExpr *e, int64_t row, uint8_t *dst, float *x, Diag *d)
+{
+    int64_t n = dim_hi(type_last(e->type));
+    uint64_t row_bytes;
+
+    if (!format_bytes(e->type.fmt, n, &row_bytes))
+        bug("a weight whose rows are not whole blocks");
+    switch (e->kind) {
+    case W_view:
+        if (!m->file[e->file].p)
+            return fail(d, AT_FILE(m->file[e->file].name), "the file is not at hand, and a weight lies in it");
+        memcpy(dst, m->file[e->file].p + e->off + (uint64_t)row * row_bytes, row_bytes);
+        return true;
+    case W_permute_rows:
+        return wexpr_encoded_row(m, e->a, permuted_row(e, row), dst, x, d);
+    case W_fill:
+        fill_row(e, row, x);
+        break;
+    case W_convert:
+        if (!wexpr_row(m, e->a, row, x, d))
+            return false;
+        break;
+    case W_const: case W_packed:
+        if (!wexpr_row(m, e, row, x, d))
+            return false;
+    }
+    e->type.fmt->encode(dst, x, n);
+    return true;
 }
 
 static bool at_hand(const Module *m, const WExpr *e)
