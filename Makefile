@@ -88,14 +88,13 @@ check-asan:             ## the same under AddressSanitizer and UBSan
 
 # Speed beside llama.cpp's, on the same files (tests/bench/bench.py; docs/benchmarks.md).  FLAGS: more words for `sinter build`;
 # BUSY: the share of the machine, in percent, that others may take in a round; BENCH_JSON=1: figures, not a table.
-MODELS ?=
 THREADS ?= 1,2
 ROUNDS ?= 7
 BUSY ?= 4
 FLAGS ?=
 bench: $(obj)/sinter $(obj)/tests/bench/measure    ## speed beside llama.cpp  (MODELS="smollm2-q4_1 ..." THREADS=1,2 ROUNDS=7)
 	$(V)tests/bench/bench.py --sinter $(obj)/sinter --measure $(obj)/tests/bench/measure --work $(obj)/bench \
-	    --models "$(MODELS)" --threads "$(THREADS)" --rounds $(ROUNDS) --busy $(BUSY) --flags "$(FLAGS)" \
+	    --models "$(if $(filter command environment,$(origin MODELS)),$(MODELS))" --threads "$(THREADS)" --rounds $(ROUNDS) --busy $(BUSY) --flags "$(FLAGS)" \
 	    $(if $(BENCH_JSON),--json) $(if $(BENCH_DOCS),--docs docs/benchmarks.md)
 bench-docs:             ## the same, and writes it into docs/benchmarks.md
 	$(V)$(MAKE) --no-print-directory bench BENCH_DOCS=1

@@ -110,6 +110,11 @@ def random_weights(shape, kind):
     return find
 
 
+def given_file(path):
+    name = os.path.basename(path)[:-len(".gguf")]
+    return Model(re.sub(r"[^A-Za-z0-9._-]", "_", name), name, lambda bench: path)
+
+
 models = [
     Model("smollm2-q4_1", "SmolLM2-135M Q4_1", fetched("smollm2", "tests/fetch.sh smollm2")),
     Model("smollm2-q4_0", "SmolLM2-135M Q4_0", requantized),
@@ -371,7 +376,7 @@ def main():
     p.add_argument("--sinter", required=True, help="the compiler")
     p.add_argument("--measure", required=True, help="measure.c, built")
     p.add_argument("--work", required=True, help="a folder for what is built")
-    p.add_argument("--models", default="", help="some of: " + " ".join(model_table) + " (default: all)")
+    p.add_argument("--models", default="", help="GGUF files, or some of: " + " ".join(model_table) + " (default: all of these)")
     p.add_argument("--threads", type=numbers, default=[1, 2])
     p.add_argument("--rounds", type=int, default=7)
     p.add_argument("--busy", type=float, default=4, help="percent of the machine that others may take (default: 4)")
@@ -379,18 +384,17 @@ def main():
     p.add_argument("--json", action="store_true", help="figures instead of the table")
     p.add_argument("--docs", help="a document that gets the table, between its two marks")
     args = p.parse_args()
-    chosen = args.models.split() or list(model_table)
-    for name in chosen:
-        if name not in model_table:
-            p.error("there is no model '%s' (%s)" % (name, " ".join(model_table)))
+    chosen = [given_file(name) if name.endswith(".gguf") else model_table.get(name) for name in args.models.split()] or models
+    if None in chosen:
+        p.error("there is no model '%s' (a .gguf file, or: %s)" % (args.models.split()[chosen.index(None)], " ".join(model_table)))
     if args.rounds < 1 or min(args.threads) < 1:
         p.error("rounds and threads begin at 1")
     bench = Bench(args)
     result = {"schema": 1, "date": datetime.date.today().isoformat(), "machine": machine(), "rounds": args.rounds, "busy": args.busy,
               "sinter": run([args.sinter, "--version"]).stdout.split()[-1], "flags": args.flags,
               "cc": run(["cc", "--version"]).stdout.splitlines()[0], "llama_version": "", "llama_built": "not built", "models": []}
-    for name in chosen:
-        measure_model(bench, model_table[name], result)
+    for model in chosen:
+        measure_model(bench, model, result)
     text = markdown(result)
     if args.json:
         json.dump(result, sys.stdout, indent=1)
