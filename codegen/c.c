@@ -313,6 +313,8 @@ static void write_header(Writer *w, Buf *b, const Shape *s)
                module_find_blob(m, "tok") != NULL);
     buf_printf(b, "#define %s_HAS_MODEL %d    /* whether there are weights */\n", w->name,
                m->n_entry > 0);
+    buf_printf(b, "#define %s_HAS_LOOKUP %d    /* whether a session can guess tokens to come */\n",
+               w->name, verifying_entry(w) != NULL);
     buf_puts(b, at + strlen(mark));
     if (module_find_blob(m, "tok"))
         put_source(b, "runtime/text/text.h", w->name);
@@ -325,6 +327,9 @@ static void write_internal(Writer *w, Buf *b, bool one_thread)
     buf_printf(b, "#include \"%s.h\"\n", w->name);
     if (one_thread)
         buf_printf(b, "#define %s_THREADS 0\n", w->name);
+    if (verifying_entry(w) && !strcmp(module_meta_str(w->m, "build.spec", ""), "lookup"))
+        buf_printf(b, "#define %s_SPEC \"lookup\"    /* what the program does by default */\n",
+                   w->name);
     put_source(b, "runtime/core/internal.h", w->name);
     put_source(b, "runtime/core/weights_format.h", w->name);
     if (module_find_blob(w->m, "tok"))
@@ -403,6 +408,8 @@ static void print_desc(Writer *w, Emit *e, const Shape *s, WeightsDigest digest)
     emit(e, "    .decode = %s,\n    .prefill = %s,\n",
          s->decode ? emit_ident(w->a, str_of(s->decode->func->name)) : "NULL",
          s->prefill ? emit_ident(w->a, str_of(s->prefill->func->name)) : "NULL");
+    emit(e, "    .verify = %s,\n",
+         verifying_entry(w) ? emit_ident(w->a, str_of(verifying_entry(w)->func->name)) : "NULL");
     emit(e, "    .isa = isas,\n    .n_isa = %d,\n};\n", w->n_target);
 }
 

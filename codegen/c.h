@@ -39,6 +39,11 @@ const char *arg_field(const Writer *w, const Func *f, int i);
 /* How many rows a stage has: "1", "r->T", "r->O"; sets *is_one when it is at most one. */
 const char *rows_c(const Writer *w, const Func *f, Dim d, bool *is_one);
 
+/* ---- verify.c ---- */
+
+/* The entry that computes several tokens with decode's bits for each, NULL: there is none (or --spec none). */
+const Entry *verifying_entry(const Writer *w);
+
 /* ---- stage.c ---- */
 
 /* Writes NAME_ISA.c and kernels_ISA.h for target i. */

@@ -299,6 +299,10 @@ bool codegen_folder(const Module *m, FileSet *fs, const char *dir, Diag *d)
         &b, "/* The part of the runtime that this model uses. */\n#include \"%s_internal.h\"\n\n",
         n);
     put_sources(&b, one_thread ? runtime_parts_one_thread : runtime_parts, n);
+    if (verifying_entry(&w)) {
+        buf_putc(&b, '\n');
+        put_source(&b, "runtime/text/lookup.c", n);
+    }
     if (!put(&w, fs, dir, "runtime.c", &b))
         return false;
     if (text) {

@@ -61,6 +61,7 @@ typedef struct {
     const Format *kv;           /* f16 or f32 */
     int64_t ctx;                /* 0: the model's own */
     bool link_weights;
+    const char *spec;           /* "none": no code for it; "lookup": the program's default; NULL: it can, if asked */
     const char *emit;           /* "c" or "ir" */
     const char *depfile;        /* -MD: NULL none */
     const char *print_after;    /* pass name, "all", NULL */

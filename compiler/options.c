@@ -295,11 +295,11 @@ SETTER(set_emit)
 
 SETTER(set_spec)
 {
-    (void)b;
     (void)a;
-    if (!strcmp(value, "lookup"))
-        return later(why, "lookup is not there yet in this version (none is)");
-    return strcmp(value, "none") ? bad(why, "takes none or lookup") : SET_ok;
+    if (strcmp(value, "none") && strcmp(value, "lookup"))
+        return bad(why, "takes none or lookup");
+    b->spec = value;
+    return SET_ok;
 }
 
 SETTER(set_project)
@@ -370,7 +370,7 @@ const Option build_option_table[] = {
     { "--emit", 0, "WHAT", "c", "c, or ir (the Module as text)", set_emit, false },
     ROW_LINK,
     { "--project", 0, "KIND", "plain", "plain or cmake: both files are always there", set_project, false },
-    { "--spec", 0, "SPEC", "none", "speculative decoding", set_spec, false },
+    { "--spec", 0, "SPEC", NULL, "lookup: the program guesses unless told not to; none: it cannot (else: if told to)", set_spec, false },
     { "--max-ram", 0, "SIZE", NULL, "exit 3 if a session with one thread needs more", set_max_ram, false },
     { "--max-flash", 0, "SIZE", NULL, "exit 3 if the weights file is longer", set_max_flash, false },
     { "--dry-run", 0, NULL, NULL, "print the sizes, write nothing", set_dry, false },

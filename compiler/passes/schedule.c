@@ -254,6 +254,8 @@ static const char *command_line(Sched *s)
         buf_printf(&b, " --fuse %s", o->fuse);
     if (o->link_weights)
         buf_puts(&b, " --link-weights");
+    if (o->spec)
+        buf_printf(&b, " --spec %s", o->spec);
     return buf_z(&b);
 }
 
@@ -265,6 +267,8 @@ static void note_build(Sched *s)
     if (s->env->opt->name)
         module_set_meta(m, "build.name", attr_str("", s->env->opt->name));
     module_set_meta(m, "build.link_weights", attr_int("", s->env->opt->link_weights));
+    if (s->env->opt->spec)
+        module_set_meta(m, "build.spec", attr_str("", s->env->opt->spec));
     module_set_meta(m, "build.command", attr_str("", command_line(s)));
     module_set_meta(m, "build.n_target", attr_int("", s->env->n_target));
     for (int i = 0; i < s->env->n_target; i++) {

@@ -136,6 +136,12 @@ int NAME_n_past(const NAME_Session *s);         /* tokens in the context */
 int NAME_n_ctx(const NAME_Session *s);          /* room for them */
 int NAME_n_threads(const NAME_Session *s);
 
+/* Appends one token and writes the logits after it, as NAME_eval(s, &id, 1, logits, 1) does: same
+ * bits, same status.  Where the session guesses (NAME_lookup_open) a call may compute several
+ * tokens ahead; the calls that follow then cost nothing as long as their tokens are those.
+ *   more    how many tokens at most will be appended after this one; 0: nothing is guessed */
+NAME_Status NAME_next(NAME_Session *s, int32_t id, int more, float *logits);
+
 /* Forgets all but the first n_past tokens of the context (0..NAME_n_past(s), else NAME_E_ARG).
  * Takes no time. */
 NAME_Status NAME_rewind(NAME_Session *s, int n_past);
@@ -154,6 +160,35 @@ NAME_Status NAME_load(NAME_Session *s, const void *saved, size_t bytes);
  * NAME_uncancel takes back a call that none has seen. */
 void NAME_cancel(NAME_Session *s);
 void NAME_uncancel(NAME_Session *s);
+
+/* ---- speculation by lookup ------------------------------------------------------------------- */
+
+/* Text repeats itself: names, phrases, code.  A session that guesses looks the context's last
+ * tokens up in the context; where they have occurred before, NAME_next computes what followed then
+ * together with its token, in one pass over the weights.  What you choose from is the same, token
+ * for token, whether a guess was right or wrong: it changes time only. */
+
+enum { NAME_MAX_DRAFT = 15 };           /* most tokens guessed at a time */
+
+/* What came of it, since NAME_lookup_open. */
+typedef struct {
+    int64_t passes;                     /* evaluations of NAME_next, of one token or several */
+    int64_t drafted;                    /* tokens guessed */
+    int64_t accepted;                   /* of them, those that came */
+} NAME_LookupCounts;
+
+/* Bytes of the block that NAME_lookup_open needs; 0: this model cannot guess (it was built with
+ * --spec none, or computes a prompt in another order of sums than an answer). */
+size_t NAME_lookup_bytes(const NAME_Session *s);
+
+/* From now on the session guesses.  The block (any alignment) stays yours and must outlive the
+ * session; tokens that are in the context already are not known to it.
+ *   now   a clock in nanoseconds that never goes back, by which it finds out what pays; NULL: it
+ *         goes by a rule of thumb
+ * NAME_E_ARG: this model cannot guess; NAME_E_MEMORY: bytes < NAME_lookup_bytes(s). */
+NAME_Status NAME_lookup_open(NAME_Session *s, void *block, size_t bytes, uint64_t (*now)(void));
+
+NAME_LookupCounts NAME_lookup_counts(const NAME_Session *s);
 
 #ifdef __cplusplus
 }

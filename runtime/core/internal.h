@@ -5,6 +5,7 @@
  *   cpu.c                 what this CPU can do
  *   threads.c             the crew's threads, or threads_one.c: none
  *   session.c             sessions
+ *   lookup.c              (in runtime/text) guesses of the tokens to come
  *   NAME.c                (generated) NAME_desc, and a function per entry that calls its stages
  *   NAME_ISA.c            (generated) the stages
  *
@@ -38,6 +39,10 @@
 
 #ifndef NAME_THREADS
 #define NAME_THREADS 1                  /* 0: threads_one.c, neither atomics nor pthreads */
+#endif
+
+#ifndef NAME_HAS_LOOKUP
+#define NAME_HAS_LOOKUP 1               /* 0: lookup.c is left out (sinter build --spec none) */
 #endif
 
 #if NAME_THREADS
@@ -127,6 +132,7 @@ typedef struct {
     int max_tokens;                     /* most tokens of one internal call */
     NAME_EntryFn *decode;               /* T = 1 */
     NAME_EntryFn *prefill;              /* 1 <= T <= max_tokens */
+    NAME_EntryFn *verify;    /* the same with decode's bits, whatever prefill's are; NULL: none */
     const NAME_Isa *isa;       /* in order of preference; the first that this CPU can run is used */
     int n_isa;
 } NAME_Desc;
@@ -163,6 +169,30 @@ void NAME_pool_run(NAME_Pool *p, NAME_EntryFn *entry, const NAME_Run *r);
 void NAME_pool_stop(NAME_Pool *p);
 /* Waits, at first spinning, then giving the core away, until the crew has done `due` chunks. */
 void NAME_wait_for(const NAME_Crew *crew, uint64_t due);
+
+/* ---- lookup.c -------------------------------------------------------------------------------- */
+
+typedef struct NAME_Lookup NAME_Lookup;
+
+uint64_t NAME_lookup_room(int n_ctx);       /* bytes; a multiple of 64 */
+/* An empty one in NAME_lookup_room(n_ctx) bytes, aligned to 64. */
+NAME_Lookup *NAME_lookup_init(void *block, int n_ctx, uint64_t (*now)(void));
+
+/* What the context holds, in step with the session: n more tokens; only the first n; n tokens that
+ * are not known. */
+void NAME_lookup_append(NAME_Lookup *l, const int32_t *ids, int n);
+void NAME_lookup_shorten(NAME_Lookup *l, int n);
+void NAME_lookup_forget(NAME_Lookup *l, int n);
+
+/* An evaluation begins: what may follow the context, as many tokens as pay, at most `most`
+ * (0..NAME_MAX_DRAFT).  At most one evaluation is open. */
+int NAME_lookup_draft(NAME_Lookup *l, int32_t *draft, int most);
+/* It was computed: n_draft is what NAME_lookup_draft returned. */
+void NAME_lookup_computed(NAME_Lookup *l, int n_draft);
+/* It is over: so many of its drafted tokens were used. */
+void NAME_lookup_used(NAME_Lookup *l, int n_used);
+
+NAME_LookupCounts NAME_lookup_result(const NAME_Lookup *l);
 
 /* ---- stages ---------------------------------------------------------------------------------- */
 

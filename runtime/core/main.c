@@ -15,6 +15,9 @@
 #ifndef NAME_HAS_MODEL
 #define NAME_HAS_MODEL 1                /* 0: a vocabulary without tensors */
 #endif
+#ifndef NAME_SPEC
+#define NAME_SPEC "none"                /* --spec, where it is not given */
+#endif
 #if NAME_HAS_TEXT
 #include "runtime/text/text.h"
 #endif
@@ -101,12 +104,17 @@ static void *grow(void *p, size_t bytes)
     return p;
 }
 
-static double now_ms(void)
+static uint64_t now_ns(void)
 {
     struct timespec t;
 
     clock_gettime(CLOCK_MONOTONIC, &t);
-    return (double)t.tv_sec * 1e3 + (double)t.tv_nsec * 1e-6;
+    return (uint64_t)t.tv_sec * 1000000000u + (uint64_t)t.tv_nsec;
+}
+
+static double now_ms(void)
+{
+    return (double)now_ns() * 1e-6;
 }
 
 /* ---- options --------------------------------------------------------------------------------- */
@@ -161,7 +169,8 @@ static const Opt opts[] = {
       "the weights (NAME.weights beside the program)" },
     { "--check-weights", NULL, OPT_FLAG, AT(check_weights), 0, 0,
       "check every byte of the weights first" },
-    { "--spec", "none|lookup", OPT_TEXT, AT(spec), 0, 0, "speculation (none)" },
+    { "--spec", "none|lookup", OPT_TEXT, AT(spec), 0, 0,
+      "lookup: guess tokens from the text so far; the same text, sooner (" NAME_SPEC ")" },
     { "--print-ids", NULL, OPT_FLAG, AT(print_ids), 0, 0, "print generated ids instead of text" },
     { "--logits", "FILE", OPT_TEXT, AT(logits), 0, 0,
       "write the logits of every position of the prompt: f32 [T, vocab]" },
@@ -301,6 +310,7 @@ static Options read_options(int argc, char **argv)
     o.top_k = 40;
     o.top_p = 1;
     o.repeat_penalty = 1;
+    o.spec = NAME_SPEC;
     o.chunk = 512;
     o.chunks = INT_MAX;
     o.threads = NAME_default_threads();
@@ -335,10 +345,8 @@ static Options read_options(int argc, char **argv)
         usage_error("--tokenize, --logits and --print-ids need a prompt");
     if (o.stats && strcmp(o.stats, "json") != 0)
         usage_error("--stats takes json, not '%s'", o.stats);
-    if (o.spec && strcmp(o.spec, "none") != 0 && strcmp(o.spec, "lookup") != 0)
+    if (strcmp(o.spec, "none") != 0 && strcmp(o.spec, "lookup") != 0)
         usage_error("--spec takes none or lookup, not '%s'", o.spec);
-    if (o.spec && strcmp(o.spec, "lookup") == 0)
-        fail("--spec lookup is not there yet in this version");
     return o;
 }
 
@@ -350,7 +358,7 @@ typedef struct {
     Options o;
     NAME_Model model;
     NAME_Session *session;
-    void *block;
+    void *block, *lookup;
     size_t session_bytes;
     float *logits;                      /* [N_VOCAB] */
     int32_t *work;                      /* [N_VOCAB] */
@@ -498,6 +506,20 @@ static void open_session(Program *p, long n_ctx)
     s = NAME_session_open(&p->session, &p->model, p->block, p->session_bytes, &opt);
     if (s)
         fail("%s", NAME_status_text(s));
+    if (strcmp(p->o.spec, "lookup") == 0) {
+        size_t bytes = NAME_lookup_bytes(p->session);
+
+        if (bytes == 0)
+            fail("--spec lookup is not in this program (it was built with --spec none, or with other "
+                 "sums for prompts than for answers, as --act prefill=...,decode=... gives)");
+        p->lookup = malloc(bytes);
+        if (!p->lookup)
+            fail("no memory for %zu bytes of guesses (--spec none needs none)", bytes);
+        s = NAME_lookup_open(p->session, p->lookup, bytes, now_ns);
+        if (s)
+            fail("%s", NAME_status_text(s));
+        p->session_bytes += bytes;
+    }
     p->logits = need((size_t)NAME_desc.n_vocab, sizeof(float));
     p->work = need((size_t)NAME_desc.n_vocab, sizeof(int32_t));
 }
@@ -633,7 +655,7 @@ static NAME_Status generate(Program *p, Answer *a, int n)
         p->n_new++;
         put_token(p, a, id);
         if (i + 1 < n) {
-            s = NAME_eval(p->session, &id, 1, p->logits, 1);
+            s = NAME_next(p->session, id, n - i - 2, p->logits);
             p->n_decoded += !s;
         }
     }
@@ -1062,7 +1084,11 @@ static double per_second(long n, double ms)
 
 static void print_stats(const Program *p)
 {
+    NAME_LookupCounts spec = { 0, 0, 0 };
     struct rusage u;
+
+    if (p->session)
+        spec = NAME_lookup_counts(p->session);
 
     getrusage(RUSAGE_SELF, &u);
 #ifdef __APPLE__
@@ -1073,11 +1099,13 @@ static void print_stats(const Program *p)
         "{\"schema\": 1, \"tokens\": %ld, \"prompt_tokens\": %ld, \"prefill_tps\": %.3f, "
         "\"decode_tps\": %.3f, "
         "\"ttft_ms\": %.3f, \"load_ms\": %.3f, \"session_bytes\": %zu, \"weights_bytes\": %llu, "
-        "\"peak_rss_bytes\": %lld, \"threads\": %d, \"isa\": \"%s\"}\n",
+        "\"peak_rss_bytes\": %lld, \"threads\": %d, \"isa\": \"%s\", "
+        "\"spec_drafted\": %lld, \"spec_accepted\": %lld}\n",
         p->n_new, p->n_prompt, per_second(p->n_prompt, p->prefill_ms),
         per_second(p->n_decoded, p->decode_ms), p->first_ms, p->load_ms, p->session_bytes,
         (unsigned long long)p->model.bytes, (long long)u.ru_maxrss * 1024,
-        p->session ? NAME_n_threads(p->session) : 0, NAME_isa_name(&p->model));
+        p->session ? NAME_n_threads(p->session) : 0, NAME_isa_name(&p->model),
+        (long long)spec.drafted, (long long)spec.accepted);
 }
 
 #if NAME_HAS_MODEL
@@ -1204,6 +1232,7 @@ int main(int argc, char **argv)
         print_stats(&p);
     NAME_close(p.session);
     free(p.block);
+    free(p.lookup);
     free(p.logits);
     free(p.work);
     NAME_close_model(&p.model);

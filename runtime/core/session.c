@@ -6,7 +6,16 @@
  *
  * Only the first line of the picture is written when a session is opened; pages of states that no
  * token has reached are never touched.  A state's rows beyond n_past hold leftovers, which nobody
- * reads. */
+ * reads.
+ *
+ * A session that guesses has evaluated some tokens more than were asked for: draft[0] was due,
+ * draft[1 .. n_draft] are guesses, of which the first n_used have been asked for since:
+ *
+ *     states     | rows of n_past tokens                 | rows computed ahead |
+ *     draft                          0   1 .. n_used       n_used + 1 .. n_draft
+ *
+ * As long as the next token is draft[n_used + 1] its logits are there; any other, and whatever else
+ * is done with the session, begins at n_past as if nothing had been computed ahead. */
 #include "runtime/core/internal.h"
 
 #include <string.h>
@@ -20,6 +29,12 @@ struct NAME_Session {
     NAME_Worker *worker;                /* [n_threads] */
     uint8_t **state;                    /* [n_state] */
     uint8_t *arena;
+#if NAME_HAS_LOOKUP
+    NAME_Lookup *lookup;                /* NULL: it does not guess */
+    float *ahead_logits;                /* [NAME_MAX_DRAFT + 1, n_vocab]: of the last evaluation */
+    int n_draft, n_used;                /* tokens it guessed, and how many of them came */
+    int32_t draft[NAME_MAX_DRAFT + 1];  /* the token that was due, then the guesses */
+#endif
 };
 
 /* Offsets in the aligned block. */
@@ -190,6 +205,53 @@ static int take_cancel(NAME_Session *s)
     return 1;
 }
 
+/* Takes back what was computed ahead: rows of the states behind n_past, which nobody counts any
+ * more. */
+static void settle(NAME_Session *s)
+{
+#if NAME_HAS_LOOKUP
+    if (s->n_draft)
+        NAME_lookup_used(s->lookup, s->n_used);
+    s->n_draft = s->n_used = 0;
+#else
+    (void)s;
+#endif
+}
+
+/* The context has n more tokens. */
+static void count_tokens(NAME_Session *s, const int32_t *ids, int n)
+{
+#if NAME_HAS_LOOKUP
+    if (s->lookup)
+        NAME_lookup_append(s->lookup, ids, n);
+#else
+    (void)ids;
+#endif
+    s->n_past += n;
+}
+
+/* One internal call: T tokens behind n_past, logits of the last O of them.  1: it was cancelled. */
+static int run_tokens(NAME_Session *s, NAME_EntryFn *entry, const int32_t *ids, int T, int O,
+                      float *logits)
+{
+    NAME_Run r;
+
+    memset(&r, 0, sizeof r);
+    r.w = s->model->w;
+    r.arena = s->arena;
+    r.state = s->state;
+    r.ids = ids;
+    r.logits = logits;
+    r.T = T;
+    r.P = s->n_past;
+    r.O = O;
+    r.C = s->n_ctx;
+    r.crew = &s->crew;
+    r.stages = NAME_desc.isa[s->model->isa].stages;
+    run_entry(s, entry, &r);
+    return take_cancel(s);
+}
+
 NAME_Status NAME_eval(NAME_Session *s, const int32_t *ids, int n, float *logits, int n_logits)
 {
     int per_call = s->opt.flags & NAME_ONE_BY_ONE ? 1 : NAME_desc.max_tokens;
@@ -201,30 +263,17 @@ NAME_Status NAME_eval(NAME_Session *s, const int32_t *ids, int n, float *logits,
     for (int i = 0; i < n; i++)
         if (ids[i] < 0 || ids[i] >= NAME_desc.n_ids)
             return NAME_E_ARG;
+    if (n > 0)
+        settle(s);
     for (int at = 0, wanted_from = n - n_logits; at < n;) {
-        NAME_Run r;
-        int end;
+        int T = n - at < per_call ? n - at : per_call, end = at + T;
+        int O = end <= wanted_from ? 0 : at >= wanted_from ? T : end - wanted_from;
+        float *to = O ? logits + (size_t)(end - O - wanted_from) * (size_t)NAME_desc.n_vocab : NULL;
 
-        if (take_cancel(s))
+        if (take_cancel(s) ||
+            run_tokens(s, T == 1 ? NAME_desc.decode : NAME_desc.prefill, ids + at, T, O, to))
             return NAME_E_CANCELLED;
-        memset(&r, 0, sizeof r);
-        r.w = s->model->w;
-        r.arena = s->arena;
-        r.state = s->state;
-        r.ids = ids + at;
-        r.T = n - at < per_call ? n - at : per_call;
-        r.P = s->n_past;
-        r.C = s->n_ctx;
-        r.crew = &s->crew;
-        r.stages = NAME_desc.isa[s->model->isa].stages;
-        end = at + r.T;
-        r.O = end <= wanted_from ? 0 : at >= wanted_from ? r.T : end - wanted_from;
-        if (r.O > 0)
-            r.logits = logits + (size_t)(end - r.O - wanted_from) * (size_t)NAME_desc.n_vocab;
-        run_entry(s, r.T == 1 ? NAME_desc.decode : NAME_desc.prefill, &r);
-        if (take_cancel(s))
-            return NAME_E_CANCELLED;
-        s->n_past += r.T;
+        count_tokens(s, ids + at, T);
         at = end;
     }
     return n == 0 && take_cancel(s) ? NAME_E_CANCELLED : NAME_OK;
@@ -234,6 +283,11 @@ NAME_Status NAME_rewind(NAME_Session *s, int n_past)
 {
     if (n_past < 0 || n_past > s->n_past)
         return NAME_E_ARG;
+    settle(s);
+#if NAME_HAS_LOOKUP
+    if (s->lookup)
+        NAME_lookup_shorten(s->lookup, n_past);
+#endif
     s->n_past = n_past;
     return NAME_OK;
 }
@@ -247,6 +301,117 @@ void NAME_uncancel(NAME_Session *s)
 {
     NAME_FLAG_SET(&s->crew.cancel, 0);
 }
+
+/* ---- speculation ----------------------------------------------------------------------------- */
+
+#if NAME_HAS_LOOKUP
+/* Of the block: what lookup.c needs, then the logits. */
+static uint64_t ahead_bytes(void)
+{
+    return (uint64_t)(NAME_MAX_DRAFT + 1) * (uint64_t)NAME_desc.n_vocab * sizeof(float);
+}
+
+size_t NAME_lookup_bytes(const NAME_Session *s)
+{
+    uint64_t bytes = NAME_lookup_room(s->n_ctx) + ahead_bytes() + 63;
+
+    return NAME_desc.verify && bytes <= SIZE_MAX ? (size_t)bytes : 0;
+}
+
+NAME_Status NAME_lookup_open(NAME_Session *s, void *block, size_t bytes, uint64_t (*now)(void))
+{
+    uint8_t *b = (uint8_t *)block + (64 - (uintptr_t)block % 64) % 64;
+
+    if (!block || NAME_lookup_bytes(s) == 0)
+        return NAME_E_ARG;
+    if (bytes < NAME_lookup_bytes(s))
+        return NAME_E_MEMORY;
+    settle(s);
+    s->lookup = NAME_lookup_init(b, s->n_ctx, now);
+    s->ahead_logits = (float *)(void *)(b + NAME_lookup_room(s->n_ctx));
+    NAME_lookup_forget(s->lookup, s->n_past);
+    return NAME_OK;
+}
+
+NAME_LookupCounts NAME_lookup_counts(const NAME_Session *s)
+{
+    NAME_LookupCounts none = { 0, 0, 0 }, c = s->lookup ? NAME_lookup_result(s->lookup) : none;
+
+    c.accepted += s->n_used;            /* of the last evaluation, which may go on */
+    return c;
+}
+
+/* Evaluates the token and what is guessed to follow it. */
+static NAME_Status next_pass(NAME_Session *s, int32_t id, int more, float *logits)
+{
+    int room = s->n_ctx - s->n_past - 1, n;
+
+    more = more < room ? more : room;
+    more = more < NAME_desc.max_tokens - 1 ? more : NAME_desc.max_tokens - 1;
+    more = more < 0 || s->opt.flags & NAME_ONE_BY_ONE ? 0 : more;
+    settle(s);
+    NAME_lookup_append(s->lookup, &id, 1);
+    n = NAME_lookup_draft(s->lookup, s->draft + 1, more);
+    s->draft[0] = id;
+    if (n ? run_tokens(s, NAME_desc.verify, s->draft, n + 1, n + 1, s->ahead_logits)
+          : run_tokens(s, NAME_desc.decode, s->draft, 1, 1, logits)) {
+        NAME_lookup_shorten(s->lookup, s->n_past);
+        return NAME_E_CANCELLED;
+    }
+    NAME_lookup_computed(s->lookup, n);
+    if (n)
+        memcpy(logits, s->ahead_logits, (size_t)NAME_desc.n_vocab * sizeof(float));
+    else
+        NAME_lookup_used(s->lookup, 0);
+    s->n_draft = n;
+    s->n_past++;
+    return NAME_OK;
+}
+
+NAME_Status NAME_next(NAME_Session *s, int32_t id, int more, float *logits)
+{
+    if (!s->lookup || !logits || id < 0 || id >= NAME_desc.n_ids || s->n_past == s->n_ctx)
+        return NAME_eval(s, &id, 1, logits, 1);         /* which says what is wrong */
+    if (take_cancel(s))
+        return NAME_E_CANCELLED;
+    if (s->n_used == s->n_draft || s->draft[s->n_used + 1] != id)
+        return next_pass(s, id, more, logits);
+    s->n_used++;
+    memcpy(logits, s->ahead_logits + (size_t)s->n_used * (size_t)NAME_desc.n_vocab,
+           (size_t)NAME_desc.n_vocab * sizeof(float));
+    count_tokens(s, &id, 1);
+    return NAME_OK;
+}
+#else
+NAME_Status NAME_next(NAME_Session *s, int32_t id, int more, float *logits)
+{
+    (void)more;
+    return NAME_eval(s, &id, 1, logits, 1);
+}
+
+size_t NAME_lookup_bytes(const NAME_Session *s)
+{
+    (void)s;
+    return 0;
+}
+
+NAME_Status NAME_lookup_open(NAME_Session *s, void *block, size_t bytes, uint64_t (*now)(void))
+{
+    (void)s;
+    (void)block;
+    (void)bytes;
+    (void)now;
+    return NAME_E_ARG;
+}
+
+NAME_LookupCounts NAME_lookup_counts(const NAME_Session *s)
+{
+    NAME_LookupCounts none = { 0, 0, 0 };
+
+    (void)s;
+    return none;
+}
+#endif
 
 /* ---- save and load --------------------------------------------------------------------------- */
 
@@ -325,6 +490,11 @@ NAME_Status NAME_load(NAME_Session *s, const void *saved, size_t bytes)
         return NAME_E_WEIGHTS;
     if (h.n_past > (uint64_t)s->n_ctx)
         return NAME_E_CONTEXT;
+    settle(s);
+#if NAME_HAS_LOOKUP
+    if (s->lookup)
+        NAME_lookup_forget(s->lookup, (int)h.n_past);
+#endif
     for (int i = 0; i < NAME_desc.n_state; i++) {
         size_t n = (size_t)NAME_desc.state[i].row_bytes * (size_t)h.n_past;
 

@@ -45,7 +45,7 @@ NAME_Status NAME_generate(NAME_Session *s, const NAME_Model *m, NAME_Sampler *sa
         made++;
         go = generate_show(m, &u, id, on_token, ctx);
         if (go && made < max_new)
-            status = NAME_eval(s, &id, 1, logits, 1);
+            status = NAME_next(s, id, max_new - made - 1, logits);
     }
     if (status == NAME_E_CONTEXT && made)
         status = NAME_OK;                                   /* the context is full: the answer ends here */

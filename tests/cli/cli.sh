@@ -66,7 +66,7 @@ want 2 "unexpected argument 'b.gguf'" build a.gguf b.gguf
 want 2 'too few arguments' verify
 want 2 'too few arguments' run
 want 2 'whole number from 1' bench . --runs 0
-for o in '--quant q4_0' '--prune heads' --exact '--kernels k' '--calib-data f' '--spec lookup' '--emit opencl' '--emit metal' \
+for o in '--quant q4_0' '--prune heads' --exact '--kernels k' '--calib-data f' '--emit opencl' '--emit metal' \
     '--project arduino' '--act i8' '--act prefill=bf16,decode=q8' '--kv q8'; do
     want 1 'not there yet' build m.gguf $o
 done

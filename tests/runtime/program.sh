@@ -41,12 +41,12 @@ check "no threads" 2 "" "from 1 to 256" $P --ids 1 -j 0
 check "bad seed" 2 "" "--seed takes" $P --ids 1 --seed -1
 check "two prompts" 2 "" "exclude each other" $P --ids 1 -p x
 check "-s alone" 2 "" "--chat" $P -p x -s y
+check "--spec of what" 2 "" "--spec takes none or lookup, not 'draft'" $P --ids 1 --spec draft
 check "stats in what" 2 "" "--stats takes json" $P --ids 1 --stats xml
 check "help" 0 "*" "" $P --help
 grep -q -- "--perplexity FILE" out && ok || bad "help lacks --perplexity"
 
 # What failed: exit 1, and where.
-check "lookup is later" 1 "" "not there yet" $P --ids 1 --spec lookup
 check "no tokenizer for -p" 1 "" "-p needs a tokenizer" $P -p hello
 check "no tokenizer for --chat" 1 "" "--chat needs a tokenizer" $P --chat
 check "no such weights" 1 "" "/no/such: No such file" $P --ids 1 --weights /no/such

@@ -382,6 +382,285 @@ static void test_save_load(void **state)
     free(want);
 }
 
+/* ---- guesses --------------------------------------------------------------------------------- */
+
+/* A clock for guesses: what an evaluation takes is what its test says. */
+static uint64_t fake_ns;
+static uint64_t fake_now(void)
+{
+    return fake_ns;
+}
+
+/* Tokens of four kinds, in stretches: a phrase again and again, with a word changed now and then; a
+ * copy of what was there before; tokens of which no pair comes twice; tokens by chance. */
+static int32_t *repetitive_ids(int n)
+{
+    int32_t *ids = malloc((size_t)n * sizeof *ids);
+
+    for (int at = 0; at < n;) {
+        int kind = at ? below(4) : 3, len = 1 + below(60), period = 1 + below(9), from = at ? below(at) : 0;
+
+        for (int i = 0; i < len && at < n; i++, at++) {
+            int32_t again = i < period ? below(TOY_VOCAB) : ids[at - period];
+
+            ids[at] = kind == 0   ? (below(12) ? again : below(TOY_VOCAB))
+                      : kind == 1 ? ids[from + i]
+                      : kind == 2 ? at % TOY_VOCAB
+                                  : below(TOY_VOCAB);
+        }
+    }
+    return ids;
+}
+
+/* A session that guesses, its second block at an odd address, with guard bytes behind. */
+typedef struct { Box box; uint8_t *block; size_t bytes; int shift; } GuessBox;
+
+static GuessBox open_guessing(NAME_Options o, uint64_t (*now)(void))
+{
+    GuessBox g;
+
+    g.box = open_box(o);
+    g.bytes = NAME_lookup_bytes(g.box.s);
+    g.shift = below(100);
+    g.block = malloc((size_t)g.shift + g.bytes + GUARD);
+    memset(g.block, 0xee, (size_t)g.shift + g.bytes + GUARD);
+    assert_int_equal(NAME_lookup_open(g.box.s, g.block + g.shift, g.bytes - 1, now), NAME_E_MEMORY);
+    assert_int_equal(NAME_lookup_open(g.box.s, NULL, g.bytes, now), NAME_E_ARG);
+    assert_int_equal(NAME_lookup_open(g.box.s, g.block + g.shift, g.bytes, now), NAME_OK);
+    return g;
+}
+
+static void close_guessing(GuessBox g)
+{
+    for (int i = 0; i < g.shift; i++)
+        assert_int_equal(g.block[i], 0xee);
+    for (int i = 0; i < GUARD; i++)
+        assert_int_equal(g.block[(size_t)g.shift + g.bytes + (size_t)i], 0xee);
+    close_box(g.box);
+    free(g.block);
+}
+
+/* Whatever comes, guessed or not, and whatever else is done with the session in between: the logits
+ * are those of the tokens that it was given, the same bits. */
+static void test_next_bits(void **state)
+{
+    float *want = malloc(TOY_CTX * TOY_VOCAB * sizeof(float)), row[TOY_VOCAB];
+    int64_t accepted = 0, rejected = 0;
+
+    (void)state;
+    for (int round = 0; round < 24; round++) {
+        int32_t *ids = repetitive_ids(TOY_CTX);
+        int threads = NAME_THREADS ? 1 + round % 3 : 1, at = 0;
+        GuessBox g = open_guessing((NAME_Options){ .n_threads = threads },
+                                   round % 2 ? fake_now : NULL);
+        NAME_Session *s = g.box.s;
+        NAME_LookupCounts c;
+
+        toy_reference(ids, TOY_CTX, want);
+        while (at < TOY_CTX) {
+            int what = below(40), n = 1 + below(20);
+
+            fake_ns += (uint64_t)below(3) * 1000;
+            if (what == 0 && n <= TOY_CTX - at) {
+                assert_int_equal(NAME_eval(s, ids + at, n, row, 1), NAME_OK);
+                at += n;
+            } else if (what == 1 && at > 0) {
+                at = 1 + below(at);
+                assert_int_equal(NAME_rewind(s, at - 1), NAME_OK);
+                assert_int_equal(NAME_next(s, ids[at - 1], n, row), NAME_OK);
+            } else if (what == 2) {
+                size_t bytes = NAME_save_bytes(s);
+                void *saved = malloc(bytes);
+
+                assert_int_equal(NAME_save(s, saved, bytes), NAME_OK);
+                assert_int_equal(NAME_load(s, saved, bytes), NAME_OK);
+                free(saved);
+                continue;
+            } else {
+                assert_int_equal(NAME_next(s, ids[at], n, row), NAME_OK);
+                at++;
+            }
+            assert_int_equal(NAME_n_past(s), at);
+            assert_logits(row, want + (size_t)(at - 1) * TOY_VOCAB, 1);
+        }
+        assert_int_equal(NAME_next(s, ids[0], 5, row), NAME_E_CONTEXT);
+        assert_int_equal(NAME_next(s, TOY_VOCAB, 5, row), NAME_E_CONTEXT);
+        NAME_rewind(s, TOY_CTX - 1);
+        assert_int_equal(NAME_next(s, TOY_VOCAB, 5, row), NAME_E_ARG);
+        assert_int_equal(NAME_next(s, ids[TOY_CTX - 1], 5, row), NAME_OK);
+        assert_logits(row, want + (size_t)(TOY_CTX - 1) * TOY_VOCAB, 1);
+        c = NAME_lookup_counts(s);
+        assert_true(c.accepted <= c.drafted);
+        accepted += c.accepted;
+        rejected += c.drafted - c.accepted;
+        close_guessing(g);
+        free(ids);
+    }
+    assert_true(accepted > 200 && rejected > 50);       /* there was something to get wrong */
+    free(want);
+}
+
+/* A phrase that comes again and again takes far fewer evaluations than tokens; a session that feeds
+ * one by one, or whose caller wants no more, never guesses; without a block it cannot. */
+static void test_next_passes(void **state)
+{
+    static const struct { int flags, more; bool guesses; } cases[] = {
+        { 0, TOY_CTX, true }, { NAME_ONE_BY_ONE, TOY_CTX, false }, { 0, 0, false }
+    };
+    float row[TOY_VOCAB];
+    Box plain = open_box((NAME_Options){ .n_threads = 1 });
+    NAME_LookupCounts c = NAME_lookup_counts(plain.s);
+
+    (void)state;
+    assert_int_equal(NAME_next(plain.s, 1, 9, row), NAME_OK);
+    assert_int_equal(c.passes + c.drafted + c.accepted, 0);
+    close_box(plain);
+    for (int i = 0; i < 3; i++) {
+        GuessBox g = open_guessing((NAME_Options){ .n_threads = 1, .flags = cases[i].flags }, NULL);
+
+        for (int at = 0; at < TOY_CTX; at++)
+            assert_int_equal(NAME_next(g.box.s, at % 7, cases[i].more, row), NAME_OK);
+        c = NAME_lookup_counts(g.box.s);
+        if (cases[i].guesses)
+            assert_true(c.passes < TOY_CTX / 4 && c.accepted > TOY_CTX / 2);
+        else
+            assert_true(c.passes == TOY_CTX && c.drafted == 0);
+        close_guessing(g);
+    }
+}
+
+#if NAME_THREADS
+static NAME_Session *cancels;
+static void cancel_by_chance(const NAME_Worker *me, int chunk, int count, const uint8_t *next)
+{
+    (void)chunk;
+    (void)count;
+    (void)next;
+    if (me->id == 0 && below(400) == 0)
+        NAME_cancel(cancels);
+}
+
+/* Cancelled anywhere, also between tokens that are computed already: the context holds what was
+ * reported as done, and the same token can be given again. */
+static void test_next_cancel(void **state)
+{
+    float *want = malloc(TOY_CTX * TOY_VOCAB * sizeof(float)), row[TOY_VOCAB];
+    int32_t ids[TOY_CTX];
+    int n_cancelled = 0;
+
+    (void)state;
+    for (int at = 0; at < TOY_CTX; at++)
+        ids[at] = at % 5;
+    toy_reference(ids, TOY_CTX, want);
+    for (int round = 0; round < 6; round++) {
+        GuessBox g = open_guessing((NAME_Options){ .n_threads = 1 + round % 2 }, NULL);
+
+        cancels = g.box.s;
+        toy_before_chunk = cancel_by_chance;
+        for (int at = 0; at < TOY_CTX; at++) {
+            NAME_Status status;
+
+            if (below(30) == 0)
+                NAME_cancel(g.box.s);
+            while ((status = NAME_next(g.box.s, ids[at], TOY_CTX, row)) == NAME_E_CANCELLED) {
+                assert_int_equal(NAME_n_past(g.box.s), at);
+                n_cancelled++;
+            }
+            assert_int_equal(status, NAME_OK);
+            assert_int_equal(NAME_n_past(g.box.s), at + 1);
+            assert_logits(row, want + (size_t)at * TOY_VOCAB, 1);
+        }
+        toy_before_chunk = NULL;
+        close_guessing(g);
+    }
+    assert_true(n_cancelled > 20);
+    free(want);
+}
+#endif
+
+/* Time that a text of n tokens takes with guesses, where an evaluation of one token takes 1000 and
+ * each guess adds `each`.  `next` makes the text: the token after ids[0 .. at-1], told whether
+ * guesses were made for it. */
+static uint64_t guessed_time(int n, uint64_t each, int32_t (*next)(const int32_t *ids, int at, bool guessed))
+{
+    void *block = NULL;
+    int32_t *ids = malloc((size_t)n * sizeof *ids), draft[NAME_MAX_DRAFT];
+    NAME_Lookup *l;
+
+    assert_int_equal(posix_memalign(&block, 64, NAME_lookup_room(n)), 0);
+    l = NAME_lookup_init(block, n, fake_now);
+    fake_ns = 0;
+    for (int at = 0; at < n;) {
+        int k, used = 0;
+
+        ids[at] = next(ids, at, false);
+        NAME_lookup_append(l, &ids[at++], 1);
+        k = NAME_lookup_draft(l, draft, n - at);
+        assert_in_range(k, 0, n - at);
+        fake_ns += 1000 + each * (uint64_t)k;
+        NAME_lookup_computed(l, k);
+        for (; used < k; used++) {
+            int32_t id = next(ids, at, true);
+
+            if (id != draft[used])
+                break;
+            ids[at] = id;
+            NAME_lookup_append(l, &ids[at++], 1);
+        }
+        NAME_lookup_used(l, used);
+    }
+    free(block);
+    free(ids);
+    return fake_ns;
+}
+
+static int32_t again_and_again(const int32_t *ids, int at, bool guessed)
+{
+    (void)ids;
+    (void)guessed;
+    return at % 11;
+}
+
+/* Wherever tokens are guessed one that was never there comes, and wherever not it goes on as it
+ * always did. */
+static int32_t spiteful(const int32_t *ids, int at, bool guessed)
+{
+    (void)ids;
+    return guessed ? 1000 + at : at % 11;
+}
+
+static int32_t by_chance(const int32_t *ids, int at, bool guessed)
+{
+    (void)ids;
+    (void)at;
+    (void)guessed;
+    return below(6);                    /* so few that what came last was there before, often */
+}
+
+/* Repetitive at first, then never again what a guess says. */
+static int32_t turning(const int32_t *ids, int at, bool guessed)
+{
+    return at < 3000 ? again_and_again(ids, at, guessed) : spiteful(ids, at, guessed);
+}
+
+/* What guessing is promised to cost: whatever the text, at most 3 % of the time; where it pays it
+ * is used, and where an evaluation of many tokens takes as long as many evaluations it is left. */
+static void test_guessed_time(void **state)
+{
+    const int n = 6000;
+    const uint64_t alone = 6000 * 1000, most = alone * 103 / 100;
+
+    (void)state;
+    for (uint64_t each = 50; each <= 1600; each *= 2) {
+        assert_true(guessed_time(n, each, spiteful) <= most);
+        assert_true(guessed_time(n, each, by_chance) <= most);
+        assert_true(guessed_time(n, each, turning) <= most);
+        assert_true(guessed_time(n, each, again_and_again) <= most);
+    }
+    assert_true(guessed_time(n, 150, again_and_again) < alone * 10 / 35);
+    assert_true(guessed_time(n, 1000, again_and_again) >= alone);       /* nothing to win, and the clock is right */
+}
+
 /* ---- stages ---------------------------------------------------------------------------------- */
 
 static int n_seen;
@@ -779,6 +1058,9 @@ int main(int argc, char **argv)
         cmocka_unit_test(test_eval),
         cmocka_unit_test(test_rewind),
         cmocka_unit_test(test_save_load),
+        cmocka_unit_test(test_next_bits),
+        cmocka_unit_test(test_next_passes),
+        cmocka_unit_test(test_guessed_time),
         cmocka_unit_test(test_next),
         cmocka_unit_test(test_cancel_before),
         cmocka_unit_test(test_cpu),
@@ -787,6 +1069,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(test_late_thread),
         cmocka_unit_test(test_idle),
         cmocka_unit_test(test_cancel),
+        cmocka_unit_test(test_next_cancel),
         cmocka_unit_test(test_host_pool),
         cmocka_unit_test(test_two_sessions),
         cmocka_unit_test(test_default_threads),

@@ -1,6 +1,6 @@
 # The runtime: what is copied into an emitted folder, with a toy model in the place of a real one.
 rt = $(obj)/tests/runtime
-rt_core = runtime/core/weights.c runtime/core/xxh64.c runtime/core/cpu.c runtime/core/session.c
+rt_core = runtime/core/weights.c runtime/core/xxh64.c runtime/core/cpu.c runtime/core/session.c runtime/text/lookup.c
 rt_toy = tests/runtime/toy.c $(rt_core)
 rt_test = tests/runtime/test_runtime.c $(rt_toy)
 rt_text = runtime/text/tokenize.c runtime/text/sample.c runtime/text/chat.c

@@ -162,6 +162,7 @@ const NAME_Desc NAME_desc = {
     .max_tokens = TOY_MAX_TOKENS,
     .decode = run,
     .prefill = run,
+    .verify = run,
     .isa = isas,
     .n_isa = (int)(sizeof isas / sizeof isas[0]),
 };

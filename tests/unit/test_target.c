@@ -210,8 +210,11 @@ static void options_are_set_or_refused(void **state)
     assert_int_equal(o.ctx, 64);
     set_option(a, &o, "--emit", "opencl", SET_later);
     set_option(a, &o, "--emit", "rust", SET_bad);
-    set_option(a, &o, "--spec", "lookup", SET_later);
+    set_option(a, &o, "--spec", "lookup", SET_ok);
+    assert_string_equal(o.spec, "lookup");
     set_option(a, &o, "--spec", "none", SET_ok);
+    assert_string_equal(o.spec, "none");
+    set_option(a, &o, "--spec", "draft", SET_bad);
     set_option(a, &o, "--project", "zephyr", SET_later);
     set_option(a, &o, "--print-after", "fuze", SET_bad);
     set_option(a, &o, "--print-after", "fuse", SET_ok);
