@@ -80,9 +80,10 @@ static Value *random_weight(Random *r, const char *kind, FormatId format, int ra
 
 static FormatId random_format(Random *r, int64_t width)
 {
-    static const FormatId any[] = { FMT_f32, FMT_f16, FMT_bf16, FMT_q8_0, FMT_q4_0, FMT_q4_1 };
+    static const FormatId any[] = { FMT_f32, FMT_f16, FMT_bf16, FMT_q8_0, FMT_q4_0, FMT_q4_1, FMT_q5_0, FMT_q4_K, FMT_q5_K,
+                                    FMT_q6_K };
 
-    return any[random_below(r, width % 32 ? 3 : 6)];
+    return any[random_below(r, width % 32 ? 3 : width % 256 ? 7 : 10)];
 }
 
 static Value *random_value(Random *r)
@@ -247,13 +248,13 @@ static Value *random_shape(Random *r, Value *a)
 
 static Value *random_step(Random *r)
 {
-    static const int64_t widths[] = { 32, 64, 96, 20 };
+    static const int64_t widths[] = { 32, 64, 96, 256, 20 };
     Region *body = r->f->body;
     Value *a = random_value(r);
 
     switch (random_below(r, 12)) {
     case 0: case 1: return random_attention(r, a);
-    case 2: case 3: return random_matmul(r, body, random_norm(r, body, a), widths[random_below(r, r->flags & RANDOM_odd ? 4 : 3)]);
+    case 2: case 3: return random_matmul(r, body, random_norm(r, body, a), widths[random_below(r, r->flags & RANDOM_odd ? 5 : 4)]);
     case 4: return random_add(r, body, OP_add, a, random_weight(r, "bias", FMT_f32, 1, 0, random_width(a)), NULL, 0);
     case 5: return random_norm(r, body, a);
     case 6: return r->flags & RANDOM_odd ? random_shape(r, a) : random_norm(r, body, a);
