@@ -12,11 +12,11 @@ tol() { [ "$1" = f32 ] && echo 1e-4 || echo 0.02; }
 cross() {
     name=$1 target=$2 cc=$3
     shift 3
-    command -v "$cc" > log && command -v "$1" > log || { skip "$name: $cc or $1 is not installed"; return; }
+    command -v "${cc%% *}" > log && command -v "$1" > log || { skip "$name: $cc or $1 is not installed"; return; }
     for act in q8 f32; do
         d=$name-$act/story
         that "$name, $act: builds" build "$story" -t $target --act $act --kv f32 -o $d
-        quiet "$name, $act: make" make -s -C $d CC=$cc LDFLAGS=-static
+        quiet "$name, $act: make" make -s -C $d CC="$cc" LDFLAGS=-static
         that "$name, $act: runs" "$@" $d/story -p "$text" -n 0 --logits have -j 2
         that "$name, $act: near portable here" "$compare" want-$act have "$width" "$(tol $act)"
         that "$name, $act: one by one" "$@" $d/story -p "$text" -n 0 --logits again -j 1 --one-by-one
@@ -30,7 +30,9 @@ cross portable-aarch64 portable aarch64-linux-gnu-gcc qemu-aarch64 -cpu cortex-a
 cross portable-riscv64 portable riscv64-linux-gnu-gcc qemu-riscv64
 cross aarch64 aarch64 aarch64-linux-gnu-gcc qemu-aarch64 -cpu cortex-a53
 cross dotprod aarch64-dotprod aarch64-linux-gnu-gcc qemu-aarch64 -cpu max
+cross i8mm aarch64-i8mm aarch64-linux-gnu-gcc qemu-aarch64 -cpu max
 cross riscv64 riscv64 riscv64-linux-gnu-gcc qemu-riscv64
+cross rvv riscv64-v 'clang --target=riscv64-linux-gnu' qemu-riscv64 -cpu rv64,v=true,vlen=128,vext_spec=v1.0
 
 # A CPU that lacks what was built for; a set of two.
 if [ -x dotprod-q8/story/story ]; then

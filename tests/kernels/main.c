@@ -40,6 +40,12 @@ static const char *lacking(void)
         return NULL;
     return getauxval(AT_HWCAP2) >> 13 & 1 ? NULL : "i8mm";
 }
+#elif defined __riscv
+#include <sys/auxv.h>
+static const char *lacking(void)
+{
+    return strcmp(kernel_test_unit, "rvv") || getauxval(AT_HWCAP) >> ('v' - 'a') & 1 ? NULL : "v";
+}
 #else
 static const char *lacking(void)
 {

@@ -1,0 +1,3 @@
+/* The unit of 64-bit RISC-V with vectors. */
+#include "portable.c"
+#include "riscv64/rvv.c"
