@@ -205,19 +205,49 @@ __attribute__((target("avx512f"))) static uint64_t read_avx512(Job *j)
 }
 #endif
 
+static uint64_t (*widest_reader(void))(Job *)
+{
+#if defined(__x86_64__)
+    if (target_host_has("avx512f"))
+        return read_avx512;
+    if (target_host_has("avx2"))
+        return read_avx2;
+#endif
+    return read_plain;
+}
+
+bool read_once(const void *p, size_t n, int n_threads)
+{
+    enum { FAR_AHEAD = 1 };
+    size_t part = n / (size_t)n_threads / READ_STEP * READ_STEP;
+    Job *j = calloc((size_t)n_threads, sizeof *j);
+    volatile uint64_t sink = 0;
+    bool alone, ok = j != NULL;
+
+    if (ok) {
+        for (int i = 0; i < n_threads; i++)
+            j[i] = (Job){ .work = widest_reader(),
+                          .p = (const char *)p + part * (size_t)i,
+                          .n = part,
+                          .way = FAR_AHEAD };
+        ok = one_trial(j, n_threads, 0, &alone) > 0;
+        for (int i = 0; i < n_threads; i++)
+            sink += j[i].sum;
+    }
+    (void)sink;
+    free(j);
+    return ok;
+}
+
 int64_t read_bandwidth(uint64_t bytes, int n_threads, int ms)
 {
     size_t part = (size_t)(bytes / (uint64_t)n_threads / READ_STEP * READ_STEP),
            n = part * (size_t)n_threads + HUGE_PAGE;
     Job *j = calloc((size_t)n_threads, sizeof *j);
     char *map = MAP_FAILED;
-    uint64_t (*work)(Job *) = read_plain;
     volatile uint64_t sink = 0;
     double best = 0;
 
-#if defined(__x86_64__)
-    work = target_host_has("avx512f") ? read_avx512 : target_host_has("avx2") ? read_avx2 : work;
-#endif
     if (part)
         map = mmap(NULL, n, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
     if (j && map != MAP_FAILED) {
@@ -228,7 +258,9 @@ int64_t read_bandwidth(uint64_t bytes, int n_threads, int ms)
 #endif
         memset(map, 1, n);              /* pages that nobody wrote share one frame of zeros */
         for (int i = 0; i < n_threads; i++)
-            j[i] = (Job){ .work = work, .p = block + part * (size_t)i, .n = part };
+            j[i] = (Job){
+                .work = widest_reader(), .p = block + part * (size_t)i, .n = part
+            };
         best = best_way(j, n_threads, N_WAYS, ms);
         for (int i = 0; i < n_threads; i++)
             sink += j[i].sum;
@@ -484,7 +516,7 @@ int64_t mac8_peak(int n_threads, int ms, const char **unit)
     return (int64_t)(100 * 1e-9 * best);
 }
 
-/* ---- a target ------------------------------------------------------------------------------- */
+/* ---- a target -------------------------------------------------------------------------------- */
 
 /* Bytes of the last cache that this core can fill, as Linux knows them: the C library may count the
  * caches of all clusters of the socket as one.  0: not known. */
@@ -512,8 +544,8 @@ static uint64_t last_cache(void)
 
 void calibrate(Arena *a, Diag *d, Target *t)
 {
-    /* A guest may be told of its host's whole last cache, of which it has a part: no more than 64 MB
-     * is taken to be its own. */
+    /* A guest may be told of its host's whole last cache, of which it has a part: no more than 64
+     * MB are taken to be its own. */
     enum { MS = 50, MOST_CACHE = 64 << 20 };
     uint64_t known = last_cache(),
              llc = known              ? known

@@ -9,6 +9,10 @@
  * core to itself is repeated, a few times.  MB/s (10^6 bytes); 0: no memory or no threads. */
 int64_t read_bandwidth(uint64_t bytes, int n_threads, int ms);
 
+/* Reads n bytes once, each of n threads its own part, in the fastest way that needs no trial; the tail below 1 KB per thread is left out.
+ * false: the threads could not be started. */
+bool read_once(const void *p, size_t n, int n_threads);
+
 /* 8-bit multiply-adds per ns times 100 of all n threads together: what the widest integer unit that this machine has reaches
  * when nothing is read.  *unit: its name ("avx512_vnni", "amx_int8", ...).  0: no unit that is known here. */
 int64_t mac8_peak(int n_threads, int ms, const char **unit);

@@ -6,7 +6,8 @@ A round, for one model and one number of threads:
 
     llama.cpp   llama-bench -p 512 -n 128 -fa 1 -r 1 (it warms up first), peer first (peer.c; with and without repacking)
     sinter      the emitted program with 512 prompt tokens, with one prompt token and 128 more, and with one prompt token only
-    limits      read bandwidth of a block as large as what one token reads; the widest integer unit's multiply-adds
+    limits      read bandwidth of a block as large as what one token reads; the widest integer unit's multiply-adds; the time in which a
+                process maps the weights file and reads it once
 
 Every other round begins with sinter.  Nothing is pinned, no priority is changed.  A round in which other processes (and, on a virtual machine,
 other guests) took more than BUSY percent of the machine is thrown away and repeated; after three times as many tries as rounds the least
@@ -15,6 +16,7 @@ disturbed ones are taken, and the table says so.  Medians and ranges are printed
 Shares of limits:
     decode      tokens per second x bytes of weights that one token reads / bandwidth.  Over 100 % only by the error of the measurement.
     prefill     tokens per second x multiply-adds of a token's matrices (without the head, which one token of a prompt needs) / peak
+    first token time of reading the weights once / time
 Both programs are held to the same bytes and multiply-adds: those of sinter's manifest.
 """
 import argparse
@@ -211,14 +213,36 @@ class Bench:
             return os.path.join(out, "model"), json.load(f)
 
 
-def macs_per_token(manifest):
-    """Elements of all matrices but the embedding and the head."""
-    n = 0
+def matrices(manifest):
+    """(name, elements, bytes) of each."""
     for w in manifest["weights"]:
         shape = re.search(r"\[(\d+),(\d+)\]", w["type"])
-        if shape and not re.match(r"(token_embd|output)\.weight$", w["name"]):
-            n += int(shape.group(1)) * int(shape.group(2))
-    return n
+        if shape:
+            yield w["name"], int(shape.group(1)) * int(shape.group(2)), w["bytes"]
+
+
+def is_of_the_vocabulary(name):
+    return re.match(r"(token_embd|output)\.weight$", name) is not None
+
+
+def macs_per_token(manifest):
+    """Elements of all matrices but the embedding and the head."""
+    return sum(n for name, n, _ in matrices(manifest) if not is_of_the_vocabulary(name))
+
+
+def head_macs(manifest):
+    return max([n for name, n, _ in matrices(manifest) if is_of_the_vocabulary(name)], default=0)
+
+
+PARTS = [("q, k, v", r"attn_(q|k|v|qkv)\.weight$"), ("attention's output", r"attn_output\.weight$"), ("gate, up", r"ffn_(gate|up)\.weight$"),
+         ("down", r"ffn_down\.weight$")]
+
+
+def parts_of_a_token(manifest):
+    """Bytes by stage; the head is what is left of the bytes that a token reads."""
+    parts = {title: sum(n for name, _, n in matrices(manifest) if re.search(pattern, name)) for title, pattern in PARTS}
+    parts["head, norms"] = manifest["bytes_per_token"] - sum(parts.values())
+    return parts
 
 
 # ---- rounds ---------------------------------------------------------------------------------------------------------------------------
@@ -233,6 +257,7 @@ def one_round(bench, path, program, bytes_per_token, threads, sinter_first):
     if not sinter_first:
         r["sinter"] = bench.sinter_round(program, threads)
     r["mb_s"] = bench.measure("read", bytes_per_token, threads)["mb_s"]
+    r["touch_ms"] = bench.measure("wall", bench.args.measure, "touch", program + ".weights", threads)["ms"]
     r.update(bench.measure("mac8", threads))
     r["others"] = watch.others()
     return r
@@ -272,7 +297,8 @@ def rows_of(rounds, manifest, threads):
     out = []
     llama, sinter = column("llama", "decode"), column("sinter", "decode")
     out.append(row("decode", llama, sinter, ratio=sinter["median"] / llama["median"], limit="%.1f GB/s" % (1e-3 * mb_s),
-                   bandwidth_mb_s=mb_s, bytes_per_token=manifest["bytes_per_token"],
+                   bandwidth_mb_s=mb_s, bytes_per_token=manifest["bytes_per_token"], parts=parts_of_a_token(manifest),
+                   macs_per_token=macs_per_token(manifest) + head_macs(manifest),
                    **{who + "_share": x["median"] * manifest["bytes_per_token"] / (1e6 * mb_s) for who, x in (("llama", llama), ("sinter", sinter))}))
     llama, sinter = column("llama", "prefill"), column("sinter", "prefill")
     more = {"macs_per_token": macs_per_token(manifest)}
@@ -283,7 +309,9 @@ def rows_of(rounds, manifest, threads):
     either = [column("llama", "first_repacked"), column("llama", "first_as_is")]
     llama = min(either, key=lambda x: x["median"])
     sinter = column("sinter", "first")
-    out.append(row("first token", llama, sinter, ratio=llama["median"] / sinter["median"], repacked=llama is either[0]))
+    touch = statistics.median(r["touch_ms"] for r in rounds)
+    out.append(row("first token", llama, sinter, ratio=llama["median"] / sinter["median"], repacked=llama is either[0], touch_ms=touch,
+                   limit="%.1f ms" % touch, llama_share=touch / llama["median"], sinter_share=touch / sinter["median"]))
     return out
 
 

@@ -42,6 +42,8 @@ else
     ok "no known unit is 0" is "$tmp/mac8" 'x == {"mac8_per_ns": 0, "unit": ""}'
 fi
 ok "a program's time is its whole time" is "$tmp/wall" '50 <= x["ms"] < 5000'
+ok "a file is read once" status 0 "$measure" touch samples/model/story.gguf 2
+ok "a file that is not there is not read" status 1 "$measure" touch "$tmp/nothing" 1
 ok "a program that fails is no time" status 1 "$measure" wall false
 ok "a program that is not there is no time" status 1 "$measure" wall "$tmp/nothing"
 ok "measure says how it is used" status 2 "$measure" read
@@ -82,6 +84,10 @@ ok "the share of bandwidth" is "$tmp/result" 'next(abs(r["sinter_share"] * r["ba
     < 1e-9 for r in x["models"][0]["rows"] if r["what"] == "decode")'
 ok "the share of multiply-adds: 4 layers of 128 x (128 + 64 + 64 + 128 + 3 x 384)" is "$tmp/result" \
     'next(r["macs_per_token"] == 4 * 128 * (128 + 64 + 64 + 128 + 3 * 384) for r in x["models"][0]["rows"] if r["what"] == "prefill")'
+ok "the bytes of a token by stage: 4 layers, 34 bytes for 32 weights" is "$tmp/result" 'next(r["parts"]["gate, up"] == 4 * 2 * 384 * 128 * 34 / 32 and
+    sum(r["parts"].values()) == r["bytes_per_token"] and min(r["parts"].values()) > 0 for r in x["models"][0]["rows"] if r["what"] == "decode")'
+ok "the share of a first token" is "$tmp/result" 'next(abs(r["sinter_share"] * r["sinter"]["median"] / r["touch_ms"] - 1) < 1e-9
+    for r in x["models"][0]["rows"] if r["what"] == "first token")'
 ok "what cannot be built is a row that says why" is "$tmp/result" '"cut.gguf" in x["models"][1]["missing"]'
 ok "what is not here is a row that says what to do" is "$tmp/result" '"tests/fetch.sh smollm2" in x["models"][2]["missing"] and
     "SINTER_DATA" in x["models"][3]["missing"]'
