@@ -13,6 +13,9 @@ Every other round begins with sinter.  Nothing is pinned, no priority is changed
 other guests) took more than BUSY percent of the machine is thrown away and repeated; after three times as many tries as rounds the least
 disturbed ones are taken, and the table says so.  Medians and ranges are printed; the ratio is that of the medians.
 
+Of models with a vocabulary, the emitted program's --spec lookup is measured, too, against --spec none: 256 tokens that go on code, a text that
+repeats itself, and prose (lookup_*.txt), which must come out the same.
+
 Shares of limits:
     decode      tokens per second x bytes of weights that one token reads / bandwidth.  Over 100 % only by the error of the measurement.
     prefill     tokens per second x multiply-adds of a token's matrices (without the head, which one token of a prompt needs) / peak
@@ -34,7 +37,8 @@ import time
 HERE = os.path.dirname(os.path.abspath(__file__))
 ROOT = os.path.dirname(os.path.dirname(HERE))
 CACHE = os.path.join(os.environ.get("XDG_CACHE_HOME") or os.path.expanduser("~/.cache"), "sinter")
-N_PROMPT, N_GEN = 512, 128
+N_PROMPT, N_GEN, N_LOOKUP = 512, 128, 256
+TEXTS = ("code", "repeats", "prose")
 MARK_BEGIN, MARK_END = "<!-- bench: begin -->", "<!-- bench: end -->"
 
 
@@ -59,8 +63,9 @@ def run(argv, **more):
 
 
 class Model:
-    def __init__(self, name, title, find):
+    def __init__(self, name, title, find, has_text=False):
         self.name, self.title, self.find = name, title, find    # find(bench) -> path, or raises Missing
+        self.has_text = has_text                                # and is able to go on one
 
 
 def fetched(what, todo):
@@ -114,13 +119,13 @@ def random_weights(shape, kind):
 
 def given_file(path):
     name = os.path.basename(path)[:-len(".gguf")]
-    return Model(re.sub(r"[^A-Za-z0-9._-]", "_", name), name, lambda bench: path)
+    return Model(re.sub(r"[^A-Za-z0-9._-]", "_", name), name, lambda bench: path, True)
 
 
 models = [
-    Model("smollm2-q4_1", "SmolLM2-135M Q4_1", fetched("smollm2", "tests/fetch.sh smollm2")),
+    Model("smollm2-q4_1", "SmolLM2-135M Q4_1", fetched("smollm2", "tests/fetch.sh smollm2"), True),
     Model("smollm2-q4_0", "SmolLM2-135M Q4_0", requantized),
-    Model("gemma3-270m", "Gemma-3-270M Q4_K_M", fetched("gemma", "tests/fetch.sh gemma")),
+    Model("gemma3-270m", "Gemma-3-270M Q4_K_M", fetched("gemma", "tests/fetch.sh gemma"), True),
 ] + [Model("%s-%s" % (shape, kind.lower()), "%s shape, random, %s" % (shape, kind), random_weights(shape, kind))
      for shape in ("qwen2.5-0.5b", "llama-3.2-1b") for kind in ("Q4_0", "Q8_0", "TQ2_0")]
 model_table = {m.name: m for m in models}
@@ -279,6 +284,41 @@ def all_rounds(bench, model, path, program, bytes_per_token, threads):
     return good + sorted(bad, key=lambda r: r["others"])[:want - len(good)]
 
 
+def lookup_round(program, threads, lookup_first):
+    """Tokens per second of each text, with and without."""
+    watch = Watch()
+    r = {}
+    for text in TEXTS:
+        out = {}
+        for spec in ("lookup", "none") if lookup_first else ("none", "lookup"):
+            p = run([program, "-j", str(threads), "--spec", spec, "-f", os.path.join(HERE, "lookup_%s.txt" % text), "-n", str(N_LOOKUP),
+                     "--ignore-eos", "--print-ids", "--stats", "json"])
+            out[spec] = p.stdout
+            r[text, spec] = json.loads(p.stderr.strip().splitlines()[-1])["decode_tps"]
+        if out["lookup"] != out["none"]:
+            raise Missing("--spec lookup went on %s otherwise than --spec none" % text)
+    r["others"] = watch.others()
+    return r
+
+
+def lookup_rows(bench, model, program, threads):
+    good, bad = [], []
+    while len(good) < bench.args.rounds and len(good) + len(bad) < 3 * bench.args.rounds:
+        r = lookup_round(program, threads, len(good) % 2 == 1)
+        quiet = r["others"] <= bench.args.busy
+        (good if quiet else bad).append(r)
+        say("%s, %s, lookup, round %d of %d: %s%s" % (
+            model.name, plural(threads, "thread"), len(good), bench.args.rounds,
+            ", ".join("%s %.0f and %.0f" % (t, r[t, "none"], r[t, "lookup"]) for t in TEXTS), "" if quiet else "; others took %.0f %%: again" % r["others"]))
+    rounds = good + sorted(bad, key=lambda r: r["others"])[:bench.args.rounds - len(good)]
+    out = []
+    for text in TEXTS:
+        none, lookup = spread([r[text, "none"] for r in rounds]), spread([r[text, "lookup"] for r in rounds])
+        out.append({"text": text, "threads": threads, "rounds": len(rounds), "others_percent": max(r["others"] for r in rounds), "none": none,
+                    "lookup": lookup, "ratio": lookup["median"] / none["median"]})
+    return out
+
+
 def spread(values):
     return {"median": statistics.median(values), "least": min(values), "most": max(values)}
 
@@ -353,6 +393,17 @@ def markdown(result):
     if measured:
         out.append("Medians (least to most) of %s. llama.cpp holds the weights in: %s." % (
             plural(result["rounds"], "round"), "; ".join("%s: %s" % (m["title"], m["buffers"]) for m in measured)))
+    guessed = [m for m in result["models"] if "lookup" in m or "lookup_missing" in m]
+    if guessed:
+        out += ["", "Speculation by lookup, %d tokens that go on a text, tokens per second:" % N_LOOKUP, "",
+                "| model | threads | text | without | `--spec lookup` | ratio |", "|---|---|---|---|---|---|"]
+    for m in guessed:
+        out += ["| %s | %d | %s | %s | %s | **%.2f** |" % (m["title"], row["threads"], row["text"], cell(row["none"]), cell(row["lookup"]), row["ratio"])
+                for row in m.get("lookup", [])]
+        if "lookup_missing" in m:
+            out.append("| %s | | not measured: %s | | | |" % (m["title"], m["lookup_missing"].replace("|", "/")))
+    if guessed:
+        out.append("")
     loud = [(m, r) for m in measured for r in m["rows"] if r["others_percent"] > result["busy"] and r["what"] == "decode"]
     for m, r in loud:
         out.append("The machine was not quiet: %s with %s was measured while others took up to %.0f %% of it." % (
@@ -375,24 +426,33 @@ def write_docs(path, text, result):
 
 
 def measure_model(bench, model, result):
+    """Appends to the result's models: figures, or why there are none."""
     entry = {"name": model.name, "title": model.title}
     result["models"].append(entry)
     try:
         path = model.find(bench)
         program, manifest = bench.build(model, path)
+        facts = run([os.path.join(bench.llama(path), "peer"), "info", path]).stdout
+        entry["buffers"] = ", ".join("%s %s" % m for m in re.findall(r"(\S+) model buffer size = *([\d.]+ MiB)", facts))
+        result["llama_version"] = re.search(r"^version (.*)", facts, re.M).group(1)
+        result["llama_cpu"] = re.search(r"^system (.*)", facts, re.M).group(1).strip(" |")
+        with open(os.path.join(bench.llama(path), "built.txt")) as f:
+            result["llama_built"] = f.read().strip()
+        rows = []
+        for threads in bench.args.threads:
+            rounds = all_rounds(bench, model, path, program, manifest["bytes_per_token"], threads)
+            rows += rows_of(rounds, manifest, threads)
+        entry["rows"] = rows
     except Missing as e:
         entry["missing"] = str(e)
         say("%s: %s" % (model.name, e))
         return
-    facts = run([os.path.join(bench.llama(path), "peer"), "info", path]).stdout
-    entry["buffers"] = ", ".join("%s %s" % m for m in re.findall(r"(\S+) model buffer size = *([\d.]+ MiB)", facts))
-    result["llama_version"] = re.search(r"^version (.*)", facts, re.M).group(1)
-    result["llama_cpu"] = re.search(r"^system (.*)", facts, re.M).group(1).strip(" |")
-    result["llama_built"] = open(os.path.join(bench.llama(path), "built.txt")).read().strip()
-    entry["rows"] = []
-    for threads in bench.args.threads:
-        rounds = all_rounds(bench, model, path, program, manifest["bytes_per_token"], threads)
-        entry["rows"] += rows_of(rounds, manifest, threads)
+    if model.has_text:
+        try:
+            entry["lookup"] = [row for threads in bench.args.threads for row in lookup_rows(bench, model, program, threads)]
+        except Missing as e:
+            entry["lookup_missing"] = str(e)
+            say("%s, lookup: %s" % (model.name, e))
 
 
 def numbers(text):

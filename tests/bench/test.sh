@@ -88,6 +88,8 @@ ok "the bytes of a token by stage: 4 layers, 34 bytes for 32 weights" is "$tmp/r
     sum(r["parts"].values()) == r["bytes_per_token"] and min(r["parts"].values()) > 0 for r in x["models"][0]["rows"] if r["what"] == "decode")'
 ok "the share of a first token" is "$tmp/result" 'next(abs(r["sinter_share"] * r["sinter"]["median"] / r["touch_ms"] - 1) < 1e-9
     for r in x["models"][0]["rows"] if r["what"] == "first token")'
+ok "speculation: each text with and without" is "$tmp/result" '[r["text"] for r in x["models"][0]["lookup"]] == ["code", "repeats", "prose"] and
+    all(abs(r["ratio"] * r["none"]["median"] / r["lookup"]["median"] - 1) < 1e-9 for r in x["models"][0]["lookup"])'
 ok "what cannot be built is a row that says why" is "$tmp/result" '"cut.gguf" in x["models"][1]["missing"]'
 ok "what is not here is a row that says what to do" is "$tmp/result" '"tests/fetch.sh smollm2" in x["models"][2]["missing"] and
     "SINTER_DATA" in x["models"][3]["missing"]'
