@@ -2,3 +2,4 @@
 #include "portable.c"
 #include "aarch64/neon.c"
 #include "aarch64/dotprod.c"
+#include "aarch64/dotprod_ternary.c"

@@ -2,4 +2,5 @@
 #include "portable.c"
 #include "aarch64/neon.c"
 #include "aarch64/dotprod.c"
+#include "aarch64/dotprod_ternary.c"
 #include "aarch64/i8mm.c"
