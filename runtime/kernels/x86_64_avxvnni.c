@@ -2,4 +2,5 @@
 #include "portable.c"
 #include "x86_64/avx2.c"
 #include "x86_64/avx2_ternary.c"
+#include "x86_64/avx2_planes.c"
 #include "x86_64/avxvnni.c"

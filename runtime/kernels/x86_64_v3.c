@@ -2,3 +2,4 @@
 #include "portable.c"
 #include "x86_64/avx2.c"
 #include "x86_64/avx2_ternary.c"
+#include "x86_64/avx2_planes.c"
