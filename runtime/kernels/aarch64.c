@@ -1,3 +1,4 @@
 /* The unit of 64-bit ARM, any CPU. */
 #include "portable.c"
 #include "aarch64/neon.c"
+#include "aarch64/neon_planes.c"
