@@ -244,7 +244,7 @@ static void add_keys(Gguf *g)
         int number;
     } ftype[] = {
         /* general.file_type, as llama.cpp numbers it */
-        { "f32", 0 }, { "f16", 1 }, { "q4_0", 2 }, { "q4_1", 3 }, { "q8_0", 7 }, { "bf16", 32 },
+        { "f32", 0 }, { "f16", 1 }, { "q4_0", 2 }, { "q4_1", 3 }, { "q8_0", 7 }, { "q5_0", 8 }, { "bf16", 32 },
     };
 
     key_str(g, "general.architecture", c->arch);

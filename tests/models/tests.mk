@@ -12,7 +12,7 @@ check-models: $(obj)/sinter $(models_bin)    ## emitted programs against recorde
 check-story: $(obj)/sinter $(obj)/tests/models/golden    ## the sample model against its recorded outputs
 	$(V)$(obj)/tests/models/golden --sinter $(obj)/sinter story
 
-check-real: $(obj)/sinter $(obj)/tests/models/golden    ## SmolLM2 and vocabularies against ../shared/golden, where they are
-	$(V)$(obj)/tests/models/golden --sinter $(obj)/sinter smollm2 gpt-2 llama-bpe
+check-real: $(obj)/sinter $(obj)/tests/models/golden    ## SmolLM2, Gemma and vocabularies against ../shared/golden, where they are
+	$(V)$(obj)/tests/models/golden --sinter $(obj)/sinter smollm2 gemma gpt-2 llama-bpe
 
 .PHONY: check-models check-story check-real
