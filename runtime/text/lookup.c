@@ -29,7 +29,7 @@
 #if NAME_HAS_LOOKUP
 enum {
     RUN_MIN = 2, RUN_MAX = 4,           /* tokens looked up */
-    LEN_MAX = 16,                       /* lengths from here on are one */
+    LEN_MAX = 6,                        /* lengths from here on are one */
     ONE = 1 << 16,                      /* of a probability */
     SAME = 256,                         /* of a ratio: as long as one token */
     SLOPE = 48,                         /* what a token more adds to the ratio, until it is known */
@@ -40,7 +40,7 @@ enum {
 };
 
 struct NAME_Lookup {
-    int32_t *id;                        /* [n_ctx]: the context; -1: not known */
+    int32_t *id;          /* [n_ctx]: the context; -1: not known, which only its beginning can be */
     int n;
     uint32_t *slot[RUN_MAX - RUN_MIN + 1];      /* where a run of tokens ended; 0: nowhere */
     int shift;                          /* 32 less the bits of a slot's number */
@@ -59,7 +59,7 @@ struct NAME_Lookup {
     NAME_LookupCounts counts;
 };
 
-enum { P_SLOWEST = 24 };                /* p is the mean of about so many tokens */
+enum { P_SLOWEST = 32 };                /* p is the mean of about so many tokens */
 
 static uint64_t lookup_slots(int n_ctx)
 {
@@ -136,7 +136,7 @@ static void lookup_add(NAME_Lookup *l, int32_t id)
 {
     int right = l->at > 0 && l->id[l->at] == id;
 
-    if (l->at > 0 && l->id[l->at] >= 0)
+    if (l->at > 0)
         lookup_observe(l, right);
     l->id[l->n++] = id;
     l->at = right ? l->at + 1 : 0;
@@ -208,11 +208,8 @@ int NAME_lookup_draft(NAME_Lookup *l, int32_t *draft, int most)
     }
     if (l->at > 0)
         k = lookup_guesses(l, most < NAME_MAX_DRAFT ? most : NAME_MAX_DRAFT);
-    for (int i = 0; i < k; i++) {       /* where the match reaches the end, the guess goes on with itself */
+    for (int i = 0; i < k; i++)         /* at the context's end a guess goes on with itself */
         draft[i] = l->at + i < l->n ? l->id[l->at + i] : draft[l->at + i - l->n];
-        if (draft[i] < 0)
-            k = i;                      /* nothing is known of that place */
-    }
     l->begin = l->now ? l->now() : 0;
     return k;
 }

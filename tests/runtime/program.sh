@@ -91,6 +91,18 @@ check "a flipped byte, looked for" 1 "" "a chunk does not have the hash" $P --id
 check "stats" 0 "*" '"prefill_tps":' $P --ids 1,2,3 -n 8 --print-ids --stats json
 if python3 -c 'import json,sys; s=json.load(open("err")); sys.exit(not(s["tokens"]==8 and s["prompt_tokens"]==3 and s["session_bytes"]>0))'
 then ok; else bad "stats are not right"; fi
+# Guesses.  The toy never goes on as its prompt did, so whatever were guessed would be wrong.
+phrase=7,8,9,10,11,7,8,9,10,11,7,8,9,10,11,7,8,9
+for more in "-n 60" "-n 60 --temp 1 --seed 5" "-n 60 --repeat-penalty 1.5" "-n 400 --ctx 90" "-n 1" "-n 2" "-n 20 --one-by-one"; do
+    for P in ./NAME ./NAME-text; do
+        case "$P $more" in "./NAME "*temp* | "./NAME "*penalty*) continue ;; esac
+        $P --ids $phrase $more --print-ids -j 2 >plain 2>err
+        note=$(cat err)
+        check "$P $more: guesses change nothing" 0 "$(cat plain)" "$note" $P --ids $phrase $more --print-ids -j 2 --spec lookup
+    done
+done
+P=./NAME
+check "counts of guesses" 0 "*" '"spec_accepted": 0}' $P --ids $phrase -n 60 --print-ids --spec lookup --stats json
 (cd / && "$OLDPWD/NAME" --ids 1,2,3 -n 8 --print-ids) >out 2>err
 same "from another folder" out eight
 $P --ids 1,2,3 -n 0 >/dev/full 2>err && ok || bad "nothing to write is no error"

@@ -455,6 +455,9 @@ static void test_next_bits(void **state)
                                    round % 2 ? fake_now : NULL);
         NAME_Session *s = g.box.s;
         NAME_LookupCounts c;
+        void *saved = NULL;
+        size_t bytes = 0;
+        int saved_at = 0;
 
         toy_reference(ids, TOY_CTX, want);
         while (at < TOY_CTX) {
@@ -468,13 +471,16 @@ static void test_next_bits(void **state)
                 at = 1 + below(at);
                 assert_int_equal(NAME_rewind(s, at - 1), NAME_OK);
                 assert_int_equal(NAME_next(s, ids[at - 1], n, row), NAME_OK);
-            } else if (what == 2) {
-                size_t bytes = NAME_save_bytes(s);
-                void *saved = malloc(bytes);
-
-                assert_int_equal(NAME_save(s, saved, bytes), NAME_OK);
+            } else if (what == 2 && saved && below(2)) {    /* to what was some time ago, or is ahead */
+                at = saved_at;
                 assert_int_equal(NAME_load(s, saved, bytes), NAME_OK);
+                continue;
+            } else if (what == 2) {
                 free(saved);
+                bytes = NAME_save_bytes(s);
+                saved = malloc(bytes);
+                saved_at = at;
+                assert_int_equal(NAME_save(s, saved, bytes), NAME_OK);
                 continue;
             } else {
                 assert_int_equal(NAME_next(s, ids[at], n, row), NAME_OK);
@@ -494,6 +500,7 @@ static void test_next_bits(void **state)
         accepted += c.accepted;
         rejected += c.drafted - c.accepted;
         close_guessing(g);
+        free(saved);
         free(ids);
     }
     assert_true(accepted > 200 && rejected > 50);       /* there was something to get wrong */
@@ -522,7 +529,7 @@ static void test_next_passes(void **state)
             assert_int_equal(NAME_next(g.box.s, at % 7, cases[i].more, row), NAME_OK);
         c = NAME_lookup_counts(g.box.s);
         if (cases[i].guesses)
-            assert_true(c.passes < TOY_CTX / 4 && c.accepted > TOY_CTX / 2);
+            assert_true(c.passes < TOY_CTX / 8);    /* more than a phrase at a time */
         else
             assert_true(c.passes == TOY_CTX && c.drafted == 0);
         close_guessing(g);
@@ -637,6 +644,14 @@ static int32_t by_chance(const int32_t *ids, int at, bool guessed)
     return below(6);                    /* so few that what came last was there before, often */
 }
 
+/* Of three tokens the last is one of two, by chance: up to there it pays to guess. */
+static int32_t half_known(const int32_t *ids, int at, bool guessed)
+{
+    (void)ids;
+    (void)guessed;
+    return at % 3 < 2 ? at % 3 : 2 + below(2);
+}
+
 /* Repetitive at first, then never again what a guess says. */
 static int32_t turning(const int32_t *ids, int at, bool guessed)
 {
@@ -657,6 +672,7 @@ static void test_guessed_time(void **state)
         assert_true(guessed_time(n, each, turning) <= most);
         assert_true(guessed_time(n, each, again_and_again) <= most);
     }
+    assert_true(guessed_time(n, 300, half_known) < alone * 3 / 4);
     assert_true(guessed_time(n, 150, again_and_again) < alone * 10 / 35);
     assert_true(guessed_time(n, 1000, again_and_again) >= alone);       /* nothing to win, and the clock is right */
 }

@@ -3,7 +3,7 @@ rt = $(obj)/tests/runtime
 rt_core = runtime/core/weights.c runtime/core/xxh64.c runtime/core/cpu.c runtime/core/session.c runtime/text/lookup.c
 rt_toy = tests/runtime/toy.c $(rt_core)
 rt_test = tests/runtime/test_runtime.c $(rt_toy)
-rt_text = runtime/text/tokenize.c runtime/text/sample.c runtime/text/chat.c
+rt_text = runtime/text/words_bpe.c runtime/text/tokenize.c runtime/text/sample.c runtime/text/chat.c
 rt_cc = $(CC) -std=c11 -D_GNU_SOURCE -g -Wall -Wextra -Wpedantic -I. -I$(rt)
 rt_dep = $(wildcard runtime/core/* runtime/text/*) $(wildcard tests/runtime/*.[ch]) $(rt)/NAME.weights
 rt_asan = -O1 -fsanitize=address,undefined -fno-sanitize-recover=all
