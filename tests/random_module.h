@@ -81,9 +81,9 @@ static Value *random_weight(Random *r, const char *kind, FormatId format, int ra
 static FormatId random_format(Random *r, int64_t width)
 {
     static const FormatId any[] = { FMT_f32, FMT_f16, FMT_bf16, FMT_q8_0, FMT_q4_0, FMT_q4_1, FMT_q5_0, FMT_q4_K, FMT_q5_K,
-                                    FMT_q6_K };
+                                    FMT_q6_K, FMT_tq1_0, FMT_tq2_0 };
 
-    return any[random_below(r, width % 32 ? 3 : width % 256 ? 7 : 10)];
+    return any[random_below(r, width % 32 ? 3 : width % 256 ? 7 : 12)];
 }
 
 static Value *random_value(Random *r)

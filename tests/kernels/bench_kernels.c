@@ -1,13 +1,18 @@
-/* How fast the dot and attention kernels of one unit are when everything is in the second-level cache: no test, a figure to
- * write beside a change.  Prints for each kernel the median over 15 rounds; one thread.
+/* How fast the dot and attention kernels of one unit are: no test, a figure to write beside a change.  One thread; prints for
+ * each kernel the median over 15 rounds and the best one.
  *
- * dot: a matrix of 12 tiles of 576 columns (221 to 885 KB); GB/s of packed weights, G multiply-adds per second.
- * score, mix: 256 positions of one head of 64 among 3. */
+ *   bench-UNIT             everything in the second-level cache.  dot: a matrix of 12 tiles of 768 columns (62 to 1 180 KB)
+ *   bench-UNIT MB [PART]   dot only, weights of MB megabytes read once a round, each tile given the next one as `next`; of
+ *                          kernels whose name contains PART
+ *
+ * dot: GB/s of packed weights, G multiply-adds per second.  score, mix: 256 positions of one head of 64 among 3. */
 #include SN_UNIT
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
+
+#include "tests/kernels/layouts.h"
 
 typedef void (*Fn)(void);
 typedef struct { const char *name, *op, *layout, *act, *isa; int tokens; Fn fn; } Row;
@@ -15,9 +20,11 @@ static const Row rows[] = {
 #include SN_TABLE
 };
 
-enum { N_IN = 576, N_TILES = 12, N_POSITIONS = 256, HEAD_DIM = 64, STRIDE = 192, ROUNDS = 15 };
+enum { N_IN = 768, N_TILES = 12, N_POSITIONS = 256, HEAD_DIM = 64, STRIDE = 192, ROUNDS = 15 };
 
-static uint8_t weights[N_TILES * N_IN * 128 + 64];
+static uint8_t *weights;                        /* at a multiple of 64 */
+static size_t weights_bytes = N_TILES * N_IN * 128;
+static int streaming;
 static float x[4 * N_IN], cache[N_POSITIONS * STRIDE], scores[N_POSITIONS];
 static SnQ8 q[4 * N_IN / 32];
 static volatile float sink;
@@ -32,27 +39,35 @@ static double now(void)
 
 static size_t tile_bytes(const char *layout)
 {
-    return N_IN * (!strcmp(layout, "i8g32_r32k4") ? 34u : !strcmp(layout, "i4g32_r32k4") ? 18u
-                   : !strcmp(layout, "i4g32m_r32k4") ? 20u : !strcmp(layout, "f32_r32k1") ? 128u : 64u);
+    int i = layout_index(layout);
+
+    return (size_t)(N_IN / layouts[i].columns) * layouts[i].bytes;
+}
+
+static size_t n_tiles(const Row *k)
+{
+    return streaming ? weights_bytes / tile_bytes(k->layout) : N_TILES;
 }
 
 static void once(const Row *k)
 {
     float acc[128] = { 0 };
-    uint8_t *w = (uint8_t *)(((uintptr_t)weights + 63) & ~(uintptr_t)63);
+    const uint8_t *w = weights;
 
     if (!strcmp(k->op, "dot"))
-        for (int i = 0; i < N_TILES; i++, w += tile_bytes(k->layout)) {
+        for (size_t i = 0, n = n_tiles(k), step = tile_bytes(k->layout); i < n; i++, w += step) {
+            const uint8_t *next = streaming && i + 1 < n ? w + step : NULL;
+
             if (k->tokens == 4 && !strcmp(k->act, "q8"))
                 ((void (*)(float *, const uint8_t *, const SnQ8 *, int, int, const uint8_t *))k->fn)(acc, w, q, N_IN / 32,
-                                                                                                     N_IN, NULL);
+                                                                                                     N_IN, next);
             else if (k->tokens == 4)
                 ((void (*)(float *, const uint8_t *, const float *, int, int, const uint8_t *))k->fn)(acc, w, x, N_IN, N_IN,
-                                                                                                      NULL);
+                                                                                                      next);
             else if (!strcmp(k->act, "q8"))
-                ((void (*)(float *, const uint8_t *, const SnQ8 *, int, const uint8_t *))k->fn)(acc, w, q, N_IN, NULL);
+                ((void (*)(float *, const uint8_t *, const SnQ8 *, int, const uint8_t *))k->fn)(acc, w, q, N_IN, next);
             else
-                ((void (*)(float *, const uint8_t *, const float *, int, const uint8_t *))k->fn)(acc, w, x, N_IN, NULL);
+                ((void (*)(float *, const uint8_t *, const float *, int, const uint8_t *))k->fn)(acc, w, x, N_IN, next);
         }
     else if (!strcmp(k->op, "score"))
         ((void (*)(float *, const float *, const void *, int, int, int, float))k->fn)(scores, x, cache, STRIDE, N_POSITIONS,
@@ -70,9 +85,16 @@ static int by_value(const void *a, const void *b)
     return (p > r) - (p < r);
 }
 
-int main(void)
+int main(int argc, char **argv)
 {
-    for (size_t i = 0; i < sizeof weights; i += 2) {            /* no half is infinite or subnormal */
+    if (argc > 1) {
+        streaming = 1;
+        weights_bytes = (size_t)atoi(argv[1]) << 20;
+    }
+    weights = aligned_alloc(64, weights_bytes);
+    if (!weights)
+        return 1;
+    for (size_t i = 0; i < weights_bytes; i += 2) {             /* no half is infinite or subnormal */
         weights[i] = (uint8_t)(i * 37);
         weights[i + 1] = (uint8_t)(0x20 + i % 16);
     }
@@ -86,23 +108,27 @@ int main(void)
         scores[i] = 1.0f / N_POSITIONS;
     for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
         const Row *k = &rows[i];
-        int dot = !strcmp(k->op, "dot");
-        double t[ROUNDS], work = dot ? (double)N_TILES * 32 * N_IN * k->tokens : (double)N_POSITIONS * HEAD_DIM;
+        int dot = !strcmp(k->op, "dot"), repeats = streaming ? 1 : 40;
+        double t[ROUNDS], work = dot ? (double)n_tiles(k) * 32 * N_IN * k->tokens : (double)N_POSITIONS * HEAD_DIM;
+        double bytes = dot ? (double)(n_tiles(k) * tile_bytes(k->layout)) : 0;
 
-        if (!dot && strcmp(k->op, "score") && strcmp(k->op, "mix"))
+        if ((!dot && (streaming || (strcmp(k->op, "score") && strcmp(k->op, "mix")))) ||
+            (argc > 2 && !strstr(k->name, argv[2])))
             continue;
         for (int r = 0; r < ROUNDS; r++) {
             double begin = now();
 
-            for (int n = 0; n < 40; n++)
+            for (int n = 0; n < repeats; n++)
                 once(k);
-            t[r] = (now() - begin) / 40;
+            t[r] = (now() - begin) / repeats;
         }
         qsort(t, ROUNDS, sizeof t[0], by_value);
-        printf("%-42s %8.2f us %7.1f Gmac/s", k->name, t[ROUNDS / 2] * 1e6, work / t[ROUNDS / 2] * 1e-9);
+        printf("%-42s %8.2f us %7.1f Gmac/s (best %.1f)", k->name, t[ROUNDS / 2] * 1e6, work / t[ROUNDS / 2] * 1e-9,
+               work / t[0] * 1e-9);
         if (dot)
-            printf(" %7.1f GB/s", (double)(N_TILES * tile_bytes(k->layout)) / t[ROUNDS / 2] * 1e-9);
+            printf(" %7.1f GB/s (best %.1f)", bytes / t[ROUNDS / 2] * 1e-9, bytes / t[0] * 1e-9);
         putchar('\n');
     }
+    free(weights);
     return 0;
 }

@@ -14,6 +14,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "tests/kernels/layouts.h"
+
 int kernel_tests(void);
 extern const char kernel_test_unit[];
 const char kernel_test_unit[] = SN_UNIT_NAME;
@@ -80,22 +82,6 @@ static uint16_t nearest_half(double x)          /* to nearest even, by the defin
 enum { FILL_RANDOM, FILL_ZERO, FILL_EXTREME, FILL_INTEGER, N_FILLS };
 
 /* ---- a packed tile and what it stands for -------------------------------------------------------------------------- */
-
-/* The layouts: columns and bytes of a block of 32 rows. */
-static const struct { const char *name; int columns; size_t bytes; } layouts[] = {
-    { "i8g32_r32k4", 32, 1088 }, { "i4g32_r32k4", 32, 576 }, { "i4g32m_r32k4", 32, 640 }, { "i2g256_r32k4", 256, 2112 },
-    { "t5g256_r32k4", 256, 1728 }, { "i5g32_r32k4", 32, 704 }, { "i4g32ms_r32k4", 256, 4736 }, { "i5g32ms_r32k4", 256, 5760 },
-    { "i6g16s_r32k4", 256, 6720 }, { "f16_r32k1", 1, 64 }, { "bf16_r32k1", 1, 64 }, { "f32_r32k1", 1, 128 },
-};
-
-static int layout_index(const char *name)
-{
-    for (size_t i = 0; i < sizeof layouts / sizeof layouts[0]; i++)
-        if (!strcmp(layouts[i].name, name))
-            return (int)i;
-    printf("  layout %s has no row in the table of tests/kernels/test_kernels.c\n", name);
-    exit(1);
-}
 
 typedef struct {
     uint8_t *alloc, *w;                         /* w is odd within alloc: kernels may not ask for alignment */

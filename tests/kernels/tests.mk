@@ -41,20 +41,20 @@ $(kt)/%.inc: $(kt)/list tests/kernels/table.awk
 $(kt)/main.o: tests/kernels/main.c
 	@mkdir -p $(@D)
 	$(V)$(CC) -std=c11 -O1 -Wall -Wextra -Wpedantic -c $< -o $@
-$(kt)/test-%.o: $(kt)/%.inc tests/kernels/test_kernels.c $(kernel_src)
+$(kt)/test-%.o: $(kt)/%.inc tests/kernels/test_kernels.c tests/kernels/layouts.h $(kernel_src)
 	$(V)$(CC) $(kt_cc) $(call kt_def,$*) -c tests/kernels/test_kernels.c -o $@
-$(kt)/san-%.o: $(kt)/%.inc tests/kernels/test_kernels.c $(kernel_src)
+$(kt)/san-%.o: $(kt)/%.inc tests/kernels/test_kernels.c tests/kernels/layouts.h $(kernel_src)
 	$(V)$(CC) $(kt_cc) $(kt_san) $(call kt_def,$*) -c tests/kernels/test_kernels.c -o $@
 $(kt)/test-%: $(kt)/test-%.o $(kt)/main.o
 	$(V)$(CC) $^ -lm -o $@
 $(kt)/san-%: $(kt)/san-%.o $(kt)/main.o
 	$(V)$(CC) $(kt_san) $^ -lm -o $@
-$(kt)/aarch64-%: $(kt)/%.inc tests/kernels/test_kernels.c tests/kernels/main.c $(kernel_src)
+$(kt)/aarch64-%: $(kt)/%.inc tests/kernels/test_kernels.c tests/kernels/layouts.h tests/kernels/main.c $(kernel_src)
 	$(V)$(AARCH64_CC) $(kt_cc) $(call kt_def,$*) -c tests/kernels/test_kernels.c -o $@.o
 	$(V)$(AARCH64_CC) -static $@.o tests/kernels/main.c -lm -o $@
-$(kt)/riscv64-%: $(kt)/%.inc tests/kernels/test_kernels.c tests/kernels/main.c $(kernel_src)
+$(kt)/riscv64-%: $(kt)/%.inc tests/kernels/test_kernels.c tests/kernels/layouts.h tests/kernels/main.c $(kernel_src)
 	$(V)$(RISCV64_CC) $(kt_cc) $(call kt_def,$*) -static tests/kernels/test_kernels.c tests/kernels/main.c -lm -o $@
-$(kt)/riscv64-rvv: $(kt)/rvv.inc tests/kernels/test_kernels.c tests/kernels/main.c $(kernel_src)
+$(kt)/riscv64-rvv: $(kt)/rvv.inc tests/kernels/test_kernels.c tests/kernels/layouts.h tests/kernels/main.c $(kernel_src)
 	$(V)$(RISCV64_V_CC) $(kt_cc) $(call kt_def,rvv) -static tests/kernels/test_kernels.c tests/kernels/main.c -lm -o $@
 
 # The reader's tables: closure, search, and that what is emitted compiles by itself, nothing in it unused.
@@ -79,7 +79,7 @@ check-kernels-qemu: $(kt_aarch64:%=$(kt)/aarch64-%) $(kt)/riscv64-portable $(kt)
 	$(V)$(QEMU_RISCV64) $(kt)/riscv64-portable
 	$(V)for vlen in 128 256 512; do $(QEMU_RISCV64) -cpu rv64,v=true,vlen=$$vlen,vext_spec=v1.0 $(kt)/riscv64-rvv || exit 1; done
 
-$(kt)/bench-%: $(kt)/%.inc tests/kernels/bench_kernels.c $(kernel_src)
+$(kt)/bench-%: $(kt)/%.inc tests/kernels/bench_kernels.c tests/kernels/layouts.h $(kernel_src)
 	$(V)$(CC) $(kt_cc) $(call kt_def,$*) tests/kernels/bench_kernels.c -o $@
 bench-kernels: $(kt_host:%=$(kt)/bench-%)      ## rates of the dot and attention kernels from the second-level cache
 	$(V)for u in $(kt_host); do $(kt)/bench-$$u | grep _$$u; done
