@@ -156,8 +156,13 @@ static bool check_chunks(Check *c, const Op *s)
     for (const Op *o = s->region[0]->first; o; o = o->next)
         if (o->kind == OP_matmul) {
             int g = stage_group(s, o);
-            int64_t n_tile = (type_n_rows(o->in[1]->type) + 31) / 32;
+            int64_t n_tile = (type_n_rows(o->in[1]->type) + 31) / 32, width = stage_width(s, g);
 
+            if (width > MAX_WIDTH || tiles->ints[g] % (width / TILE_ROWS))
+                return fail(c->d, at_stage(c, s),
+                            "chunks of %" PRId64 " tiles for an epilogue of %" PRId64
+                            " elements (at most %d, and whole ones)",
+                            tiles->ints[g], width, MAX_WIDTH);
             if (tiles->ints[g] < 1 || tiles->ints[g] > MAX_CHUNKS * 64 ||
                 chunks->ints[g] != (n_tile + tiles->ints[g] - 1) / tiles->ints[g])
                 return fail(c->d, at_stage(c, s),

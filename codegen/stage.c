@@ -5,9 +5,9 @@
  *     static void decode_attn_q_k_v(const NAME_Run *r, const void *args, NAME_Worker *me, int c,
  * int count, const uint8_t *next)
  *
- * A contraction's chunk is a loop over tiles of 32 outputs, inside it a loop over tokens; a
- * micro-kernel leaves a tile of results in a local array, and the epilogue is plain C over that
- * array: expressions composed from the table of ops.  Where an op needs a whole array (rope's
+ * A contraction's chunk is a loop over tiles of 32 outputs (or over heads, where the epilogue needs
+ * whole ones), inside it a loop over tokens; a micro-kernel leaves a tile of results in a local
+ * array, and the epilogue is plain C over that array: expressions composed from the table of ops.  Where an op needs a whole array (rope's
  * pairs, quantization, the store into a cache) the expression so far is stored first.  Everything
  * printed here follows from the Module's attributes; no choice is made. */
 #include "codegen/c.h"
@@ -288,6 +288,28 @@ static bool same_rows(const Op *o)
     return true;
 }
 
+/* Rotates the heads among the first n numbers of `from` into `to`; cs: the angles' cosines and sines. */
+static void rope_heads(Stage *z, const Op *o, const char *to, const char *from, const char *cs,
+                       const char *n)
+{
+    Emit *e = z->e;
+    int64_t hd = op_int(o, "head_dim", 1), n_rot = row_width(o->in[1]);
+    bool norm = !strcmp(op_str(o, "pairing", ""), "norm");
+    const char *i = norm ? "2 * k" : "k", /* the pair that is turned by angle k */
+        *j = norm ? "2 * k + 1" : str_printf(z->w->a, "k + %" PRId64, n_rot / 2);
+
+    emit_open(e, "for (int u = 0; u < %s; u += %" PRId64 ") {", n, hd);
+    emit_open(e, "for (int k = 0; k < %" PRId64 "; k++) {", n_rot / 2);
+    emit(e, "float a = %s[u + %s], b = %s[u + %s];\n\n", from, i, from, j);
+    emit(e, "%s[u + %s] = a * %s[2 * k] - b * %s[2 * k + 1];\n", to, i, cs, cs);
+    emit(e, "%s[u + %s] = b * %s[2 * k] + a * %s[2 * k + 1];\n", to, j, cs, cs);
+    emit_close(e, "");
+    if (n_rot < hd)
+        emit(e, "for (int k = %" PRId64 "; k < %" PRId64 "; k++)\n    %s[u + k] = %s[u + k];\n",
+             n_rot, hd, to, from);
+    emit_close(e, "");
+}
+
 static bool row_op(Stage *z, const Op *o, const char *t)
 {
     Emit *e = z->e;
@@ -415,33 +437,9 @@ static bool row_op(Stage *z, const Op *o, const char *t)
         emit_close(e, "");
         return true;
     }
-    case OP_rope: {
-        int64_t hd = op_int(o, "head_dim", 1), n_rot = row_width(o->in[1]);
-        bool norm = !strcmp(op_str(o, "pairing", ""), "norm");
-        const char *cs = row_of(z, o->in[1], t);
-
-        emit_open(e, "for (int u = 0; u < %" PRId64 "; u += %" PRId64 ") {", n, hd);
-        emit_open(e, "for (int k = 0; k < %" PRId64 "; k++) {", n_rot / 2);
-        if (norm)
-            emit(e, "float a = %s[u + 2 * k], b = %s[u + 2 * k + 1];\n\n", from, from);
-        else
-            emit(e, "float a = %s[u + k], b = %s[u + k + %" PRId64 "];\n\n", from, from, n_rot / 2);
-        emit(e,
-             norm ? "%s[u + 2 * k] = a * %s[2 * k] - b * %s[2 * k + 1];\n"
-                  : "%s[u + k] = a * %s[2 * k] - b * %s[2 * k + 1];\n",
-             to, cs, cs);
-        if (norm)
-            emit(e, "%s[u + 2 * k + 1] = b * %s[2 * k] + a * %s[2 * k + 1];\n", to, cs, cs);
-        else
-            emit(e, "%s[u + k + %" PRId64 "] = b * %s[2 * k] + a * %s[2 * k + 1];\n", to, n_rot / 2,
-                 cs, cs);
-        emit_close(e, "");
-        if (n_rot < hd)
-            emit(e, "for (int k = %" PRId64 "; k < %" PRId64 "; k++)\n    %s[u + k] = %s[u + k];\n",
-                 n_rot, hd, to, from);
-        emit_close(e, "");
+    case OP_rope:
+        rope_heads(z, o, to, from, row_of(z, o->in[1], t), str_printf(z->w->a, "%" PRId64, n));
         return true;
-    }
     case OP_append: {
         const char *x = row_of(z, o->in[1], t), *state = name_of(z, o->in[0])->base;
 
@@ -529,12 +527,16 @@ static void tile_rope(Stage *z, const Op *o, const Tile *at)
     int64_t hd = op_int(o, "head_dim", 1), n_rot = row_width(o->in[1]);
     const char *row = !strcmp(at->t, "0")
                           ? cs
-                          : str_printf(z->w->a, "%s + (size_t)%s * %" PRId64, cs, at->t, n_rot);
+                          : str_printf(z->w->a, "(%s + (size_t)%s * %" PRId64 ")", cs, at->t, n_rot);
 
     emit(e, "float %s[%" PRId64 "];\n\n", y, at->width);
+    name_of(z, o->out[0])->tile = y;
+    if (at->width % hd == 0) { /* whole heads */
+        rope_heads(z, o, y, x, row, at->n);
+        return;
+    }
     emit_open(e, "for (int k = 0; k < %s; k += 2) {", at->n);
     emit(e, "int p = (%s + k) %% %" PRId64 ";    /* place in the head */\n", at->i, hd);
-    row = strcmp(at->t, "0") ? str_printf(z->w->a, "(%s)", row) : row;
     emit(e, "float cos = %s, sin = %s;\n\n",
          n_rot < hd ? str_printf(z->w->a, "p < %" PRId64 " ? %s[p] : 1", n_rot, row)
                     : str_printf(z->w->a, "%s[p]", row),
@@ -543,7 +545,6 @@ static void tile_rope(Stage *z, const Op *o, const Tile *at)
     emit(e, "%s[k] = %s[k] * cos - %s[k + 1] * sin;\n", y, x, x);
     emit(e, "%s[k + 1] = %s[k + 1] * cos + %s[k] * sin;\n", y, x, x);
     emit_close(e, "");
-    name_of(z, o->out[0])->tile = y;
 }
 
 /* Does the expression need parentheses as an operand?  Not if nothing but brackets and calls holds
@@ -581,6 +582,25 @@ static bool tile_op(Stage *z, const Op *o, const Tile *at)
     case OP_rope:
         tile_rope(z, o, at);
         return true;
+    case OP_reshape: { /* another way to count the same elements of a row */
+        const char *x = tile_array(z, o->in[0], at);
+
+        name_of(z, o->out[0])->tile = x;
+        return true;
+    }
+    case OP_rmsnorm: { /* of each head */
+        const char *x = tile_array(z, o->in[0], at), *y = fresh(z, o->out[0]->name);
+        int64_t hd = inner_width(o->in[0]);
+
+        emit(e, "float %s[%" PRId64 "];\n\n", y, at->width);
+        emit(e,
+             "for (int u = 0; u < %s; u += %" PRId64 ")\n    %s(%s + u, %s + u, %s, %" PRId64
+             ", %s);\n",
+             at->n, hd, kernel_of(z, o, "rmsnorm"), y, x, name_of(z, o->in[1])->base, hd,
+             float_c(z, op_float(o, "eps", 0)));
+        name_of(z, o->out[0])->tile = y;
+        return true;
+    }
     case OP_append: {
         const char *x = tile_array(z, o->in[1], at), *state = name_of(z, o->in[0])->base;
         const char *pos = strcmp(at->t, "0") ? str_printf(z->w->a, "(r->P + %s)", at->t) : "r->P";
@@ -611,17 +631,14 @@ static bool tile_op(Stage *z, const Op *o, const Tile *at)
 }
 
 /* Results that are still expressions or local arrays go to memory. */
-static void store_results(Stage *z, const Tile *at, const Value *const *done, int n_done)
+static void store_results(Stage *z, const Tile *at)
 {
     for (int i = 0; i < z->r->last->n_in; i++) {
         const Value *v = z->r->last->in[i];
         Name *n = name_of(z, v);
         const char *to;
-        bool skip = v->kind == VAL_param;
 
-        for (int k = 0; k < n_done; k++)
-            skip = skip || done[k] == v;
-        if (skip || (!n->tile && !n->expr))
+        if (v->kind == VAL_param || (!n->tile && !n->expr))
             continue;
         to = !strcmp(at->t, "0")
                  ? str_printf(z->w->a, "%s[%s + k]", n->base, at->i)
@@ -631,8 +648,8 @@ static void store_results(Stage *z, const Tile *at, const Value *const *done, in
     }
 }
 
-/* The ops that come after the contractions of `group` (-1: after an attention). */
-static bool epilogue(Stage *z, int group, const Tile *at)
+/* The ops that come after the contractions whose tiles are at hand, or after an attention. */
+static bool epilogue(Stage *z, const Tile *at)
 {
     bool ok = true;
 
@@ -651,9 +668,8 @@ static bool epilogue(Stage *z, int group, const Tile *at)
         if (ready)
             ok = tile_op(z, o, at);
     }
-    (void)group;
     if (ok)
-        store_results(z, at, NULL, 0);
+        store_results(z, at);
     return ok;
 }
 
@@ -676,38 +692,89 @@ static const char *x_pointer(Stage *z, const Value *x, const char *t)
                : str_printf(z->w->a, "%s + (size_t)%s * %" PRId64, n->base, t, row_width(x));
 }
 
+/* The results of contraction o on the tiles that begin at `tile`, for one token: acc[0..width). */
+static void one_token(Stage *z, const Op *o, const char *acc, const char *tile, int64_t n_in,
+                      const Tile *at)
+{
+    const char *dot = kernel_of(z, o, "dot"), *x = x_pointer(z, o->in[0], "0");
+    uint64_t stride = o->in[1]->tile_stride;
+
+    if (at->width == TILE_ROWS)
+        emit(z->e, "%s(%s, %s, %s, %" PRId64 ", %s + %" PRIu64 ");\n", dot, acc, tile, x, n_in,
+             tile, stride);
+    else
+        emit(z->e,
+             "for (int j = 0; j < %s; j += 32)\n    %s(%s + j, %s + (size_t)(j / 32) * %" PRIu64
+             ", %s, %" PRId64 ", %s + (size_t)(j / 32 + 1) * %" PRIu64 ");\n",
+             at->n, dot, acc, tile, stride, x, n_in, tile, stride);
+}
+
+/* The same for the n_t tokens from u on: four_acc[width * (token - u) ..]. */
+static void four_tokens(Stage *z, const Op *o, const char *four_acc, const char *tile, int64_t n_in,
+                        const Tile *at)
+{
+    Emit *e = z->e;
+    const char *x = name_of(z, o->in[0])->base, *to = four_acc, *from = tile;
+    int64_t xw = row_width(o->in[0]);
+    uint64_t stride = o->in[1]->tile_stride;
+    bool wide = at->width != TILE_ROWS;
+
+    if (wide) { /* a kernel leaves 32 results of a token, then those of the next one */
+        emit_open(e, "for (int j = 0; j < %s; j += 32) {", at->n);
+        to = fresh(z, "of_tile");
+        from = fresh(z, str_printf(z->w->a, "%s_j", tile));
+        emit(e, "const uint8_t *%s = %s + (size_t)(j / 32) * %" PRIu64 ";\n", from, tile, stride);
+        emit(e, "float %s[4 * 32];\n\n", to);
+    }
+    emit(e, "if (n_t == 4)\n");
+    emit(e,
+         "    %s(%s, %s, %s + (size_t)u * %" PRId64 ", %" PRId64 ", %" PRId64
+         ", u ? NULL : %s + %" PRIu64 ");\n",
+         kernel_of(z, o, "panel"), to, from, x, xw, xw, n_in, from, stride);
+    emit(e, "else\n    for (int t = 0; t < n_t; t++)\n");
+    emit(e, "        %s(%s + 32 * t, %s, %s + (size_t)(u + t) * %" PRId64 ", %" PRId64 ", NULL);\n",
+         kernel_of(z, o, "dot"), to, from, x, xw, n_in);
+    if (wide) {
+        emit(e, "for (int t = 0; t < n_t; t++)\n    for (int k = 0; k < 32; k++)\n");
+        emit(e, "        %s[%" PRId64 " * t + j + k] = %s[32 * t + k];\n", four_acc, at->width, to);
+        emit_close(e, "");
+    }
+}
+
 static bool contract_group(Stage *z, int g)
 {
     Emit *e = z->e;
     Arena *a = z->w->a;
-    const Op *mm[64];
-    const char *acc[64], *tile[64];
+    const Op *mm[MAX_ANCHORS];
+    const char *acc[MAX_ANCHORS], *tile[MAX_ANCHORS];
     int n = 0;
-    int64_t n_out, n_in, per_chunk = op_attr(z->s, "tiles")->ints[g];
-    bool one;
+    int64_t n_out, n_in, width = stage_width(z->s, g),
+                         span = TILE_ROWS * op_attr(z->s, "tiles")->ints[g];
+    bool one, loop;
     const char *rows;
-    Tile at = { .i = "i", .width = 32 };
+    Tile at = { .i = "i", .width = width };
 
     for (const Op *o = z->r->first; o; o = o->next)
-        if (o->kind == OP_matmul && n < 64 && stage_group(z->s, o) == g)
+        if (o->kind == OP_matmul && n < MAX_ANCHORS && stage_group(z->s, o) == g)
             mm[n++] = o;
     n_out = type_n_rows(mm[0]->in[1]->type);
     dim_is_const(type_last(mm[0]->in[1]->type), &n_in);
     at.n_row = n_out;
     rows =
         rows_c(z->w, z->f, mm[0]->out[0]->type.rank > 1 ? mm[0]->out[0]->type.dim[0] : NULL, &one);
-    if (per_chunk == 1 && n_out % 32 == 0) {
-        emit(e, "int i = 32 * c;\n");
-    } else
+    loop = span != width || n_out % width;
+    if (!loop)
+        emit(e, "int i = %" PRId64 " * c;\n", width);
+    else
         emit_open(e,
                   "for (int i = %" PRId64 " * c; i < %" PRId64 " * c + %" PRId64 " && i < %" PRId64
-                  "; i += 32) {",
-                  32 * per_chunk, 32 * per_chunk, 32 * per_chunk, n_out);
-    if (n_out % 32) {
-        emit(e, "int n = %" PRId64 " - i < 32 ? %" PRId64 " - i : 32;\n", n_out, n_out);
+                  "; i += %" PRId64 ") {",
+                  span, span, span, n_out, width);
+    at.n = str_printf(a, "%" PRId64, width);
+    if (n_out % width) {
+        emit(e, "int n = %" PRId64 " - i < %s ? %" PRId64 " - i : %s;\n", n_out, at.n, n_out, at.n);
         at.n = "n";
-    } else
-        at.n = "32";
+    }
     for (int k = 0; k < n; k++) {
         const Value *w = mm[k]->in[1];
 
@@ -719,54 +786,52 @@ static bool contract_group(Stage *z, int g)
     if (one) {
         at.t = "0";
         for (int k = 0; k < n; k++)
-            emit(e, "float %s[32];\n", acc[k]);
+            emit(e, "float %s[%" PRId64 "];\n", acc[k], width);
         emit(e, "\n");
         for (int k = 0; k < n; k++) {
-            emit(e, "%s(%s, %s, %s, %" PRId64 ", %s + %" PRIu64 ");\n", kernel_of(z, mm[k], "dot"),
-                 acc[k], tile[k], x_pointer(z, mm[k]->in[0], "0"), n_in, tile[k],
-                 mm[k]->in[1]->tile_stride);
+            one_token(z, mm[k], acc[k], tile[k], n_in, &at);
             name_of(z, mm[k]->out[0])->tile = acc[k];
         }
-        if (!epilogue(z, g, &at))
+        if (!epilogue(z, &at))
             return false;
     } else {
-        int64_t xw = row_width(mm[0]->in[0]);
-
         at.t = "t";
         emit_open(e, "for (int u = 0; u < %s; u += 4) {", rows);
         for (int k = 0; k < n; k++)
-            emit(e, "float %s_4[4 * 32];\n", acc[k]);
+            emit(e, "float %s_4[4 * %" PRId64 "];\n", acc[k], width);
         emit(e, "int n_t = %s - u < 4 ? %s - u : 4;\n\n", rows, rows);
-        for (int k = 0; k < n; k++) {
-            const char *x = name_of(z, mm[k]->in[0])->base;
-
-            emit(e, "if (n_t == 4)\n");
-            emit(e,
-                 "    %s(%s_4, %s, %s + (size_t)u * %" PRId64 ", %" PRId64 ", %" PRId64
-                 ", u ? NULL : %s + %" PRIu64 ");\n",
-                 kernel_of(z, mm[k], "panel"), acc[k], tile[k], x, xw, xw, n_in, tile[k],
-                 mm[k]->in[1]->tile_stride);
-            emit(e, "else\n    for (int t = 0; t < n_t; t++)\n");
-            emit(e,
-                 "        %s(%s_4 + 32 * t, %s, %s + (size_t)(u + t) * %" PRId64 ", %" PRId64
-                 ", NULL);\n",
-                 kernel_of(z, mm[k], "dot"), acc[k], tile[k], x, xw, n_in);
-        }
+        for (int k = 0; k < n; k++)
+            four_tokens(z, mm[k], str_printf(a, "%s_4", acc[k]), tile[k], n_in, &at);
         emit_open(e, "for (int t = u; t < u + n_t; t++) {");
         for (int k = 0; k < n; k++) {
-            emit(e, "const float *%s = %s_4 + 32 * (t - u);\n", acc[k], acc[k]);
+            emit(e, "const float *%s = %s_4 + %" PRId64 " * (t - u);\n", acc[k], acc[k], width);
             name_of(z, mm[k]->out[0])->tile = acc[k];
         }
         emit(e, "\n");
-        if (!epilogue(z, g, &at))
+        if (!epilogue(z, &at))
             return false;
         emit_close(e, "");
         emit_close(e, "");
     }
-    if (!(per_chunk == 1 && n_out % 32 == 0))
+    if (loop)
         emit_close(e, "");
     forget_tiles(z);
     return true;
+}
+
+/* A result that the prologue has made: everybody has it, whoever computes the first chunk stores it. */
+static void store_prologue(Stage *z)
+{
+    for (int i = 0; i < z->r->last->n_in; i++) {
+        const Value *v = z->r->last->in[i];
+        const Name *n;
+
+        if (v->kind != VAL_result || !stage_is_prologue(z->s, v->op))
+            continue;
+        n = name_of(z, v);
+        emit(z->e, "if (c == 0)\n    for (int k = 0; k < %" PRId64 "; k++)\n        %s[k] = %s[k];\n",
+             row_width(v), n->base, n->row);
+    }
 }
 
 static bool contract_stage(Stage *z)
@@ -782,7 +847,7 @@ static bool contract_stage(Stage *z)
         if (stage_is_prologue(z->s, o) && o->kind == OP_last_rows && !name_of(z, o->out[0])->base) {
             if (!row_op(z, o, "0")) /* prints nothing: it is another name for a row */
                 return false;
-        } else if (stage_is_prologue(z->s, o) && !name_of(z, o->out[0])->base) {
+        } else if (stage_is_prologue(z->s, o)) {
             Name *y = name_of(z, o->out[0]);
 
             y->row = fresh(z, o->out[0]->name);
@@ -798,6 +863,7 @@ static bool contract_stage(Stage *z)
             if (stage_is_prologue(z->s, o) && o->kind != OP_last_rows && !row_op(z, o, "0"))
                 return false;
         emit_close(e, "");
+        store_prologue(z); /* by whoever has chunk 0, be it not its first one */
     }
     for (int g = 0; g < n_group; g++) {
         if (n_group > 1) {
@@ -898,7 +964,7 @@ static bool attention_stage(Stage *z)
     emit_close(e, "");
     emit(e, "for (int j = 0; j < %" PRId64 "; j++)\n    %s[j] /= sum;\n", hd, y);
     name_of(z, o->out[0])->tile = y;
-    if (!epilogue(z, -1, &at))
+    if (!epilogue(z, &at))
         return false;
     if (!one)
         emit_close(e, "");

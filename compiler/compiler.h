@@ -126,6 +126,10 @@ Module *arch_module(Arena *a, const Model *model, const BuildOptions *o, Diag *d
 /* Modelled time, in integers, so that every machine finds the same numbers: the longer of reading `bytes` at the target's bandwidth
  * and of `macs` multiply-adds on n_threads cores.  Picoseconds; 0: the target's figures are unknown. */
 uint64_t cost_ps(const Target *t, uint64_t bytes, uint64_t macs, int n_threads);
+/* The same of reading `bytes` in n_chunk equal pieces, none of them shared: the thread with the most decides. */
+uint64_t cost_uneven_ps(const Target *t, uint64_t bytes, int64_t n_chunk, int n_threads);
+/* What a meeting of the threads between two stages costs: 120 to 330 ns on desktop and server cores that spin. */
+enum { COST_MEETING_PS = 150000 };
 /* Tokens per second, times 100, of a decode step that reads so many bytes; 0: unknown. */
 uint64_t cost_tps_x100(const Target *t, uint64_t bytes_per_token, uint64_t macs_per_token, int n_threads);
 

@@ -28,6 +28,14 @@ uint64_t cost_ps(const Target *t, uint64_t bytes, uint64_t macs, int n_threads)
     return read > compute ? read : compute;
 }
 
+uint64_t cost_uneven_ps(const Target *t, uint64_t bytes, int64_t n_chunk, int n_threads)
+{
+    uint64_t even = cost_ps(t, bytes, 0, n_threads);
+    uint64_t rounds = ((uint64_t)n_chunk + (uint64_t)n_threads - 1) / (uint64_t)n_threads;
+
+    return mul_div(even, rounds * (uint64_t)n_threads, (uint64_t)n_chunk);
+}
+
 uint64_t cost_tps_x100(const Target *t, uint64_t bytes_per_token, uint64_t macs_per_token,
                        int n_threads)
 {

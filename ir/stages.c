@@ -1,5 +1,5 @@
-/* What a stage is made of.  A fused op's region holds, in order: a prologue (ops on whole rows), one or more contractions or one
- * attention (the anchor), an epilogue (ops on the tile of results that a kernel leaves).  A row stage has no anchor.  Nothing of this is
+/* What a stage is made of.  A fused op's region holds: a prologue (ops on whole rows that make x), one or more contractions or one
+ * attention (the anchor), an epilogue (ops on the tile of results that a kernel leaves, or on as many tiles as hold whole heads).  A row stage has no anchor.  Nothing of this is
  * written down: it follows from the region, and these functions are where passes and codegen both ask.
  */
 #include "ir/stages.h"
@@ -113,6 +113,32 @@ static int pair_up(const Op *fused, int *root)
     return n;
 }
 
+int64_t op_reach(const Op *o)
+{
+    int64_t n = 1;
+
+    if (o->kind == OP_rmsnorm)
+        dim_is_const(type_last(o->in[0]->type), &n);
+    else if (o->kind == OP_rope)
+        n = strcmp(op_str(o, "pairing", ""), "norm") ? op_int(o, "head_dim", 1) : 2;
+    else if (o->kind == OP_quant)
+        n = o->out[0]->type.fmt->block;
+    return n;
+}
+
+int64_t width_of_both(int64_t a, int64_t b)
+{
+    int64_t x = a, y = b;
+
+    while (y) {                                         /* the greatest common divisor [Euclid] */
+        int64_t rest = x % y;
+
+        x = y;
+        y = rest;
+    }
+    return a / x * b;
+}
+
 int stage_group(const Op *fused, const Op *matmul)
 {
     int root[MAX_ANCHORS], n = pair_up(fused, root), i = 0, group = 0;
@@ -133,6 +159,26 @@ int stage_n_groups(const Op *fused)
     return groups;
 }
 
+int64_t stage_width(const Op *fused, int group)
+{
+    int root[MAX_ANCHORS], n = pair_up(fused, root), n_op, k = 0;
+    From *from = all_sources(fused->region[0], &n_op);
+    uint32_t members = 0;
+    int64_t width = TILE_ROWS;
+
+    for (const Op *o = fused->region[0]->first; o; o = o->next)
+        if (is_anchor(o)) {
+            if (k < n && stage_group(fused, o) == group)
+                members |= 1u << k;
+            k++;
+        }
+    for (int i = 0; i < n_op; i++)
+        if ((from[i].set & members) && !is_anchor(from[i].op))
+            width = width_of_both(width, op_reach(from[i].op));
+    free(from);
+    return width;
+}
+
 bool stage_in_place(const Op *fused, int i_in, int i_out)
 {
     const Region *r = fused->region[0];
@@ -141,7 +187,7 @@ bool stage_in_place(const Op *fused, int i_in, int i_out)
 
     if (param->stands_for != VAL_result || !type_eq(param->type, out->type) || out->kind != VAL_result)
         return false;
-    if (!stage_anchor(fused) || !op_is_elementwise(out->op))
+    if (!stage_anchor(fused) || !op_is_elementwise(out->op) || stage_is_prologue(fused, out->op))
         return false;
     for (const Op *o = r->first; o; o = o->next)
         for (int i = 0; i < o->n_in; i++)

@@ -4,14 +4,16 @@
 
 #include "ir/ir.h"
 
-/* Most contractions of one stage: sets of them are bit masks. */
-enum { MAX_ANCHORS = 32 };
+/* Most contractions of one stage (sets of them are bit masks); rows of a tile of packed weights; most elements that an epilogue holds
+ * at a time. */
+enum { MAX_ANCHORS = 32, TILE_ROWS = 32, MAX_WIDTH = 512 };
 
 /* An op computed element by element (its C expression is in the table). */
 bool op_is_elementwise(const Op *o);
 /* The contraction (or attention) of a stage, NULL for a row stage. */
 Op *stage_anchor(const Op *fused);
-/* Is `o`, an op inside a contract stage, computed before the contractions (whole rows), or after, on a tile? */
+/* Is `o`, an op inside a contract stage, computed before the contractions (whole rows, by every thread for itself), or after, on a tile?
+ * What a prologue makes may be a result of the stage as well: whoever computes the first chunk stores it. */
 bool stage_is_prologue(const Op *fused, const Op *o);
 /* May result `i_out` of a stage lie in the same memory as operand `i_in`?  True when the operand is read only by elementwise ops of the
  * epilogue, at the very elements that the result writes. */
@@ -20,6 +22,12 @@ bool stage_in_place(const Op *fused, int i_in, int i_out);
  * Returns the group number of a contraction, groups numbered in order. */
 int stage_group(const Op *fused, const Op *matmul);
 int stage_n_groups(const Op *fused);
+/* How many elements of a row op `o` of an epilogue must see together: a head (norms of heads, rope in halves), a block (quant), or 1. */
+int64_t op_reach(const Op *o);
+/* The smallest number of elements that holds whole numbers of a and of b. */
+int64_t width_of_both(int64_t a, int64_t b);
+/* Elements of a row that the epilogue of a group of contractions works on at a time: whole tiles and whole heads, 32 or more. */
+int64_t stage_width(const Op *fused, int group);
 /* Is d at most one, in a function whose entry may bound its symbols (T = 1, O <= 1 in decode)? */
 bool dim_is_one(const Func *f, Dim d);
 

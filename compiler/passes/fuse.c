@@ -4,12 +4,14 @@
  * fewer trips to memory:
  *
  *   contract    contractions that read one x (q, k and v; gate and up), with what follows them
- * element by element on the tile of results: bias, rope, silu * mul, residual add, quantization,
- * the store into the cache.  Where there is one token only (decode), what makes x (norm, quantize)
- * goes in front, recomputed by each thread: a row of a few thousand numbers costs less than another
- * meeting (54 us against 130 ns x threads per token was measured for whole SmolLM2). attention with
- * what follows it on a head's results. row         everything else, a token at a time: table
- * lookup, positions, rope angles, norms.
+ *               element by element on the tile of results: bias, norms of heads, rope, silu * mul,
+ *               residual add, quantization, the store into the cache.  Where there is one token
+ *               only (decode), what makes x (norm, quantize, the residual add behind a norm) goes
+ *               in front, recomputed by each thread: a row of a few thousand numbers costs less
+ *               than another meeting (54 us against 130 ns x threads per token was measured for
+ *               whole SmolLM2).
+ *   attention   with what follows it on a head's results.
+ *   row         everything else, a token at a time: table lookup, positions, rope angles, norms.
  *
  * Method: greedy over the function in order.  A set of ops may become one stage if no op outside it
  * lies on a path between two of its members; paths also run through state (a read after a write, a
@@ -21,6 +23,8 @@
 #include "compiler/passes/passes.h"
 
 #include <stdlib.h>
+
+enum { COMMON_THREADS = 4 }; /* where the target does not say: how many cores that do the work */
 
 typedef struct {
     Op *op;
@@ -170,12 +174,62 @@ static bool fits_tile(Type v, Type t)
 {
     if (type_eq(v, t))
         return true;
-    return v.rank == 1 && v.fmt == t.fmt && v.dim[0] == type_last(t);
+    return v.rank == 1 && t.rank <= 2 && v.fmt == t.fmt && v.dim[0] == type_last(t);
 }
 
-/* Can op i be computed on the tile that group g leaves?  `width`: a tile is a multiple of so many
- * elements along the row. */
-static bool can_follow(Fuse *z, int g, int i, int64_t width)
+/* Along a row, results come in multiples of so many: the rows of a tile of weights, or the width of
+ * a head. */
+static int64_t tile_width(const Op *o)
+{
+    int64_t n = 0;
+
+    if (o->kind == OP_matmul)
+        return 32;
+    dim_is_const(type_last(o->in[0]->type), &n);
+    return n / op_int(o, "n_head", 1);
+}
+
+/* Does it pay to give whole heads to one thread, `width` elements at a time, so that norms of heads and rope need
+ * no stage of their own?  A wide piece leaves threads idle at the end of a stage; a stage of its own
+ * costs a meeting.  Where the target's figures are unknown: yes. */
+static bool wide_pays(const Fuse *z, const Op *anchor, int64_t width)
+{
+    const Target *t = z->env->n_target ? z->env->target[0] : NULL;
+    int n_threads = t && t->n_threads > 0 ? t->n_threads : COMMON_THREADS;
+    int64_t n_out = type_n_rows(anchor->in[1]->type);
+    uint64_t bytes;
+
+    if (!t || !type_bytes(anchor->in[1]->type, &bytes) ||
+        !dim_is_one(z->f, anchor->out[0]->type.dim[0])) /* many tokens: there is enough to share */
+        return true;
+    return cost_uneven_ps(t, bytes, (n_out + width - 1) / width, n_threads) <=
+           cost_uneven_ps(t, bytes, (n_out + TILE_ROWS - 1) / TILE_ROWS, n_threads) + COST_MEETING_PS;
+}
+
+/* Is y another way to count the elements of the rows of x? */
+static bool same_row(Type x, Type y)
+{
+    return x.rank > 1 && y.rank > 1 && x.dim[0] == y.dim[0] && type_n(x) == type_n(y);
+}
+
+/* May an epilogue that works on `width` elements of a row take in an op that reaches over `reach`?  Along
+ * contractions a tile may become as wide as whole heads, as long as it pays; an attention's is one
+ * head. */
+static bool widen(Fuse *z, const Op *anchor, int64_t *width, int64_t reach)
+{
+    int64_t both = width_of_both(*width, reach);
+
+    if (both == *width)
+        return true;
+    if (anchor->kind != OP_matmul || both > MAX_WIDTH || !wide_pays(z, anchor, both))
+        return false;
+    *width = both;
+    return true;
+}
+
+/* Can op i be computed on the tile that group g leaves?  *width: a tile is a multiple of so many
+ * elements along the row; it grows where the op needs it. */
+static bool can_follow(Fuse *z, int g, int i, const Op *anchor, int64_t *width)
 {
     const Op *o = z->node[i].op;
     bool any = false;
@@ -193,49 +247,77 @@ static bool can_follow(Fuse *z, int g, int i, int64_t width)
                 return false;
         }
     } else if (o->kind == OP_rope) {
-        any = on_tile(z, o->in[0], g) && !on_tile(z, o->in[1], g) &&
-              !strcmp(op_str(o, "pairing", ""), "norm") && op_int(o, "head_dim", 1) % 2 == 0 &&
-              width % 2 == 0;
+        any = on_tile(z, o->in[0], g) && !on_tile(z, o->in[1], g) && op_int(o, "head_dim", 1) % 2 == 0;
     } else if (o->kind == OP_append) {
         any = on_tile(z, o->in[1], g);
     } else if (o->kind == OP_quant) {
-        any = on_tile(z, o->in[0], g) && width % 32 == 0 &&
-              dim_is_const(type_last(o->in[0]->type), &n) && n % 32 == 0;
+        any = on_tile(z, o->in[0], g) && dim_is_const(type_last(o->in[0]->type), &n) && n % 32 == 0;
+    } else if (o->kind == OP_reshape) {
+        any = on_tile(z, o->in[0], g) && same_row(o->in[0]->type, o->out[0]->type);
+    } else if (o->kind == OP_rmsnorm) { /* of heads: of a row that is longer */
+        any = on_tile(z, o->in[0], g) && !in_group(z, o->in[1], g) && o->in[0]->type.rank == 3;
     }
-    return any && no_detour(z, g, i);
+    return any && no_detour(z, g, i) && widen(z, anchor, width, op_reach(o));
 }
 
 /* Everything that can be computed on the tile, in order, as long as more can. */
-static void take_followers(Fuse *z, int g, int64_t width, int layer)
+static void take_followers(Fuse *z, int g, const Op *anchor)
 {
+    int64_t width = tile_width(anchor);
+
     for (int i = 0; i < z->n; i++)
-        if (z->node[i].op->layer == layer && can_follow(z, g, i, width))
+        if (z->node[i].op->layer == anchor->layer && can_follow(z, g, i, anchor, &width))
             join(z, i, g);
 }
 
-/* What makes x, where that is a row of one token: quant and norm, if nobody else wants them. */
+static bool is_row_of_one(const Fuse *z, const Value *v)
+{
+    return v->type.rank == 1 || (v->type.rank == 2 && dim_is_one(z->f, v->type.dim[0]));
+}
+
+/* Ops of a prologue: what works on one row. */
+static bool can_go_in_front(const Fuse *z, const Op *o, int layer)
+{
+    bool kind = o->kind == OP_quant || o->kind == OP_rmsnorm || o->kind == OP_last_rows ||
+                (op_is_elementwise(o) && o->n_out == 1);
+
+    if (!kind || !is_row_of_one(z, o->out[0]) || (o->layer != layer && o->layer < 0))
+        return false;
+    for (int k = 0; k < o->n_in; k++) /* whole rows of floats: what the writer's loops take */
+        if (op_is_elementwise(o) && (!type_eq(o->in[k]->type, o->out[0]->type) &&
+                                     !fits_tile(o->in[k]->type, o->out[0]->type)))
+            return false;
+    return true;
+}
+
+/* Does somebody outside group g read x? */
+static bool wanted_outside(const Fuse *z, int g, const Value *x)
+{
+    for (int k = 0; k < z->n; k++)
+        for (int q = 0; q < z->node[k].op->n_in; q++)
+            if (z->node[k].op->in[q] == x && z->node[k].group != g)
+                return true;
+    for (int q = 0; q < z->f->body->last->n_in; q++)
+        if (z->f->body->last->in[q] == x)
+            return true;
+    return false;
+}
+
+/* What makes x, where that is a row of one token: quant, norm, the residual add behind a norm.  Every thread
+ * computes it for itself; what others want too (the sum of the residual stream) is stored by one. */
 static void take_prologue(Fuse *z, int g, const Value *x, int layer)
 {
     int i = x->kind == VAL_result ? index_of(z, x->op) : -1;
 
-    if (i < 0 || z->node[i].group >= 0 || x->op->layer != layer)
+    if (i < 0 || z->node[i].group >= 0 || !can_go_in_front(z, x->op, layer))
         return;
-    if (x->op->kind != OP_quant && x->op->kind != OP_rmsnorm && x->op->kind != OP_last_rows)
+    if (wanted_outside(z, g, x) && !op_is_elementwise(x->op))
         return;
-    if (x->type.rank < 1 || (x->type.rank == 2 && !dim_is_one(z->f, x->type.dim[0])) ||
-        x->type.rank > 2)
-        return;
-    for (int k = 0; k < z->n; k++)
-        for (int q = 0; q < z->node[k].op->n_in; q++)
-            if (z->node[k].op->in[q] == x && z->node[k].group != g)
-                return;
-    for (int q = 0; q < z->f->body->last->n_in; q++)
-        if (z->f->body->last->in[q] == x)
-            return;
     if (!no_detour_front(z, g, i))
         return;
     join(z, i, g);
-    take_prologue(z, g, x->op->in[0], layer);
+    for (int k = 0; k < x->op->n_in; k++)
+        take_prologue(z, g, x->op->in[k], layer);
 }
 
 static int new_group(Fuse *z, int i, const char *kind)
@@ -249,18 +331,6 @@ static bool same_x_contraction(const Op *a, const Op *b)
 {
     return b->kind == OP_matmul && b->n_in == 2 && a->n_in == 2 && a->in[0] == b->in[0] &&
            a->layer == b->layer;
-}
-
-/* Along a row, results come in multiples of so many: the rows of a tile of weights, or the width of
- * a head. */
-static int64_t tile_width(const Op *o)
-{
-    int64_t n = 0;
-
-    if (o->kind == OP_matmul)
-        return 32;
-    dim_is_const(type_last(o->in[0]->type), &n);
-    return n / op_int(o, "n_head", 1);
 }
 
 /* Contractions and attentions, each with its followers (and its prologue). */
@@ -282,7 +352,7 @@ static void group_anchors(Fuse *z, bool alone)
                     join(z, k, g), n++;
         if (o->kind == OP_matmul)
             take_prologue(z, g, o->in[0], o->layer);
-        take_followers(z, g, tile_width(o), o->layer);
+        take_followers(z, g, o);
     }
 }
 
@@ -355,10 +425,10 @@ static void build_stage(Fuse *z, int g)
 
         if (z->node[i].group != g)
             continue;
-        if (layer < 0)
-            layer = o->layer;
-        if (!from || o->kind == OP_matmul || o->kind == OP_attention)
+        if (!from || o->kind == OP_matmul || o->kind == OP_attention) {
             from = o->from ? o->from : from;
+            layer = o->layer; /* a prologue may begin with the end of the layer before */
+        }
         op_move(o, fused->region[0], NULL);
         for (int k = 0; k < o->n_in; k++)
             if (!(o->in[k]->kind == VAL_result && o->in[k]->op->parent == fused->region[0]))

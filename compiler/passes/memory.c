@@ -393,8 +393,8 @@ static bool yielded(const Region *r, const Value *v)
     return false;
 }
 
-/* Scratch of a thread for one stage: rows that a prologue or a row stage makes and does not hand
- * on. */
+/* Scratch of a thread for one stage: rows that a prologue makes (every thread its own, also of what is
+ * handed on), or that a row stage makes and does not hand on. */
 static bool place_scratch(Func *f, Diag *d, uint64_t *max)
 {
     for (Op *o = f->body->first; o; o = o->next) {
@@ -406,9 +406,9 @@ static bool place_scratch(Func *f, Diag *d, uint64_t *max)
             uint64_t bytes;
             Type row;
 
-            if (p->n_out != 1 || yielded(o->region[0], p->out[0]) || p->kind == OP_last_rows)
+            if (p->n_out != 1 || p->kind == OP_last_rows)
                 continue;
-            if (stage_anchor(o) && !stage_is_prologue(o, p))
+            if (stage_anchor(o) ? !stage_is_prologue(o, p) : yielded(o->region[0], p->out[0]))
                 continue;
             row = p->out[0]->type;
             if (row.rank >= 2)

@@ -2,10 +2,12 @@
  *
  * Two layers are identical when their stages print alike once names are numbers: the same ops,
  * attributes and types, wired alike.  What differs (which weights, which states, where x comes
- * from) becomes parameters.  A layer qualifies if it hands on one tensor that can lie where its
- * input lay (stage by stage, stage_in_place): then every call works on the same buffer, and its
- * address is a constant.  Other tensors (positions, angles) must be the same ones in each call, for
- * the same reason.
+ * from) becomes parameters.  Every call works on the same buffers, so that addresses are constants:
+ * a layer qualifies if each tensor that it hands on can lie where one that it takes lay, which is
+ * so if that one is no longer needed when the other is made, or is overwritten in place (stage_in_place).
+ * Most layers hand on x alone; where a norm stands behind the sublayers, its stage is the first of
+ * the next layer, and a layer hands on the residual stream and what is to be normed.  Other tensors
+ * (positions, angles) must be the same ones in each call, for the same reason.
  *
  * Requires: fuse.  Leaves: functions of `fused`, `call` and the return; one readable function per
  * kind of layer. */
@@ -20,8 +22,8 @@ typedef struct {
     Value **out;
     int n_out; /* results used outside */
     Str signature;
-    const Value *on; /* the one of ext that the result can lie on */
-    int kind;        /* layers of one kind share a function */
+    int *on;  /* of each of out: the one of ext in whose place it lies */
+    int kind; /* layers of one kind share a function; -1: none */
 } Run;
 
 static bool op_in_run(const Run *r, const Op *o)
@@ -148,28 +150,94 @@ static bool used_after(const Op *o, const Value *v)
     return false;
 }
 
-/* The value from outside the run in whose place `v` can be computed, or NULL. */
-static Value *lies_on(const Run *r, Value *v)
+/* May result v of a stage of the run lie where `e`, which the run takes, lay? */
+static bool can_lie_on(const Run *r, const Value *v, const Value *e)
 {
-    Op *o;
+    bool made = false;
 
-    if (!inside(r, v))
-        return v->kind == VAL_result ? v : NULL;
-    o = v->op;
-    if (o->kind != OP_fused)
-        return NULL;
-    for (int i = 0; i < o->n_in; i++)
-        if (stage_in_place(o, i, v->index) && !used_after(o, o->in[i]))
-            return lies_on(r, o->in[i]);
+    if (e->kind != VAL_result || !type_eq(e->type, v->type) || used_after(r->last, e))
+        return false;
+    for (const Op *o = r->first;; o = o->next) {
+        for (int i = 0; i < o->n_in; i++)
+            if (o->in[i] == e && (made || (o == v->op && !(o->kind == OP_fused &&
+                                                            stage_in_place(o, i, v->index)))))
+                return false;
+        made = made || o == v->op;
+        if (o == r->last)
+            return true;
+    }
+}
+
+static bool is_on(const Run *r, int i_ext)
+{
+    for (int i = 0; i < r->n_out; i++)
+        if (r->on[i] == i_ext)
+            return true;
+    return false;
+}
+
+/* Was a made before b?  Both are results of ops of f. */
+static bool made_before(const Func *f, const Value *a, const Value *b)
+{
+    if (a->op == b->op)
+        return a->index < b->index;
+    for (const Op *o = f->body->first; o; o = o->next)
+        if (o == a->op || o == b->op)
+            return o == a->op;
+    return false;
+}
+
+/* For each result, the last made first, the tensor it lies on: of those that are left what was made last,
+ * as the layer before hands on what this one does.  false: there is none for one of them. */
+static bool find_places(Run *r, const Func *f, Arena *a)
+{
+    r->on = ARENA_ARRAY(a, int, r->n_out + 1);
+    for (int i = 0; i < r->n_out; i++)
+        r->on[i] = -1;
+    for (int i = r->n_out - 1; i >= 0; i--) {
+        int best = -1;
+
+        for (int k = 0; k < r->n_ext; k++)
+            if (!is_on(r, k) && can_lie_on(r, r->out[i], r->ext[k]) &&
+                (best < 0 || made_before(f, r->ext[best], r->ext[k])))
+                best = k;
+        if (best < 0)
+            return false;
+        r->on[i] = best;
+    }
+    return r->n_out > 0;
+}
+
+/* Does run b take what run a hands on in the same order, if it takes it at all?  Otherwise two buffers would
+ * have to be one. */
+static bool hands_on_to(const Run *a, const Run *b)
+{
+    for (int i = 0; i < a->n_out; i++)
+        for (int k = 0; k < b->n_ext; k++)
+            if (b->ext[k] == a->out[i] && (i >= b->n_out || b->on[i] != k))
+                return false;
+    return true;
+}
+
+/* What follows ".N." in a name, N the number of the layer or of the one before it, whose last ops may stand in this
+ * one's first stage; NULL: neither is there.  *at: where the number begins. */
+static const char *behind_number(Arena *a, const char *name, int layer, const char **at)
+{
+    for (int n = layer; n >= 0 && n >= layer - 1; n--) {
+        char *number = str_printf(a, ".%d.", n);
+
+        *at = strstr(name, number);
+        if (*at)
+            return *at + strlen(number);
+    }
     return NULL;
 }
 
 /* "blk.7.attn_q.weight" in layer 7 is "attn_q" to the function of its kind. */
 static const char *name_in_layer(Arena *a, const char *name, int layer)
 {
-    char *number = str_printf(a, ".%d.", layer);
-    const char *at = strstr(name, number);
-    Str s = str_of(at ? at + strlen(number) : name);
+    const char *at, *rest = behind_number(a, name, layer, &at);
+    Str s = str_of(rest ? rest : name);
 
     if (str_ends(s, ".weight"))
         s.n -=
@@ -180,10 +248,9 @@ static const char *name_in_layer(Arena *a, const char *name, int layer)
 /* "kv.7.k" in layer 7 is "kv.k". */
 static const char *name_without_layer(Arena *a, const char *name, int layer)
 {
-    char *number = str_printf(a, ".%d.", layer);
-    const char *at = strstr(name, number);
+    const char *at, *rest = behind_number(a, name, layer, &at);
 
-    return at ? str_printf(a, "%.*s%s", (int)(at - name) + 1, name, at + strlen(number)) : name;
+    return rest ? str_printf(a, "%.*s%s", (int)(at - name) + 1, name, rest) : name;
 }
 
 /* The names of values inside the function, free of the number of the layer they were taken from. */
@@ -237,7 +304,7 @@ static void make_unique(Module *m, Region *r)
     }
 }
 
-/* The value that runs through the layers is "x". */
+/* The value that runs through the layers is "x" (with another one behind it, the first of the two). */
 static Func *make_func(Module *m, Func *caller, const Run *r, int n_kinds, int kind)
 {
     Func *f = module_add_func(m, n_kinds > 1 ? str_printf(m->a, "%s_layer_%d", caller->name, kind)
@@ -249,7 +316,8 @@ static Func *make_func(Module *m, Func *caller, const Run *r, int n_kinds, int k
         ValueKind as = v->kind == VAL_param    ? v->stands_for
                        : v->kind == VAL_result ? VAL_result
                                                : v->kind;
-        const char *name = v == r->on              ? "x"
+        const char *name = i == r->on[0]           ? "x"
+                           : is_on(r, i)           ? name_in_layer(m->a, v->name, v->op->layer)
                            : v->kind == VAL_weight ? name_in_layer(m->a, v->name, r->layer)
                            : v->kind == VAL_state  ? name_without_layer(m->a, v->name, r->layer)
                                                    : v->name;
@@ -282,17 +350,18 @@ static Func *make_func(Module *m, Func *caller, const Run *r, int n_kinds, int k
     return f;
 }
 
-/* Do two runs of one signature take the same tensors, but for the one that runs through the layers?
+/* Do two runs of one signature take the same tensors, but for those that run through the layers?
  * A parameter has one address: tensors that differ from call to call (an embedding for each layer)
  * would have to lie in one place while all of them are alive. */
 static bool same_tensors(const Run *a, const Run *b)
 {
+    for (int i = 0; i < a->n_out; i++)
+        if (a->on[i] != b->on[i])
+            return false;
     for (int i = 0; i < a->n_ext; i++) {
         const Value *v = a->ext[i];
 
-        if ((a->ext[i] == a->on) != (b->ext[i] == b->on))
-            return false;
-        if ((v->kind == VAL_result || v->kind == VAL_param) && v != a->on && v != b->ext[i])
+        if ((v->kind == VAL_result || v->kind == VAL_param) && !is_on(a, i) && v != b->ext[i])
             return false;
     }
     return true;
@@ -319,11 +388,15 @@ static void outline_func(Module *m, Func *f, const Env *env)
     }
     for (int i = 0; i < n_run; i++) {
         Run *r = &run[i];
+        bool in_order = true;
 
         sign(r, f, a);
         r->kind = -1;
-        r->on = r->n_out == 1 ? lies_on(r, r->out[0]) : NULL;
-        if (!r->on || used_after(r->last, r->on))
+        if (!find_places(r, f, a))
+            continue;
+        for (int k = 0; k < i; k++)
+            in_order = in_order && (run[k].kind < 0 || hands_on_to(&run[k], r));
+        if (!in_order)
             continue;
         for (int k = 0; k < i && r->kind < 0; k++)
             if (run[k].kind >= 0 && str_eq(run[k].signature, r->signature) &&
@@ -353,10 +426,8 @@ static void outline_func(Module *m, Func *f, const Env *env)
                         o->in[q] = v;
             for (int w = i + 1; w < n_run; w++) /* runs still to come have noted the old value */
                 for (int q = 0; q < run[w].n_ext; q++)
-                    if (run[w].ext[q] == r->out[k]) {
-                        run[w].on = run[w].on == run[w].ext[q] ? v : run[w].on;
+                    if (run[w].ext[q] == r->out[k])
                         run[w].ext[q] = v;
-                    }
         }
         if (!func[r->kind])
             func[r->kind] = make_func(m, f, r, n_kind, r->kind);

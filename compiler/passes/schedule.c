@@ -5,7 +5,7 @@
  *
  *   contract    a chunk is a run of tiles of one group of contractions, for all tokens of the call:
  * the tile's weights are read once and stay in the first-level cache while tokens pass. CHUNK_BYTES
- * of weights or one tile, whichever is more: between 11 and 60 KB the size was found not to matter,
+ * of weights or one tile (or a head, where the epilogue needs whole ones), whichever is more: between 11 and 60 KB the size was found not to matter,
  * smaller ones leave more to steal. attention   a chunk is one head and a few tokens. row         a
  * chunk is a few tokens.
  *
@@ -159,7 +159,7 @@ static bool cut_contract(Sched *s, Op *fused)
 
     for (const Op *o = fused->region[0]->first; o; o = o->next) {
         const Value *w;
-        int64_t n_tile, per_chunk, g;
+        int64_t n_tile, per_chunk, unit, g;
         uint64_t tile_bytes;
 
         if (o->kind != OP_matmul)
@@ -169,6 +169,8 @@ static bool cut_contract(Sched *s, Op *fused)
         n_tile = (type_n_rows(w->type) + 31) / 32;
         tile_bytes = w->tile_stride ? w->tile_stride : 1;
         per_chunk = tile_bytes >= CHUNK_BYTES ? 1 : CHUNK_BYTES / (int64_t)tile_bytes;
+        unit = stage_width(fused, (int)g) / TILE_ROWS;
+        per_chunk = (per_chunk + unit - 1) / unit * unit;
         while ((n_tile + per_chunk - 1) / per_chunk > MAX_CHUNKS / n_group)
             per_chunk *= 2;
         tiles[g] = per_chunk;
