@@ -55,6 +55,9 @@ static const struct UnitSource {
     { "aarch64_i8mm.c",
       { "i8mm", "dotprod", "neon", "portable" },
       { "--target=aarch64-linux-gnu", "-march=armv8.2-a+dotprod+i8mm" } },
+    { "aarch64_sve.c",
+      { "sve", "i8mm", "dotprod", "neon", "portable" },
+      { "--target=aarch64-linux-gnu", "-march=armv8.2-a+dotprod+i8mm+sve" } },
     { "riscv64_v.c", { "rvv", "portable" }, { "--target=riscv64-linux-gnu", "-march=rv64gcv" } },
 };
 enum { N_UNITS = sizeof units / sizeof units[0] };

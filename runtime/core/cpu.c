@@ -100,7 +100,7 @@ static const CpuBit cpu_bits[] = {
 #ifdef __aarch64__
     { "fp", 0, 0 }, { "asimd", 0, 1 }, { "neon", 0, 1 }, { "fphp", 0, 9 }, { "asimdhp", 0, 10 },
     { "asimddp", 0, 20 }, { "dotprod", 0, 20 }, { "sve", 0, 22 },
-    { "sve2", 1, 1 }, { "i8mm", 1, 13 }, { "bf16", 1, 14 },
+    { "sve2", 1, 1 }, { "svei8mm", 1, 9 }, { "i8mm", 1, 13 }, { "bf16", 1, 14 },
 #else
     { "i", 0, 'i' - 'a' }, { "m", 0, 'm' - 'a' }, { "a", 0, 0 },         { "f", 0, 'f' - 'a' },
     { "d", 0, 'd' - 'a' }, { "c", 0, 'c' - 'a' }, { "v", 0, 'v' - 'a' },

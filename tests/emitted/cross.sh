@@ -31,6 +31,8 @@ cross portable-riscv64 portable riscv64-linux-gnu-gcc qemu-riscv64
 cross aarch64 aarch64 aarch64-linux-gnu-gcc qemu-aarch64 -cpu cortex-a53
 cross dotprod aarch64-dotprod aarch64-linux-gnu-gcc qemu-aarch64 -cpu max
 cross i8mm aarch64-i8mm aarch64-linux-gnu-gcc qemu-aarch64 -cpu max
+cross sve aarch64-sve aarch64-linux-gnu-gcc qemu-aarch64 -cpu max,sve-max-vq=2
+cross sve2 aarch64-sve2 aarch64-linux-gnu-gcc qemu-aarch64 -cpu max,sve-max-vq=1
 cross riscv64 riscv64 riscv64-linux-gnu-gcc qemu-riscv64
 cross rvv riscv64-v 'clang --target=riscv64-linux-gnu' qemu-riscv64 -cpu rv64,v=true,vlen=128,vext_spec=v1.0
 

@@ -24,12 +24,14 @@ for file in "$dir"/*.c; do
         neon-clang) try clang --target=aarch64-linux-gnu ;;
         dotprod-clang) try clang --target=aarch64-linux-gnu -march=armv8.2-a+dotprod ;;
         i8mm-clang) try clang --target=aarch64-linux-gnu -march=armv8.2-a+dotprod+i8mm ;;
+        sve-clang) try clang --target=aarch64-linux-gnu -march=armv8.2-a+dotprod+i8mm+sve ;;
         rvv-clang) try clang --target=riscv64-linux-gnu -march=rv64gcv ;;
         rvv-gcc) skipped=$((skipped + 1)) ;;            # the vector registers' names: since gcc 13
-        neon-gcc | dotprod-gcc | i8mm-gcc)
+        neon-gcc | dotprod-gcc | i8mm-gcc | sve-gcc)
             arch=armv8-a
             [ "$unit" = neon ] || arch=armv8.2-a+dotprod
             [ "$unit" != i8mm ] || arch=$arch+i8mm
+            [ "$unit" != sve ] || arch=$arch+i8mm+sve
             if command -v aarch64-linux-gnu-gcc > /dev/null; then
                 try aarch64-linux-gnu-gcc -march=$arch
             else

@@ -38,7 +38,9 @@ static const char *lacking(void)
         return "asimddp";
     if (!strcmp(kernel_test_unit, "dotprod"))
         return NULL;
-    return getauxval(AT_HWCAP2) >> 13 & 1 ? NULL : "i8mm";
+    if (!(getauxval(AT_HWCAP2) >> 13 & 1))
+        return "i8mm";
+    return strcmp(kernel_test_unit, "sve") || (getauxval(AT_HWCAP) >> 22 & getauxval(AT_HWCAP2) >> 9 & 1) ? NULL : "sve";
 }
 #elif defined __riscv
 #include <sys/auxv.h>

@@ -12,16 +12,18 @@ kt_file_neon = aarch64.c
 kt_file_dotprod = aarch64_dotprod.c
 kt_flags_avx2 = -march=x86-64-v3
 kt_file_i8mm = aarch64_i8mm.c
+kt_file_sve = aarch64_sve.c
 kt_file_rvv = riscv64_v.c
 kt_flags_avxvnni = -march=x86-64-v3 -mavxvnni
 kt_flags_avx512vnni = -march=x86-64-v4 -mavx512vnni
 kt_flags_dotprod = -march=armv8.2-a+dotprod
 kt_flags_i8mm = -march=armv8.2-a+dotprod+i8mm
+kt_flags_sve = -march=armv8.2-a+dotprod+i8mm+sve
 kt_flags_rvv = -march=rv64gcv
 
 kt_x86 = portable avx2 avxvnni avx512vnni
 kt_host = $(if $(filter x86_64,$(shell uname -m)),$(kt_x86),portable)
-kt_aarch64 = portable neon dotprod i8mm
+kt_aarch64 = portable neon dotprod i8mm sve
 AARCH64_CC ?= aarch64-linux-gnu-gcc
 RISCV64_CC ?= riscv64-linux-gnu-gcc
 RISCV64_V_CC ?= clang --target=riscv64-linux-gnu
@@ -74,6 +76,7 @@ check-kernels: $(kt_host:%=$(kt)/test-%) $(kt_host:%=$(kt)/san-%) $(kt)/test-rea
 
 check-kernels-qemu: $(kt_aarch64:%=$(kt)/aarch64-%) $(kt)/riscv64-portable $(kt)/riscv64-rvv   ## kernels of the other ISAs, under QEMU
 	$(V)for u in $(kt_aarch64); do $(QEMU_AARCH64) -cpu max $(kt)/aarch64-$$u || exit 1; done
+	$(V)for vq in 1 2 3 8; do $(QEMU_AARCH64) -cpu max,sve-max-vq=$$vq,sve-default-vector-length=-1 $(kt)/aarch64-sve || exit 1; done
 	$(V)$(QEMU_AARCH64) -cpu cortex-a53 $(kt)/aarch64-neon
 	$(V)$(QEMU_AARCH64) -cpu cortex-a53 $(kt)/aarch64-dotprod | grep 'skipped, this CPU lacks asimddp'
 	$(V)$(QEMU_RISCV64) $(kt)/riscv64-portable

@@ -7,12 +7,13 @@
 #include "../kernel.h"
 
 /* first ? a : b without a branch: where a or b took float arithmetic, gcc would not make vector code of ?:, because the
- * arithmetic that is not wanted might trap. */
+ * arithmetic that is not wanted might trap.  Not as (a & mask) | (b & ~mask): of that, in a loop, gcc 12 makes an internal
+ * error for SVE. */
 static inline uint32_t sn_pick(int first, uint32_t a, uint32_t b)
 {
     uint32_t mask = 0u - (uint32_t)first;
 
-    return (a & mask) | (b & ~mask);
+    return b ^ ((a ^ b) & mask);
 }
 
 /* IEEE half to float: exact for every value; the payload of a NaN is kept. */
