@@ -21,8 +21,10 @@ static bool gemma3_hyper(const Keys *k, Hyper *h)
         !key_f32(k, "attention.scale", &scale, false) ||
         !key_f32(k, "final_logit_softcapping", &h->logit_cap, false))
         return false;
-    if (!(h->logit_cap >= 0) || !isfinite(h->logit_cap))
-        return fail(k->d, key_loc(k, "final_logit_softcapping"), "must be a number over 0");
+    if (h->logit_cap != 0 && !(h->logit_cap >= 1e-3f && h->logit_cap <= 1e6f))
+        return fail(k->d, key_loc(k, "final_logit_softcapping"),
+                    "%g is not a bound for logits (0.001 to 1e6 is; 0: none)",
+                    (double)h->logit_cap);
     h->embd_scale = (float)sqrt((double)h->n_embd);
     if (h->n_layer == N_LAYER_27B && scale == 0)
         h->attn_scale = 1 / sqrt((double)h->n_embd / h->n_head[0]);

@@ -370,7 +370,9 @@ static void windows_are_where_the_file_says(void **state)
     rejects(a, &(Case){ .family = "gemma3", .tensors = "hp", .fkey = "rope.freq_base_swa", .f = 0 },
             "the base must be a number over 1");
     rejects(a, &(Case){ .family = "gemma3", .tensors = "hp", .fkey = "final_logit_softcapping", .f = -1 },
-            "must be a number over 0");
+            "-1 is not a bound for logits");
+    rejects(a, &(Case){ .family = "gemma3", .tensors = "hp", .fkey = "final_logit_softcapping", .f = 1e-40f },
+            "is not a bound for logits");
     rejects(a, &(Case){ .family = "gemma3", .tensors = "hp", .key = "attention.key_length_swa", .v = 16 },
             "heads of several lengths");
 }
