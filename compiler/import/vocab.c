@@ -227,17 +227,19 @@ bool vocab_to_module(Module *m, const Model *model, Diag *d)
              model->n_tensor ? "the program takes --ids" : "there are no tensors either, so the program can do nothing");
         return true;
     }
-    ChatTemplate chat = template_recognise(m->a, v.chat_template);
+    ChatTemplate chat = template_compile(m->a, &v);
     Buf blob = buf_in(m->a);
     if (!text_tables(&v, &chat, m->a, d, &blob))
         return false;
     module_add_blob(m, "tok", blob.p, blob.n);
-    bool chatml = chat.known && str_is(chat.head, "<|im_start|>") && str_is(chat.mid, "\n") && str_is(chat.tail, "<|im_end|>\n");
     set_str(m, "text.kind", v.kind == VOCAB_spm ? STR("spm") : STR("bpe"));
     set_str(m, "text.pre", v.pretok ? str_of(v.pretok->name) : STR(""));
-    set_str(m, "text.template", chatml ? STR("chatml") : chat.known ? STR("turns") : STR(""));
-    if (!chat.known)
+    set_str(m, "text.template", chat.known ? STR("jinja") : STR(""));
+    if (!chat.known) {
         set_str(m, "text.template.missing", str_of(chat.unknown));
+        if (*chat.unknown)
+            note(d, "no --chat: the chat template has something that sinter does not know: %s", chat.unknown);
+    }
     set_int(m, "text.n_vocab", v.n_token);
     set_int(m, "text.bos", v.bos);
     set_int(m, "text.eos", v.eos);

@@ -5,7 +5,8 @@
  *   compiler/text/bpe.c        tokens and merges, or
  *   compiler/text/spm.c        tokens and scores -> symbols and merges
  *   compiler/text/tables.c     these -> the tables that the emitted program uses in place
- *   compiler/text/template.c   the chat template: recognised, or the construct that is not */
+ *   compiler/text/jinja.c      the chat template -> a tree
+ *   compiler/text/template.c   the tree -> a small program, or the construct that is not known */
 #ifndef SN_VOCAB_H
 #define SN_VOCAB_H
 
@@ -56,9 +57,8 @@ VocabResult vocab_read(const Model *model, Arena *a, Diag *d, Vocab *out, const 
  *   "text.kind"                "bpe", "spm"; "" without a text layer, and then
  *   "text.missing"             why there is none: a sentence for the user
  *   "text.pre"                 the pre-tokenizer's name; "" for spm
- *   "text.template"            "chatml" (roles and contents between <|im_start|> and <|im_end|>), "turns" (the same with other
- *                              texts), ""; for "" also
- *   "text.template.missing"    "" if the file has none, else the construct that is not known
+ *   "text.template"            "jinja": it was compiled; "": there is none, or
+ *   "text.template.missing"    what is not known of it, and the line; "" if the file has none
  *   "text.n_vocab" "text.bos" "text.eos"
  *
  * A tokenizer that sinter does not know is a note, not an error.  false after a report: the vocabulary is broken. */
@@ -66,17 +66,22 @@ bool vocab_to_module(Module *m, const Model *model, Diag *d);
 
 /* ---- compiler/text/tables.c --------------------------------------------------------------------------------------- */
 
-/* A chat template as five texts: system (if the first message is not of role "system"), then for each message
- * head ROLE mid CONTENT tail, then gen (if the model shall answer). */
-typedef struct { bool known; Str system, head, mid, tail, gen; const char *unknown; } ChatTemplate;
+/* A chat template as a program of runtime/text/tokenizer.h; not known: `unknown` says what, and in which line. */
+typedef struct {
+    bool known;
+    const uint32_t *code;
+    uint32_t n_code;
+    const Str *text;            /* what the program writes and compares with */
+    uint32_t n_text;
+    const char *unknown;        /* "" where there is no template */
+} ChatTemplate;
 
 /* The blob, appended to out, which is empty.  false after a report naming key and index. */
 bool text_tables(const Vocab *v, const ChatTemplate *chat, Arena *a, Diag *d, Buf *out);
 
 /* ---- compiler/text/template.c ------------------------------------------------------------------------------------- */
 
-/* Recognises a Jinja template of the form above, however it is spelled; if it is not, `unknown` says what was met.  The texts
- * are in the arena. */
-ChatTemplate template_recognise(Arena *a, Str text);
+/* Compiles v->chat_template, for conversations of messages with a role and a content.  Everything is in the arena. */
+ChatTemplate template_compile(Arena *a, const Vocab *v);
 
 #endif

@@ -139,14 +139,6 @@ static uint32_t begin_part(Buf *b, size_t align)
     return (uint32_t)b->n;
 }
 
-static NAME_TokText put_text(Buf *b, Str s)
-{
-    NAME_TokText t = { (uint32_t)b->n, (uint32_t)s.n };
-
-    buf_put(b, s.p, s.n);
-    return t;
-}
-
 static void put_words(const Maker *k, NAME_TokHeader *h, Buf *out)
 {
     const Vocab *v = k->v;
@@ -258,6 +250,22 @@ static void put_kinds(const Vocab *v, Buf *out)
     }
 }
 
+static void put_chat(Arena *a, const ChatTemplate *chat, NAME_TokHeader *h, Buf *out)
+{
+    NAME_TokText *text = ARENA_ARRAY(a, NAME_TokText, chat->n_text + 1);
+
+    for (uint32_t i = 0; i < chat->n_text; i++) {
+        text[i] = (NAME_TokText){ (uint32_t)out->n, (uint32_t)chat->text[i].n };
+        buf_put(out, chat->text[i].p, chat->text[i].n);
+    }
+    h->chat_text_off = begin_part(out, 4);
+    h->n_chat_text = chat->n_text;
+    buf_put(out, text, chat->n_text * sizeof *text);
+    h->chat_code_off = begin_part(out, 4);
+    h->n_chat_code = chat->n_code;
+    buf_put(out, chat->code, chat->n_code * sizeof *chat->code);
+}
+
 bool text_tables(const Vocab *v, const ChatTemplate *chat, Arena *a, Diag *d, Buf *out)
 {
     NAME_TokHeader h = { .magic = NAME_TOK_MAGIC, .version = NAME_TOK_VERSION, .n_vocab = (uint32_t)v->n_token,
@@ -296,14 +304,8 @@ bool text_tables(const Vocab *v, const ChatTemplate *chat, Arena *a, Diag *d, Bu
     } else if (!put_automata(k, &h, out)) {
         return false;
     }
-    if (chat->known) {
-        h.chat = 1;
-        h.chat_system = put_text(out, chat->system);
-        h.chat_head = put_text(out, chat->head);
-        h.chat_mid = put_text(out, chat->mid);
-        h.chat_tail = put_text(out, chat->tail);
-        h.chat_gen = put_text(out, chat->gen);
-    }
+    if (chat->known)
+        put_chat(a, chat, &h, out);
     begin_part(out, 16);
     if (out->n > UINT32_MAX / 2)
         return fail(d, AT_WHAT(v->file, "tokenizer"), "its tables have more than 2 GiB");

@@ -1,388 +1,1170 @@
-/* Chat templates: a small part of Jinja, read far enough to recognise one shape of template.
+/* Chat templates: Jinja (jinja.c) -> the program that chat.c of the emitted program runs (tokenizer.h lists its operations).
  *
- *     {% for message in messages %}
- *       {% if loop.first and messages[0]['role'] != 'system' %}{{ SYSTEM }}{% endif %}     may be absent; also before the loop
- *       {{ HEAD + message['role'] + MID + message['content'] + TAIL }}
- *     {% endfor %}
- *     {% if add_generation_prompt %}{{ GEN }}{% endif %}                                  may be absent
+ * Most of a published template is about tools, images and documents.  Here a conversation is a list of messages, each a role and
+ * a content that are strings, and nothing else is given: every other name is undefined.  So expressions are computed as far as
+ * they are known while they are compiled, and a branch that can not be reached is not looked at further: it may use whatever it
+ * likes.  What is left uses strings, small integers, messages and lists of them.
  *
- * HEAD, MID, ... are any texts.  This is ChatML as published with SmolLM2, Qwen2, Yi, Hermes and many others, which differ in
- * quotes, white space, message.role or message['role'], output in one or several {{ }} or as bare text between tags, and in a
- * first `{% if not add_generation_prompt is defined %}{% set add_generation_prompt = false %}{% endif %}`.
+ *     {% if tools %}...{% endif %}                          nothing
+ *     {% if message.content is string %}A{% else %}B        A
+ *     {% set role = 'model' if message.role == 'assistant' else message.role %}        LOOP variable, FIELD 0, STR, EQ, UNLESS, ...
  *
- * The template is cut into tags and bare text (white space around tags is stripped as transformers has Jinja do it: trim_blocks
- * and lstrip_blocks, besides `-`), tags into words.  Statements are compared by their words; outputs become texts with two
- * markers in them.  What fits nowhere is reported as the construct that is not known.  Conditions with side effects on the shape
- * (tools, content that is a list, strip()) are not known, so a template is never rendered differently than Jinja would. */
+ * A variable is a constant as long as it is set where nothing is in doubt; before an `if` that is decided at run time, the
+ * variables set inside it move into slots.  A loop has its own variables, which begin anew with each turn (Jinja's rule); fields
+ * of a namespace are slots.  A variable whose value can not be compiled is an error only where it is used.
+ *
+ * What is not known is reported with the construct and its line.  Deviations from jinja2 on purpose: message.name of a message
+ * that does not exist is undefined where jinja2 raises, unless name is role or content. */
+#include "compiler/text/jinja.h"
 #include "compiler/import/vocab.h"
+#include "runtime/text/tokenizer.h"
 
-/* ---- tags and words ----------------------------------------------------------------------------------------------- */
+#include <assert.h>
 
-typedef enum { PART_text, PART_output, PART_statement } PartKind;
-typedef struct { PartKind kind; Str s; bool trim_before, trim_after; } Part;
+typedef enum { K_any, K_undefined, K_none, K_bool, K_int, K_str, K_message, K_list, K_seq, K_map, K_function } Kind;
 
-enum { MAX_PARTS = 64, MAX_WORDS = 64 };
-/* A word: a name, a sign, or a string (its value, escapes resolved). */
-typedef struct { bool is_string; Str s; } Word;
+/* What an expression gives: a constant (nothing was emitted), or a value of this kind on the stack.  maybe: or it is undefined. */
+typedef struct {
+    bool known, maybe;
+    Kind kind;
+    Str s;
+    int64_t i;
+    Expr *e;                    /* of seq and map: the literal */
+} Result;
+
+typedef struct {
+    Str name, attr;             /* attr: of a namespace */
+    int scope;                  /* loops around it */
+    enum { IN_constant, IN_slot, IN_namespace, IN_error } place;
+    Result v;
+    int slot;
+    const char *why;            /* error */
+} Variable;
+
+enum { MAX_VARIABLES = 256, MAX_CODE = 1 << 16, MAX_NESTING = 100 };
 
 typedef struct {
     Arena *a;
-    Part part[MAX_PARTS];
-    int n_part, at;
-    const char *unknown;
-} Reader;
+    Stmt *all;
+    Str bos, eos;
+    bool has_bos, has_eos;
+    uint32_t *code;             /* [MAX_CODE] */
+    uint32_t n_code, label;     /* label: the last place that is jumped to */
+    Str *text;                  /* [MAX_CODE] */
+    uint32_t n_text;
+    Variable var[MAX_VARIABLES];
+    int n_var, n_slot, n_loop, depth, nesting;
+    const char *why;
+} Compiler;
 
-static bool is_white(char c) { return c == ' ' || c == '\t' || c == '\n' || c == '\r'; }
-static bool is_name(char c) { return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '_'; }
-
-static bool unknown(Reader *r, const char *what, Str s)
+static bool bad(Compiler *c, int line, const char *what, Str s)
 {
-    if (!r->unknown)
-        r->unknown = str_printf(r->a, "%s \"%s\"", what, str_show(r->a, s, 60));
+    if (!c->why)
+        c->why = str_printf(c->a, "line %d: %s%s%s", line, what, s.n ? " " : "", str_show(c->a, s, 60));
     return false;
 }
 
-/* Where the tag that begins at s.p[at] ends: after its closing braces, strings skipped.  0: nowhere. */
-static size_t tag_end(Str s, size_t at, char close)
+static bool value(Compiler *c, Expr *e, Result *v);
+static bool body(Compiler *c, Stmt *s);
+
+/* ---- code --------------------------------------------------------------------------------------------------------- */
+
+static bool emit(Compiler *c, int op, uint32_t arg, int grows, int line)
 {
-    char quote = 0;
-
-    for (size_t i = at + 2; i + 1 < s.n; i++) {
-        char c = s.p[i];
-
-        if (quote) {
-            if (c == '\\')
-                i++;
-            else if (c == quote)
-                quote = 0;
-        } else if (close != '#' && (c == '\'' || c == '"')) {
-            quote = c;
-        } else if (c == close && s.p[i + 1] == '}') {
-            return i + 2;
-        }
-    }
-    return 0;
+    if (c->n_code + 2 > MAX_CODE || arg >= 1u << 24)
+        return bad(c, line, "the template is too long", STR(""));
+    c->code[c->n_code++] = (uint32_t)op | arg << 8;
+    c->depth += grows;
+    return c->depth <= NAME_CHAT_MAX_STACK || bad(c, line, "an expression that is too deep", STR(""));
 }
 
-static bool add_part(Reader *r, PartKind kind, Str s, bool before, bool after)
+static uint32_t text_of(Compiler *c, Str s)
 {
-    if (r->n_part == MAX_PARTS)
-        return unknown(r, "a template of more than 64 parts:", s);
-    r->part[r->n_part++] = (Part){ kind, s, before, after };
+    for (uint32_t i = 0; i < c->n_text; i++)
+        if (str_eq(c->text[i], s))
+            return i;
+    assert(c->n_text < MAX_CODE);
+    c->text[c->n_text] = s;
+    return c->n_text++;
+}
+
+/* A forward jump; land() sets where it goes. */
+static bool jump(Compiler *c, int op, int grows, int line, uint32_t *at)
+{
+    *at = c->n_code;
+    return emit(c, op, 0, grows, line);
+}
+
+static void land(Compiler *c, uint32_t at)
+{
+    c->code[at] = (c->code[at] & 255) | (c->n_code - at - 1) << 8;
+    c->label = c->n_code;
+}
+
+static uint32_t push_of(Compiler *c, Result v)
+{
+    switch (v.kind) {
+    case K_none: return NAME_CHAT_NONE;
+    case K_bool: return NAME_CHAT_BOOL | (uint32_t)v.i << 8;
+    case K_int:  return NAME_CHAT_INT | (uint32_t)(v.i + NAME_CHAT_ZERO) << 8;
+    case K_str:  return NAME_CHAT_STR | text_of(c, v.s) << 8;
+    default:     return NAME_CHAT_UNDEFINED;
+    }
+}
+
+static bool can_push(Compiler *c, Result v, int line)
+{
+    if (v.kind == K_seq || v.kind == K_map || v.kind == K_function)
+        return bad(c, line, "a list, dict or function as a value", STR(""));
+    if (v.kind == K_int && (v.i <= -NAME_CHAT_ZERO || v.i >= NAME_CHAT_ZERO))
+        return bad(c, line, "a large number", STR(""));
     return true;
 }
 
-/* White space at tags: `-` strips all of it.  Without it, trim_blocks drops one newline after a statement and lstrip_blocks the
- * blanks between the beginning of a line and a statement. */
-static void strip(Reader *r)
+/* A constant onto the stack; others are there. */
+static bool push(Compiler *c, Result v, int line)
 {
-    for (int i = 0; i < r->n_part; i++) {
-        Part *p = &r->part[i], *before = i > 0 ? p - 1 : NULL, *after = i + 1 < r->n_part ? p + 1 : NULL;
-        Str s = p->s;
-
-        if (p->kind != PART_text)
-            continue;
-        if (before && before->trim_after) {
-            while (s.n && is_white(s.p[0]))
-                s.p++, s.n--;
-        } else if (before && before->kind == PART_statement && s.n) {
-            size_t n = s.p[0] == '\n';
-            s.p += n;
-            s.n -= n;
-        }
-        if (after && after->trim_before) {
-            while (s.n && is_white(s.p[s.n - 1]))
-                s.n--;
-        } else if (after && after->kind == PART_statement) {
-            size_t n = s.n;
-            while (n && (s.p[n - 1] == ' ' || s.p[n - 1] == '\t'))
-                n--;
-            if (!n ? !before || s.p != p->s.p : s.p[n - 1] == '\n')
-                s.n = n;
-        }
-        p->s = s;
-    }
-}
-
-static bool cut(Reader *r, Str s)
-{
-    size_t text = 0;
-
-    for (size_t i = 0; i + 1 < s.n;) {
-        char kind = s.p[i] == '{' ? s.p[i + 1] : 0;
-        size_t end;
-
-        if (kind != '{' && kind != '%' && kind != '#') {
-            i++;
-            continue;
-        }
-        end = tag_end(s, i, kind == '{' ? '}' : kind);
-        if (!end)
-            return unknown(r, "a tag that does not end:", (Str){ s.p + i, s.n - i });
-        if (kind == '#')
-            return unknown(r, "a comment:", (Str){ s.p + i, end - i });
-        Str in = { s.p + i + 2, end - i - 4 };
-        bool before = in.n && in.p[0] == '-', after = in.n > before && in.p[in.n - 1] == '-';
-        if (in.n && (in.p[0] == '+' || in.p[in.n - 1] == '+'))
-            return unknown(r, "white space control", (Str){ s.p + i, end - i });
-        in.p += before;
-        in.n -= (size_t)before + after;
-        if (!add_part(r, PART_text, (Str){ s.p + text, i - text }, false, false) ||
-            !add_part(r, kind == '{' ? PART_output : PART_statement, in, before, after))
-            return false;
-        i = text = end;
-    }
-    if (s.n > text && s.p[s.n - 1] == '\n')                 /* Jinja drops one newline at the end of a template */
-        s.n--;
-    if (!add_part(r, PART_text, (Str){ s.p + text, s.n - text }, false, false))
-        return false;
-    strip(r);
-    int n = 0;
-    for (int i = 0; i < r->n_part; i++)
-        if (r->part[i].kind != PART_text || r->part[i].s.n)
-            r->part[n++] = r->part[i];
-    r->n_part = n;
-    return true;
-}
-
-static int words(Reader *r, Str s, Word *w)
-{
-    int n = 0;
-
-    for (size_t i = 0; i < s.n;) {
-        if (is_white(s.p[i])) {
-            i++;
-            continue;
-        }
-        if (n == MAX_WORDS)
-            return unknown(r, "a long expression:", s), -1;
-        if (s.p[i] == '\'' || s.p[i] == '"') {
-            char quote = s.p[i++];
-            Buf b = buf_in(r->a);
-
-            for (; i < s.n && s.p[i] != quote; i++) {
-                char c = s.p[i];
-
-                if (c == '\\' && i + 1 < s.n) {
-                    c = s.p[++i];
-                    if (!strchr("nrt\\'\"", c) || !c)
-                        return unknown(r, "an escape in", s), -1;
-                    c = c == 'n' ? '\n' : c == 'r' ? '\r' : c == 't' ? '\t' : c;
-                }
-                buf_putc(&b, c);
-            }
-            if (i++ >= s.n)
-                return unknown(r, "a string that does not end:", s), -1;
-            w[n++] = (Word){ true, buf_str(&b) };
-            continue;
-        }
-        size_t begin = i;
-        if (is_name(s.p[i]))
-            while (i < s.n && is_name(s.p[i]))
-                i++;
-        else if (i + 1 < s.n && (s.p[i] == '!' || s.p[i] == '=') && s.p[i + 1] == '=')
-            i += 2;
-        else
-            i++;
-        w[n++] = (Word){ false, { s.p + begin, i - begin } };
-    }
-    return n;
-}
-
-/* ---- comparing statements ----------------------------------------------------------------------------------------- */
-
-/* The words of a statement as one text, message.role and message['role'] alike, strings as 'value'. */
-static Str normal(Reader *r, Str s)
-{
-    Word w[MAX_WORDS];
-    int n = words(r, s, w);
-    Buf b = buf_in(r->a);
-
-    for (int i = 0; i < n; i++) {
-        bool sign = !w[i].is_string && !is_name(w[i].s.p[0]);
-
-        if (sign && w[i].s.p[0] == '[' && i + 2 < n && w[i + 1].is_string && str_is(w[i + 2].s, "]") && !w[i + 2].is_string) {
-            buf_putc(&b, '.');
-            buf_put(&b, w[i + 1].s.p, w[i + 1].s.n);
-            i += 2;
-            continue;
-        }
-        if (sign && (w[i].s.p[0] == '.' || w[i].s.p[0] == '[' || w[i].s.p[0] == ']')) {
-            buf_put(&b, w[i].s.p, w[i].s.n);
-            continue;
-        }
-        if (b.n && b.p[b.n - 1] != '.' && b.p[b.n - 1] != '[')
-            buf_putc(&b, ' ');
-        buf_puts(&b, w[i].is_string ? "'" : "");
-        buf_put(&b, w[i].s.p, w[i].s.n);
-        buf_puts(&b, w[i].is_string ? "'" : "");
-    }
-    return buf_str(&b);
-}
-
-/* The next part is a statement that reads like one of these (ended by NULL): taken. */
-static bool statement(Reader *r, const char *const *forms)
-{
-    if (r->at >= r->n_part || r->part[r->at].kind != PART_statement)
-        return false;
-    Str s = normal(r, r->part[r->at].s);
-    for (int i = 0; forms[i]; i++)
-        if (str_is(s, forms[i])) {
-            r->at++;
-            return true;
-        }
-    return false;
-}
-
-static bool one(Reader *r, const char *form) { return statement(r, (const char *const[]){ form, NULL }); }
-
-static bool expect(Reader *r, const char *form)
-{
-    if (one(r, form))
+    if (!v.known)
         return true;
-    if (r->at >= r->n_part)
-        return unknown(r, "no", str_of(form));
-    return unknown(r, r->part[r->at].kind == PART_statement ? "the statement" : "the text", r->part[r->at].s);
+    uint32_t word = can_push(c, v, line) ? push_of(c, v) : 0;
+    return !c->why && emit(c, (int)(word & 255), word >> 8, 1, line);
 }
 
-/* ---- outputs ------------------------------------------------------------------------------------------------------ */
-
-/* Markers in a text of an output; bytes that no UTF-8 has. */
-#define ROLE "\xfe"
-#define CONTENT "\xff"
-
-static const char *find(Str s, char c) { return s.n ? memchr(s.p, c, s.n) : NULL; }
-static Str rest(Str s, const char *from) { return (Str){ from, (size_t)(s.p + s.n - from) }; }
-static bool has_marker(Str s) { return find(s, ROLE[0]) || find(s, CONTENT[0]); }
-
-/* All text up to the next statement, appended to b. */
-static bool outputs(Reader *r, Buf *b)
+/* The same below what was emitted from `at` on.  Jumps are relative, and none crosses `at`. */
+static bool push_below(Compiler *c, Result v, uint32_t at, int line)
 {
-    for (; r->at < r->n_part && r->part[r->at].kind != PART_statement; r->at++) {
-        Part *p = &r->part[r->at];
-        Word w[MAX_WORDS];
-        int n, i = 0;
-
-        if (p->kind == PART_text) {
-            if (has_marker(p->s))
-                return unknown(r, "the text", p->s);
-            buf_put(b, p->s.p, p->s.n);
-            continue;
-        }
-        n = words(r, p->s, w);
-        if (n <= 0)
-            return unknown(r, "the output", p->s);
-        for (;;) {
-            bool message = !w[i].is_string && str_is(w[i].s, "message") && i + 2 < n && !w[i + 1].is_string;
-            Str key = { NULL, 0 };
-
-            if (message && w[i + 1].s.p[0] == '.' && !w[i + 2].is_string) {
-                key = w[i + 2].s;
-                i += 3;
-            } else if (message && i + 3 < n && w[i + 1].s.p[0] == '[' && w[i + 2].is_string && str_is(w[i + 3].s, "]")) {
-                key = w[i + 2].s;
-                i += 4;
-            }
-            if (str_is(key, "role"))
-                buf_puts(b, ROLE);
-            else if (str_is(key, "content"))
-                buf_puts(b, CONTENT);
-            else if (!key.n && w[i].is_string && !has_marker(w[i].s))
-                buf_put(b, w[i].s.p, w[i].s.n), i++;
-            else
-                return unknown(r, "the output", p->s);
-            if (i == n)
-                break;
-            if (w[i].is_string || !str_is(w[i].s, "+") || ++i == n)
-                return unknown(r, "the output", p->s);
-        }
-    }
-    return true;
-}
-
-/* A text without markers, up to the next statement. */
-static bool plain(Reader *r, Str *out)
-{
-    Buf b = buf_in(r->a);
-    int at = r->at;
-
-    if (!outputs(r, &b))
-        return false;
-    *out = buf_str(&b);
-    if (has_marker(*out))
-        return unknown(r, "the output", r->part[at].s);
-    return true;
-}
-
-/* ---- the shape ---------------------------------------------------------------------------------------------------- */
-
-static bool default_system(Reader *r, bool in_loop, Str *system)
-{
-    static const char *const inside[] = { "if loop.first and messages[0].role != 'system'",
-        "if messages[0].role != 'system' and loop.first", NULL };
-    static const char *const outside[] = { "if messages[0].role != 'system'", NULL };
-
-    if (!statement(r, in_loop ? inside : outside))
+    if (!v.known)
         return true;
-    return plain(r, system) && expect(r, "endif");
-}
-
-static bool recognise(Reader *r, ChatTemplate *t)
-{
-    Buf body = buf_in(r->a);
-    Str before;
-
-    if (one(r, "if not add_generation_prompt is defined") || one(r, "if add_generation_prompt is not defined"))
-        if (!expect(r, "set add_generation_prompt = false") || !expect(r, "endif"))
-            return false;
-    if (!plain(r, &before))
+    if (!push(c, v, line))
         return false;
-    if (before.n)
-        return unknown(r, "the text", before);
-    if (!default_system(r, false, &t->system) || !expect(r, "for message in messages") ||
-        (!t->system.n && !default_system(r, true, &t->system)) || !outputs(r, &body))
-        return false;
-    Str s = buf_str(&body);
-    const char *role = find(s, ROLE[0]), *content = role ? find(rest(s, role), CONTENT[0]) : NULL;
-    if (!content || find(s, CONTENT[0]) != content || find(rest(s, role + 1), ROLE[0]) || find(rest(s, content + 1), CONTENT[0]))
-        return !one(r, "endfor") && r->at < r->n_part
-             ? unknown(r, "the statement", r->part[r->at].s)
-             : unknown(r, "a loop that does not write", STR("role, then content, once each"));
-    t->head = (Str){ s.p, (size_t)(role - s.p) };
-    t->mid = (Str){ role + 1, (size_t)(content - role) - 1 };
-    t->tail = rest(s, content + 1);
-    if (!expect(r, "endfor"))
-        return false;
-    if (one(r, "if add_generation_prompt") && (!plain(r, &t->gen) || !expect(r, "endif")))
-        return false;
-    if (r->at < r->n_part)
-        return unknown(r, r->part[r->at].kind == PART_statement ? "the statement" : "the text", r->part[r->at].s);
+    uint32_t word = c->code[c->n_code - 1];
+    memmove(c->code + at + 1, c->code + at, (c->n_code - 1 - at) * sizeof *c->code);
+    c->code[at] = word;
     return true;
 }
 
-/* Jinja reads every kind of line end as "\n". */
-static Str unix_lines(Arena *a, Str s)
+/* Takes back what was emitted since, where only its being known matters. */
+static void forget(Compiler *c, uint32_t n_code, int depth)
+{
+    c->n_code = n_code;
+    c->depth = depth;
+}
+
+/* ---- values ------------------------------------------------------------------------------------------------------- */
+
+static Result of_kind(Kind k) { return (Result){ .kind = k }; }
+static Result undefined(void) { return (Result){ .known = true, .kind = K_undefined }; }
+static Result of_bool(bool b) { return (Result){ .known = true, .kind = K_bool, .i = b }; }
+static Result of_int(int64_t i) { return (Result){ .known = true, .kind = K_int, .i = i }; }
+static Result of_str(Str s) { return (Result){ .known = true, .kind = K_str, .s = s }; }
+
+static bool put(Result *v, Result x) { *v = x; return true; }
+
+static Str joined(Arena *a, Str x, Str y)
 {
     Buf b = buf_in(a);
 
-    for (size_t i = 0; i < s.n; i++) {
-        if (s.p[i] == '\r' && i + 1 < s.n && s.p[i + 1] == '\n')
-            continue;
-        buf_putc(&b, s.p[i] == '\r' ? '\n' : s.p[i]);
-    }
+    buf_put(&b, x.p, x.n);
+    buf_put(&b, y.p, y.n);
     return buf_str(&b);
 }
 
-ChatTemplate template_recognise(Arena *a, Str text)
+static bool truth(Result v)
 {
-    Reader *r = ARENA_NEW(a, Reader);
+    switch (v.kind) {
+    case K_undefined: case K_none: return false;
+    case K_bool: case K_int: return v.i != 0;
+    case K_str: return v.s.n > 0;
+    case K_seq: case K_map: return v.e->n_arg > 0;
+    default: return true;
+    }
+}
+
+static bool equal(Result a, Result b)
+{
+    bool numbers = (a.kind == K_bool || a.kind == K_int) && (b.kind == K_bool || b.kind == K_int);
+
+    if (numbers)
+        return a.i == b.i;
+    return a.kind == b.kind && (a.kind == K_str ? str_eq(a.s, b.s) : a.kind == K_none || a.kind == K_undefined);
+}
+
+/* Two values can be equal only if they are of one kind. */
+static bool may_equal(Result a, Result b)
+{
+    bool a_number = a.kind == K_bool || a.kind == K_int, b_number = b.kind == K_bool || b.kind == K_int;
+
+    return a.kind == K_any || b.kind == K_any || a.maybe || b.maybe || a.kind == b.kind || (a_number && b_number);
+}
+
+static Variable *find(Compiler *c, Str name, Str attr)
+{
+    for (int i = c->n_var - 1; i >= 0; i--)
+        if (str_eq(c->var[i].name, name) && str_eq(c->var[i].attr, attr))
+            return &c->var[i];
+    return NULL;
+}
+
+static bool load(Compiler *c, const Variable *x, int line, Result *v)
+{
+    if (x->place == IN_error) {
+        c->why = c->why ? c->why : x->why;
+        return false;
+    }
+    if (x->place == IN_namespace)
+        return bad(c, line, "a namespace as a value", x->name);
+    *v = x->v;
+    return x->place == IN_constant || emit(c, NAME_CHAT_LOAD, (uint32_t)x->slot, 1, line);
+}
+
+static bool name(Compiler *c, Str s, int line, Result *v)
+{
+    Variable *x = find(c, s, STR(""));
+
+    if (x)
+        return load(c, x, line, v);
+    if (str_is(s, "messages"))
+        return put(v, of_kind(K_list)) && emit(c, NAME_CHAT_MESSAGES, 0, 1, line);
+    if (str_is(s, "add_generation_prompt"))
+        return put(v, of_kind(K_bool)) && emit(c, NAME_CHAT_ANSWER, 0, 1, line);
+    if (str_is(s, "bos_token"))
+        return put(v, c->has_bos ? of_str(c->bos) : undefined());
+    if (str_is(s, "eos_token"))
+        return put(v, c->has_eos ? of_str(c->eos) : undefined());
+    if (str_is(s, "raise_exception") || str_is(s, "namespace") || str_is(s, "range") || str_is(s, "dict"))
+        return put(v, (Result){ .known = true, .kind = K_function, .s = s });
+    return put(v, undefined());
+}
+
+/* jinja2 would raise here. */
+static bool fails(Compiler *c, int line, Result *v)
+{
+    return put(v, of_kind(K_any)) && emit(c, NAME_CHAT_FAIL, 0, 1, line);
+}
+
+static bool loop_field(Compiler *c, Expr *e, Result *v)
+{
+    static const struct { const char *name; int field; Kind kind; } fields[] = {
+        { "index0", NAME_CHAT_LOOP_INDEX0, K_int }, { "index", NAME_CHAT_LOOP_INDEX, K_int },
+        { "first", NAME_CHAT_LOOP_FIRST, K_bool }, { "last", NAME_CHAT_LOOP_LAST, K_bool },
+        { "length", NAME_CHAT_LOOP_LENGTH, K_int }, { "revindex0", NAME_CHAT_LOOP_REVINDEX0, K_int },
+        { "revindex", NAME_CHAT_LOOP_REVINDEX, K_int }, { "previtem", NAME_CHAT_LOOP_BEFORE, K_message },
+        { "nextitem", NAME_CHAT_LOOP_AFTER, K_message } };
+
+    for (size_t i = 0; i < sizeof fields / sizeof *fields; i++)
+        if (str_is(e->s, fields[i].name)) {
+            v->kind = fields[i].kind;
+            v->maybe = v->kind == K_message;
+            return emit(c, NAME_CHAT_LOOP, (uint32_t)fields[i].field, 1, e->line);
+        }
+    return bad(c, e->line, "the field of a loop", e->s);
+}
+
+/* The element of a literal that a constant key or index names. */
+static bool element(Compiler *c, Result a, Result key, Result *v, bool *found)
+{
+    int n = a.kind == K_map ? a.e->n_arg / 2 : a.e->n_arg;
+
+    *found = false;
+    for (int i = 0; i < n; i++) {
+        Result k = of_int(i);
+
+        if (a.kind == K_map && !value(c, a.e->arg[2 * i], &k))
+            return false;
+        if (!k.known)
+            return bad(c, a.e->line, "a dict whose keys are not constant", STR(""));
+        if (equal(k, key) || (a.kind == K_seq && key.kind == K_int && key.i == i - n)) {
+            *found = true;
+            return value(c, a.kind == K_map ? a.e->arg[2 * i + 1] : a.e->arg[i], v);
+        }
+    }
+    return put(v, undefined());
+}
+
+static bool attr(Compiler *c, Expr *e, Result *v)
+{
+    uint32_t at = c->n_code;
+    int depth = c->depth;
+    bool found;
+    Result a = { 0 };
+
+    if (e->a->kind == E_name) {
+        Variable *x = find(c, e->a->s, STR(""));
+
+        if (!x && c->n_loop && str_is(e->a->s, "loop"))
+            return loop_field(c, e, v);
+        if (x && x->place == IN_namespace) {
+            x = find(c, e->a->s, e->s);
+            return x ? load(c, x, e->line, v) : put(v, undefined());
+        }
+    }
+    if (!value(c, e->a, &a))
+        return false;
+    if (a.known && (a.kind == K_map || a.kind == K_seq))
+        return element(c, a, of_str(e->s), v, &found);
+    if (a.known && a.kind == K_undefined)
+        return fails(c, e->line, v);
+    if (a.kind == K_message || a.kind == K_any) {
+        int field = str_is(e->s, "role") ? 0 : str_is(e->s, "content") ? 1 : 2;
+
+        if (field < 2)
+            return put(v, of_kind(K_str)) && emit(c, NAME_CHAT_FIELD, (uint32_t)field, 0, e->line);
+        if (a.kind == K_any)
+            return put(v, of_kind(K_any)) && emit(c, NAME_CHAT_FIELD, 2, 0, e->line);
+    }
+    forget(c, at, depth);
+    return put(v, undefined());
+}
+
+/* ---- calls, filters, tests ---------------------------------------------------------------------------------------- */
+
+static bool count_args(Compiler *c, const Expr *e, int lo, int hi)
+{
+    return (e->n_arg >= lo && e->n_arg <= hi) || bad(c, e->line, "other arguments than are known of", e->s.n ? e->s : e->a->s);
+}
+
+static bool is_ascii(Str s)
+{
+    for (size_t i = 0; i < s.n; i++)
+        if ((uint8_t)s.p[i] >= 0x80)
+            return false;
+    return true;
+}
+
+/* a is on the stack or constant; pushes it and the argument, both strings. */
+static bool with_string(Compiler *c, Result a, uint32_t at, Expr *arg)
+{
+    Result b = { 0 };
+
+    if (!value(c, arg, &b) || !push(c, b, arg->line))
+        return false;
+    if (b.kind != K_str && b.kind != K_any)
+        return bad(c, arg->line, "an argument that is not a string", STR(""));
+    return push_below(c, a, at, arg->line);
+}
+
+static bool strip(Compiler *c, Expr *e, Result a, uint32_t at, uint32_t sides, Result *v)
+{
+    Result chars = { 0 };
+
+    *v = of_kind(K_str);
+    if (!e->n_arg)
+        return push(c, a, e->line) && emit(c, NAME_CHAT_STRIP, sides | 4, 0, e->line);
+    if (!count_args(c, e, 1, 1) || !value(c, e->arg[0], &chars))
+        return false;
+    if (!chars.known || chars.kind != K_str || !is_ascii(chars.s))
+        return bad(c, e->line, "characters to strip that are not a constant string of ASCII", STR(""));
+    return push(c, chars, e->line) && push_below(c, a, at, e->line) && emit(c, NAME_CHAT_STRIP, sides, -1, e->line);
+}
+
+/* Functions of strings that are known as methods and as filters.  *known false: s is none of them. */
+static bool string_function(Compiler *c, Expr *e, Str s, Result a, uint32_t at, Result *v, bool *known)
+{
+    *known = true;
+    if (str_is(s, "strip") || str_is(s, "trim"))
+        return strip(c, e, a, at, 3, v);
+    if (str_is(s, "lstrip") || str_is(s, "rstrip"))
+        return strip(c, e, a, at, s.p[0] == 'l' ? 1 : 2, v);
+    if (str_is(s, "startswith") || str_is(s, "endswith")) {
+        if (!count_args(c, e, 1, 1) || !with_string(c, a, at, e->arg[0]))
+            return false;
+        return put(v, of_kind(K_bool)) && emit(c, s.p[0] == 's' ? NAME_CHAT_BEGINS : NAME_CHAT_ENDS, 0, -1, e->line);
+    }
+    if (str_is(s, "replace")) {
+        Result b = { 0 };
+
+        if (!count_args(c, e, 2, 2) || !with_string(c, a, at, e->arg[0]) || !value(c, e->arg[1], &b) || !push(c, b, e->line))
+            return false;
+        return put(v, of_kind(K_str)) && emit(c, NAME_CHAT_REPLACE, 0, -2, e->line);
+    }
+    if (a.known && a.kind == K_str && is_ascii(a.s) && (str_is(s, "upper") || str_is(s, "lower"))) {
+        char *p = str_z(c->a, a.s);
+
+        for (size_t i = 0; i < a.s.n; i++)
+            if (s.p[0] == 'u' ? p[i] >= 'a' && p[i] <= 'z' : p[i] >= 'A' && p[i] <= 'Z')
+                p[i] ^= 0x20;
+        return put(v, of_str((Str){ p, a.s.n }));
+    }
+    *known = false;
+    return true;
+}
+
+static bool has_macro(const Stmt *s, Str name)
+{
+    for (; s; s = s->next)
+        if ((s->kind == S_macro && str_eq(s->s, name)) || has_macro(s->body, name) || has_macro(s->other, name))
+            return true;
+    return false;
+}
+
+static bool call(Compiler *c, Expr *e, Result *v)
+{
+    uint32_t at = c->n_code;
+    Result a = { 0 };
+    bool known;
+
+    if (e->a->kind == E_attr) {
+        Expr *m = e->a;
+
+        if (!value(c, m->a, &a))
+            return false;
+        if (a.kind == K_message && str_is(m->s, "get") && e->n_arg >= 1 && e->arg[0]->kind == E_str) {
+            Expr as_attr = { .kind = E_attr, .line = e->line, .a = m->a, .s = e->arg[0]->s };
+
+            forget(c, at, c->depth - 1);
+            if (str_is(as_attr.s, "role") || str_is(as_attr.s, "content"))
+                return attr(c, &as_attr, v);
+            return e->n_arg > 1 ? value(c, e->arg[1], v) : put(v, (Result){ .known = true, .kind = K_none });
+        }
+        if (a.kind == K_str || a.kind == K_any) {
+            e->s = m->s;
+            if (!string_function(c, e, m->s, a, at, v, &known))
+                return false;
+            if (known)
+                return true;
+        }
+        if (a.known && a.kind == K_undefined)
+            return fails(c, e->line, v);
+        return bad(c, e->line, "the method", m->s);
+    }
+    if (e->a->kind == E_name && !find(c, e->a->s, STR(""))) {
+        if (str_is(e->a->s, "raise_exception"))
+            return fails(c, e->line, v);
+        if (has_macro(c->all, e->a->s))
+            return bad(c, e->line, "a call of the macro", e->a->s);
+        if (!value(c, e->a, &a))
+            return false;
+        if (a.kind == K_undefined)
+            return fails(c, e->line, v);
+    }
+    return bad(c, e->line, "a call of", e->a->s);
+}
+
+/* s.split(separator)[i] */
+static bool split(Compiler *c, Expr *e, Result *v, bool *known)
+{
+    Expr *m = e->a->a;
+    uint32_t at = c->n_code;
+    Result a = { 0 }, i = { 0 };
+
+    *known = e->a->kind == E_call && m->kind == E_attr && str_is(m->s, "split");
+    if (!*known)
+        return true;
+    if (!count_args(c, e->a, 1, 1) || !value(c, m->a, &a) || !with_string(c, a, at, e->a->arg[0]))
+        return false;
+    at = c->n_code;
+    if (!value(c, e->b, &i))
+        return false;
+    if (!i.known || i.kind != K_int || i.i < -1 || i.i > 1)
+        return bad(c, e->line, "another part of split(...) than [0], [1] or [-1]", STR(""));
+    return put(v, of_kind(i.i == 1 ? K_any : K_str)) &&
+           emit(c, NAME_CHAT_SPLIT, i.i == 0 ? 0 : i.i == 1 ? 2 : 1, -1, e->line);
+}
+
+static bool is_plain(Result v) { return v.kind != K_any && !v.maybe; }
+
+static bool filter(Compiler *c, Expr *e, Result *v)
+{
+    uint32_t at = c->n_code, end;
+    int depth = c->depth;
+    Result a = { 0 }, b = { 0 };
+    bool known;
+
+    if (!value(c, e->a, &a))
+        return false;
+    if (str_is(e->s, "default") || str_is(e->s, "d")) {
+        Result falsy = of_bool(false);
+
+        if (!count_args(c, e, 0, 2) || (e->n_arg == 2 && !value(c, e->arg[1], &falsy)) || !falsy.known)
+            return falsy.known ? false : bad(c, e->line, "a default that depends on the conversation", STR(""));
+        if (a.known && (truth(falsy) ? !truth(a) : a.kind == K_undefined))
+            return e->n_arg ? value(c, e->arg[0], v) : put(v, of_str(STR("")));
+        if (a.known || (is_plain(a) && !truth(falsy)))
+            return put(v, a);
+        if (!jump(c, truth(falsy) ? NAME_CHAT_OR : NAME_CHAT_DEFAULT, -1, e->line, &end))
+            return false;
+        b = of_str(STR(""));
+        if ((e->n_arg && !value(c, e->arg[0], &b)) || !push(c, b, e->line))
+            return false;
+        land(c, end);
+        return put(v, of_kind(a.kind == b.kind ? a.kind : K_any));
+    }
+    if (a.known && a.kind == K_undefined && (str_is(e->s, "length") || str_is(e->s, "count")))
+        return put(v, of_int(0));
+    if (str_is(e->s, "length") || str_is(e->s, "count")) {
+        if (a.known && (a.kind == K_seq || a.kind == K_map))
+            return put(v, of_int(a.kind == K_seq ? a.e->n_arg : a.e->n_arg / 2));
+        return put(v, of_kind(K_int)) && push(c, a, e->line) && emit(c, NAME_CHAT_LENGTH, 0, 0, e->line);
+    }
+    if (a.kind == K_str && (str_is(e->s, "string") || str_is(e->s, "safe")))
+        return put(v, a);
+    if (a.kind == K_list && str_is(e->s, "list"))
+        return put(v, a);
+    if (a.kind == K_list && (str_is(e->s, "first") || str_is(e->s, "last"))) {
+        v->kind = K_message;
+        v->maybe = true;
+        return push(c, of_int(e->s.p[0] == 'f' ? 0 : -1), e->line) && emit(c, NAME_CHAT_INDEX, 0, -1, e->line);
+    }
+    if (a.known && a.kind == K_undefined && str_is(e->s, "trim"))
+        return put(v, of_str(STR("")));
+    if (a.kind == K_str || a.kind == K_any) {
+        if (!string_function(c, e, e->s, a, at, v, &known))
+            return false;
+        if (known)
+            return true;
+    }
+    forget(c, at, depth);
+    return bad(c, e->line, "the filter", e->s);
+}
+
+static bool test(Compiler *c, Expr *e, Result *v)
+{
+    enum { U = 1 << NAME_CHAT_IS_UNDEFINED, N = 1 << NAME_CHAT_IS_NONE, B = 1 << NAME_CHAT_IS_BOOL, I = 1 << NAME_CHAT_IS_INT,
+           S = 1 << NAME_CHAT_IS_STR, M = 1 << NAME_CHAT_IS_MESSAGE, L = 1 << NAME_CHAT_IS_LIST };
+    static const struct { const char *name; unsigned kinds; } tests[] = {
+        { "defined", N | B | I | S | M | L }, { "undefined", U }, { "none", N }, { "string", S }, { "mapping", M },
+        { "iterable", U | S | M | L }, { "sequence", U | S | M | L }, { "boolean", B }, { "integer", I }, { "number", B | I } };
+    uint32_t at = c->n_code;
+    int depth = c->depth;
+    Result a = { 0 };
+
+    if (e->n_arg == 1 && (str_is(e->s, "equalto") || str_is(e->s, "eq") || str_is(e->s, "ne") || str_is(e->s, "in"))) {
+        Expr *as = ARENA_NEW(c->a, Expr);
+
+        *as = (Expr){ .kind = str_is(e->s, "ne") ? E_ne : str_is(e->s, "in") ? E_in : E_eq, .line = e->line, .a = e->a, .b = e->arg[0] };
+        return value(c, as, v);
+    }
+    if (e->n_arg)
+        return bad(c, e->line, "the test", e->s);
+    if (e->a->kind == E_name && str_is(e->s, "defined")) {              /* also of what has no value here */
+        Variable *x = find(c, e->a->s, STR(""));
+
+        if (x && (x->place == IN_error || x->place == IN_namespace))
+            return put(v, of_bool(true));
+    }
+    if (!value(c, e->a, &a))
+        return false;
+    if (str_is(e->s, "true") || str_is(e->s, "false")) {
+        if (a.known || (is_plain(a) && a.kind != K_bool)) {
+            forget(c, at, depth);
+            return put(v, of_bool(a.known && a.kind == K_bool && a.i == str_is(e->s, "true")));
+        }
+        if (a.kind != K_bool)
+            return bad(c, e->line, "the test", e->s);
+        return put(v, of_kind(K_bool)) && (str_is(e->s, "true") || emit(c, NAME_CHAT_NOT, 0, 0, e->line));
+    }
+    for (size_t i = 0; i < sizeof tests / sizeof *tests; i++) {
+        static const unsigned bit[] = { [K_undefined] = U, [K_none] = N, [K_bool] = B, [K_int] = I, [K_str] = S, [K_message] = M,
+                                        [K_list] = L, [K_seq] = L, [K_map] = M, [K_function] = 1u << 30 };
+
+        if (!str_is(e->s, tests[i].name))
+            continue;
+        if (is_plain(a)) {
+            forget(c, at, depth);
+            return put(v, of_bool(a.kind == K_function ? str_is(e->s, "defined") : (tests[i].kinds & bit[a.kind]) != 0));
+        }
+        return put(v, of_kind(K_bool)) && emit(c, NAME_CHAT_IS, tests[i].kinds, 0, e->line);
+    }
+    return bad(c, e->line, "the test", e->s);
+}
+
+/* ---- operators ---------------------------------------------------------------------------------------------------- */
+
+/* An expression of which only its truth matters: known, or a value on the stack. */
+static bool condition(Compiler *c, Expr *e, Result *v)
+{
+    uint32_t at = c->n_code, end;
+    int depth = c->depth;
+    Result a = { 0 }, b = { 0 };
+
+    if (e->kind == E_not) {
+        if (!condition(c, e->a, &a))
+            return false;
+        if (a.known)
+            return put(v, of_bool(!truth(a)));
+        return put(v, of_kind(K_bool)) && emit(c, NAME_CHAT_NOT, 0, 0, e->line);
+    }
+    if (e->kind == E_and || e->kind == E_or) {
+        bool decides = e->kind == E_or;                     /* the truth that makes the other one irrelevant */
+        const char *why = c->why, *why_a;
+        bool ok = condition(c, e->a, &a);
+
+        if (ok && a.known)
+            return truth(a) == decides ? put(v, of_bool(decides)) : condition(c, e->b, v);
+        why_a = c->why;
+        c->why = why;
+        if (!ok)
+            forget(c, at, depth);
+        uint32_t after = c->n_code;
+        int depth_after = c->depth;
+        if (ok && !jump(c, decides ? NAME_CHAT_OR : NAME_CHAT_AND, -1, e->line, &end))
+            return false;
+        if (!condition(c, e->b, &b)) {
+            c->why = ok ? c->why : why_a;
+            return false;
+        }
+        if (b.known && truth(b) == decides) {               /* whatever a says, even where it is not understood */
+            forget(c, at, depth);
+            return put(v, of_bool(decides));
+        }
+        if (!ok) {
+            c->why = why_a;
+            return false;
+        }
+        if (b.known) {
+            forget(c, after, depth_after);
+            return put(v, a);
+        }
+        land(c, end);
+        return put(v, of_kind(K_any));
+    }
+    return value(c, e, v);
+}
+
+/* `and` and `or` give one of their operands. */
+static bool logic(Compiler *c, Expr *e, Result *v)
+{
+    bool is_or = e->kind == E_or;
+    Result a = { 0 }, b = { 0 };
+    uint32_t end;
+
+    if (!value(c, e->a, &a))
+        return false;
+    if (a.known)
+        return truth(a) == is_or ? put(v, a) : value(c, e->b, v);
+    if (!jump(c, is_or ? NAME_CHAT_OR : NAME_CHAT_AND, -1, e->line, &end) || !value(c, e->b, &b) || !push(c, b, e->line))
+        return false;
+    land(c, end);
+    return put(v, of_kind(a.kind == b.kind && !a.maybe && !b.maybe ? a.kind : K_any));
+}
+
+static bool choose(Compiler *c, Expr *e, Result *v)
+{
+    Result a = { 0 }, b = { 0 }, d = undefined();
+    uint32_t no, end;
+
+    if (!condition(c, e->b, &a))
+        return false;
+    if (a.known)
+        return truth(a) ? value(c, e->a, v) : e->c ? value(c, e->c, v) : put(v, undefined());
+    if (!jump(c, NAME_CHAT_UNLESS, -1, e->line, &no) || !value(c, e->a, &b) || !push(c, b, e->line) ||
+        !jump(c, NAME_CHAT_JUMP, -1, e->line, &end))
+        return false;
+    land(c, no);
+    if ((e->c && !value(c, e->c, &d)) || !push(c, d, e->line))
+        return false;
+    land(c, end);
+    return put(v, of_kind(b.kind == d.kind && !b.maybe && !d.maybe ? b.kind : K_any));
+}
+
+static bool among(Compiler *c, Expr *e, Result a, Result list, uint32_t at, Result *v)
+{
+    int step = list.kind == K_map ? 2 : 1, n = 0;
+    bool all = a.known;
+
+    for (int i = 0; i < list.e->n_arg; i += step, n++) {
+        Result x = { 0 };
+
+        if (!value(c, list.e->arg[i], &x))
+            return false;
+        if (!x.known)
+            return bad(c, e->line, "a list that depends on the conversation", STR(""));
+        if (all && equal(a, x))
+            return put(v, of_bool(true));
+        if (!all && !push(c, x, e->line))
+            return false;
+    }
+    if (all)
+        return put(v, of_bool(false));
+    (void)at;
+    return put(v, of_kind(K_bool)) && emit(c, NAME_CHAT_AMONG, (uint32_t)n, -n, e->line);
+}
+
+static bool contains(Compiler *c, Expr *e, Result *v)
+{
+    uint32_t at = c->n_code, at_b;
+    int depth = c->depth;
+    Result a = { 0 }, b = { 0 };
+
+    if (!value(c, e->a, &a))
+        return false;
+    at_b = c->n_code;
+    if (!value(c, e->b, &b))
+        return false;
+    if (b.known && b.kind == K_undefined) {
+        forget(c, at, depth);
+        return put(v, of_bool(false));
+    }
+    if (b.known && (b.kind == K_seq || b.kind == K_map))
+        return among(c, e, a, b, at, v);
+    if (b.kind == K_message && !b.maybe && a.known && a.kind == K_str) {
+        forget(c, at, depth);
+        return put(v, of_bool(str_is(a.s, "role") || str_is(a.s, "content")));
+    }
+    if ((b.kind != K_str && b.kind != K_any) || (a.kind != K_str && a.kind != K_any))
+        return bad(c, e->line, "`in` of something that is neither a string nor a constant list", STR(""));
+    return push(c, b, e->line) && push_below(c, a, a.known ? at : at_b, e->line) && put(v, of_kind(K_bool)) &&
+           emit(c, NAME_CHAT_IN, 0, -1, e->line);
+}
+
+static Result constant(Compiler *c, Expr *e, Result a, Result b, bool *ok)
+{
+    bool ints = a.kind == K_int && b.kind == K_int, strs = a.kind == K_str && b.kind == K_str;
+    bool divides = e->kind == E_div || e->kind == E_mod;
+    int64_t q;
+
+    *ok = true;
+    if (e->kind == E_eq || e->kind == E_ne)
+        return of_bool(equal(a, b) == (e->kind == E_eq));
+    if (strs && (e->kind == E_add || e->kind == E_cat))
+        return of_str(joined(c->a, a.s, b.s));
+    if (ints && !(divides && !b.i)) {
+        q = divides ? a.i / b.i - (a.i % b.i != 0 && (a.i < 0) != (b.i < 0)) : 0;
+        switch (e->kind) {
+        case E_add: return of_int(a.i + b.i);
+        case E_sub: return of_int(a.i - b.i);
+        case E_mul: return of_int(a.i < INT32_MAX && b.i < INT32_MAX && a.i > -INT32_MAX && b.i > -INT32_MAX ? a.i * b.i : INT64_MAX);
+        case E_div: return of_int(q);
+        case E_mod: return of_int(a.i - q * b.i);
+        case E_lt:  return of_bool(a.i < b.i);
+        case E_le:  return of_bool(a.i <= b.i);
+        case E_gt:  return of_bool(a.i > b.i);
+        case E_ge:  return of_bool(a.i >= b.i);
+        default:    break;
+        }
+    }
+    *ok = false;
+    return undefined();
+}
+
+static bool binary(Compiler *c, Expr *e, Result *v)
+{
+    static const struct { ExprKind e; int op; Kind kind; bool no, swap; } ops[] = {
+        { E_add, NAME_CHAT_ADD, K_any, 0, 0 }, { E_sub, NAME_CHAT_SUB, K_int, 0, 0 }, { E_mul, NAME_CHAT_MUL, K_int, 0, 0 },
+        { E_div, NAME_CHAT_DIV, K_int, 0, 0 }, { E_mod, NAME_CHAT_MOD, K_int, 0, 0 }, { E_cat, NAME_CHAT_CAT, K_str, 0, 0 },
+        { E_eq, NAME_CHAT_EQ, K_bool, 0, 0 }, { E_ne, NAME_CHAT_EQ, K_bool, 1, 0 }, { E_lt, NAME_CHAT_LT, K_bool, 0, 0 },
+        { E_le, NAME_CHAT_LE, K_bool, 0, 0 }, { E_gt, NAME_CHAT_LE, K_bool, 1, 0 }, { E_ge, NAME_CHAT_LT, K_bool, 1, 0 } };
+    uint32_t at = c->n_code, at_b;
+    int depth = c->depth, i = 0;
+    Result a = { 0 }, b = { 0 };
+    bool ok;
+
+    if (!value(c, e->a, &a))
+        return false;
+    at_b = a.known ? at : c->n_code;
+    if (!value(c, e->b, &b))
+        return false;
+    if (a.known && b.known) {
+        *v = constant(c, e, a, b, &ok);
+        if (ok)
+            return true;
+    }
+    if ((e->kind == E_eq || e->kind == E_ne) && !may_equal(a, b)) {
+        forget(c, at, depth);
+        return put(v, of_bool(e->kind == E_ne));
+    }
+    while (ops[i].e != e->kind)
+        i++;
+    if (!push(c, b, e->line) || !push_below(c, a, at_b, e->line) || !emit(c, ops[i].op, 0, -1, e->line) ||
+        (ops[i].no && !emit(c, NAME_CHAT_NOT, 0, 0, e->line)))
+        return false;
+    /* + of a string and anything else than a string fails. */
+    Kind sum = a.kind == K_str || b.kind == K_str ? K_str : a.kind == K_int && b.kind == K_int ? K_int : K_any;
+    return put(v, of_kind(e->kind == E_add ? sum : ops[i].kind));
+}
+
+static bool index_of(Compiler *c, Expr *e, Result *v)
+{
+    uint32_t at = c->n_code;
+    Result a = { 0 }, i = { 0 };
+    bool known;
+
+    if (!split(c, e, v, &known) || known)
+        return !c->why;
+    if (!value(c, e->a, &a))
+        return false;
+    if (a.known && a.kind == K_undefined)
+        return fails(c, e->line, v);
+    if (!a.known)
+        at = c->n_code;
+    if (!value(c, e->b, &i))
+        return false;
+    if (a.known && (a.kind == K_seq || a.kind == K_map)) {
+        if (!i.known)
+            return bad(c, e->line, "an index that depends on the conversation into a constant", STR(""));
+        return element(c, a, i, v, &known);
+    }
+    if ((a.kind != K_list && a.kind != K_any) || (i.kind != K_int && i.kind != K_any))
+        return bad(c, e->line, "an index into something that is not a list of messages", STR(""));
+    v->kind = K_message;
+    v->maybe = true;
+    return push(c, i, e->line) && push_below(c, a, at, e->line) && emit(c, NAME_CHAT_INDEX, 0, -1, e->line);
+}
+
+/* A bound of a slice. */
+static bool bound(Compiler *c, Expr *e, int line)
+{
+    Result v = { .known = true, .kind = K_none };
+
+    if (e && !value(c, e, &v))
+        return false;
+    return push(c, v, line);
+}
+
+static bool slice(Compiler *c, Expr *e, Result *v)
+{
+    Result a = { 0 }, step = of_int(1);
+
+    if (!value(c, e->a, &a) || (e->d && !value(c, e->d, &step)))
+        return false;
+    if (a.kind != K_list && a.kind != K_any)
+        return bad(c, e->line, "a slice of something that is not a list of messages", STR(""));
+    if (!step.known || step.kind != K_int || (step.i != 1 && step.i != -1) || (step.i == -1 && (e->b || e->c)))
+        return bad(c, e->line, "a slice with a step", STR(""));
+    return push(c, a, e->line) && bound(c, e->b, e->line) && bound(c, e->c, e->line) && put(v, of_kind(K_list)) &&
+           emit(c, NAME_CHAT_SLICE, step.i < 0, -2, e->line);
+}
+
+static bool value_in(Compiler *c, Expr *e, Result *v)
+{
+    Result a = { 0 };
+
+    switch (e->kind) {
+    case E_str:    return put(v, of_str(e->s));
+    case E_int:    return put(v, of_int(e->i));
+    case E_bool:   return put(v, of_bool(e->i));
+    case E_none:   return put(v, (Result){ .known = true, .kind = K_none });
+    case E_list:   return put(v, (Result){ .known = true, .kind = K_seq, .e = e });
+    case E_dict:   return put(v, (Result){ .known = true, .kind = K_map, .e = e });
+    case E_name:   return name(c, e->s, e->line, v);
+    case E_attr:   return attr(c, e, v);
+    case E_index:  return index_of(c, e, v);
+    case E_slice:  return slice(c, e, v);
+    case E_call:   return call(c, e, v);
+    case E_filter: return filter(c, e, v);
+    case E_test:   return test(c, e, v);
+    case E_not:    return condition(c, e, v);
+    case E_and: case E_or: return logic(c, e, v);
+    case E_choose: return choose(c, e, v);
+    case E_in:     return contains(c, e, v);
+    case E_neg:
+        if (!value(c, e->a, &a))
+            return false;
+        if (a.known && a.kind == K_int)
+            return put(v, of_int(-a.i));
+        return push(c, a, e->line) && put(v, of_kind(K_int)) && emit(c, NAME_CHAT_NEG, 0, 0, e->line);
+    default:       return binary(c, e, v);
+    }
+}
+
+static bool value(Compiler *c, Expr *e, Result *v)
+{
+    bool ok;
+
+    *v = (Result){ 0 };
+    if (++c->nesting > MAX_NESTING)
+        return bad(c, e->line, "an expression that is too deep", STR(""));
+    ok = value_in(c, e, v) && !c->why;
+    c->nesting--;
+    return ok;
+}
+
+/* ---- statements --------------------------------------------------------------------------------------------------- */
+
+static bool write_text(Compiler *c, Str s, int line)
+{
+    if (!s.n)
+        return true;
+    if (c->n_code > c->label && (c->code[c->n_code - 1] & 255) == NAME_CHAT_WRITE) {
+        s = joined(c->a, c->text[c->code[c->n_code - 1] >> 8], s);
+        c->n_code--;
+    }
+    return emit(c, NAME_CHAT_WRITE, text_of(c, s), 0, line);
+}
+
+static bool output(Compiler *c, Stmt *s)
+{
+    Result v = { 0 };
+
+    if (!value(c, s->e, &v))
+        return false;
+    if (v.known && v.kind == K_str)
+        return write_text(c, v.s, s->line);
+    if (v.known && v.kind == K_undefined)
+        return true;
+    if (v.kind == K_message || v.kind == K_list)
+        return bad(c, s->line, "a message or a list as text", STR(""));
+    return push(c, v, s->line) && emit(c, NAME_CHAT_OUT, 0, -1, s->line);
+}
+
+static Variable *new_variable(Compiler *c, Str s, Str field, int line)
+{
+    if (c->n_var == MAX_VARIABLES)
+        return bad(c, line, "too many variables", STR("")), NULL;
+    Variable *x = &c->var[c->n_var++];
+    *x = (Variable){ .name = s, .attr = field, .scope = c->n_loop };
+    return x;
+}
+
+/* The variable of this scope, made if there is none. */
+static Variable *here(Compiler *c, Str s, Str field, int line)
+{
+    Variable *x = find(c, s, field);
+
+    return x && x->scope == c->n_loop ? x : new_variable(c, s, field, line);
+}
+
+/* What is on the stack or constant goes into the variable's slot. */
+static bool store(Compiler *c, Variable *x, Result v, int line)
+{
+    if (!push(c, v, line))
+        return false;
+    if (x->place != IN_slot) {
+        if (c->n_slot == NAME_CHAT_MAX_SLOTS)
+            return bad(c, line, "too many variables", STR(""));
+        x->place = IN_slot;
+        x->slot = c->n_slot++;
+    }
+    return emit(c, NAME_CHAT_STORE, (uint32_t)x->slot, -1, line);
+}
+
+/* Fields of a namespace that are set somewhere in s. */
+static bool add_fields(Compiler *c, Stmt *s, Str ns)
+{
+    for (; s; s = s->next) {
+        if (s->kind == S_set && s->attr.n && str_eq(s->s, ns) && !find(c, ns, s->attr)) {
+            Variable *x = new_variable(c, ns, s->attr, s->line);
+
+            if (!x || !store(c, x, undefined(), s->line))
+                return false;
+        }
+        if (!add_fields(c, s->body, ns) || !add_fields(c, s->other, ns))
+            return false;
+    }
+    return true;
+}
+
+static bool set_namespace(Compiler *c, Stmt *s)
+{
+    Variable *x = here(c, s->s, STR(""), s->line);
+
+    if (!x)
+        return false;
+    x->place = IN_namespace;
+    for (int i = 0; i < s->e->n_arg; i++) {
+        Result v = { 0 };
+
+        if (!s->e->arg_name[i].n)
+            return bad(c, s->line, "namespace() of something without a name", STR(""));
+        if (!value(c, s->e->arg[i], &v) || !(x = here(c, s->s, s->e->arg_name[i], s->line)) || !store(c, x, v, s->line))
+            return false;
+        x->v = of_kind(K_any);
+    }
+    return add_fields(c, c->all, s->s);
+}
+
+static bool in_doubt(const Variable *x) { return x->place == IN_slot && x->v.kind == K_any; }
+
+static bool set(Compiler *c, Stmt *s)
+{
+    uint32_t at = c->n_code;
+    int depth = c->depth;
+    Variable *x;
+    Result v = { 0 };
+
+    if (s->e->kind == E_call && s->e->a->kind == E_name && str_is(s->e->a->s, "namespace") && !s->attr.n)
+        return set_namespace(c, s);
+    if (s->attr.n) {
+        x = find(c, s->s, STR(""));
+        if (!x || x->place != IN_namespace)
+            return bad(c, s->line, "a field that is set of something else than a namespace:", s->s);
+        x = find(c, s->s, s->attr);
+        return value(c, s->e, &v) && store(c, x, v, s->line);
+    }
+    if (!value(c, s->e, &v)) {
+        forget(c, at, depth);
+        if (!(x = here(c, s->s, STR(""), s->line)))
+            return false;
+        x->place = IN_error;
+        x->why = c->why;
+        c->why = NULL;
+        return true;
+    }
+    if (!(x = here(c, s->s, STR(""), s->line)) || x->place == IN_error)
+        return x != NULL && (forget(c, at, depth), true);
+    if (in_doubt(x))
+        return store(c, x, v, s->line);
+    if (!v.known) {
+        x->v = v;
+        return store(c, x, v, s->line);
+    }
+    x->place = IN_constant;
+    x->v = v;
+    return true;
+}
+
+/* Variables that are set in s, which may or may not be executed, move into slots. */
+static bool doubt(Compiler *c, Stmt *s)
+{
+    for (; s; s = s->next) {
+        if ((s->kind == S_set || s->kind == S_set_block) && !s->attr.n) {
+            Variable *x = find(c, s->s, STR(""));
+            bool is_namespace = s->kind == S_set && s->e->kind == E_call && s->e->a->kind == E_name && str_is(s->e->a->s, "namespace");
+
+            if (x && x->place == IN_error && x->scope != c->n_loop) {
+                const char *why = x->why;
+
+                if (!(x = here(c, s->s, STR(""), s->line)))
+                    return false;
+                x->place = IN_error;
+                x->why = why;
+            }
+            if (is_namespace || (x && x->place == IN_namespace))
+                return bad(c, s->line, "a namespace that is made under a condition:", s->s);
+            if (!x || (x->place != IN_error && !(x->scope == c->n_loop && in_doubt(x)))) {
+                Result v = { 0 };
+
+                if (!name(c, s->s, s->line, &v))
+                    return false;
+                if (v.kind == K_seq || v.kind == K_map || v.kind == K_function) {       /* only what is inside could use it */
+                    if (!(x = here(c, s->s, STR(""), s->line)))
+                        return false;
+                    x->place = IN_error;
+                    x->why = str_printf(c->a, "line %d: a variable that may be a constant list or dict: %s", s->line,
+                                        str_show(c->a, s->s, 60));
+                    continue;
+                }
+                if (!(x = here(c, s->s, STR(""), s->line)) || !store(c, x, v, s->line))
+                    return false;
+                x->v = of_kind(K_any);
+            }
+        }
+        if (s->kind == S_if && (!doubt(c, s->body) || !doubt(c, s->other)))
+            return false;
+    }
+    return true;
+}
+
+static bool if_else(Compiler *c, Stmt *s)
+{
+    Result v = { 0 };
+    uint32_t no, end = 0;
+
+    if (!condition(c, s->e, &v))
+        return false;
+    if (v.known)
+        return body(c, truth(v) ? s->body : s->other);
+    if (!doubt(c, s->body) || !doubt(c, s->other) || !jump(c, NAME_CHAT_UNLESS, -1, s->line, &no) || !body(c, s->body) ||
+        (s->other && !jump(c, NAME_CHAT_JUMP, 0, s->line, &end)))
+        return false;
+    land(c, no);
+    if (s->other) {
+        if (!body(c, s->other))
+            return false;
+        land(c, end);
+    }
+    return true;
+}
+
+static bool for_each(Compiler *c, Stmt *s)
+{
+    int n_var = c->n_var, n_slot = c->n_slot;
+    uint32_t begin, end;
+    Result v = { 0 };
+    Variable *x;
+
+    if (!value(c, s->e, &v))
+        return false;
+    if (v.known && (v.kind == K_undefined || (v.kind == K_seq && !v.e->n_arg)))
+        return body(c, s->other);
+    if (v.kind != K_list && v.kind != K_any)
+        return bad(c, s->line, "a loop over something that is not a list of messages:", s->s);
+    if (s->filter || s->attr.n)
+        return bad(c, s->line, s->filter ? "a loop with a condition:" : "a loop with two variables:", s->s);
+    if (c->n_loop == NAME_CHAT_MAX_LOOPS || c->n_slot == NAME_CHAT_MAX_SLOTS)
+        return bad(c, s->line, "loops too deep", STR(""));
+    c->n_loop++;
+    if (!(x = new_variable(c, s->s, STR(""), s->line)))
+        return false;
+    x->place = IN_slot;
+    x->v = of_kind(K_message);
+    x->slot = c->n_slot++;
+    if (!emit(c, NAME_CHAT_FOR, (uint32_t)x->slot, -1, s->line) || !jump(c, NAME_CHAT_JUMP, 0, s->line, &begin))
+        return false;
+    c->label = c->n_code;
+    if (!body(c, s->body) || !emit(c, NAME_CHAT_NEXT, c->n_code - begin, 0, s->line))
+        return false;
+    c->n_loop--;
+    c->n_var = n_var;
+    c->n_slot = n_slot;
+    if (!s->other) {
+        land(c, begin);
+        return true;
+    }
+    if (!jump(c, NAME_CHAT_JUMP, 0, s->line, &end))
+        return false;
+    land(c, begin);
+    if (!body(c, s->other))
+        return false;
+    land(c, end);
+    return true;
+}
+
+static bool statement(Compiler *c, Stmt *s)
+{
+    Variable *x;
+
+    switch (s->kind) {
+    case S_text:   return write_text(c, s->s, s->line);
+    case S_output: return output(c, s);
+    case S_if:     return if_else(c, s);
+    case S_for:    return for_each(c, s);
+    case S_set:    return set(c, s);
+    case S_macro:  return true;
+    case S_set_block:
+        if (!(x = here(c, s->s, STR(""), s->line)))
+            return false;
+        x->place = IN_error;
+        x->why = str_printf(c->a, "line %d: a variable that is set to a block: %s", s->line, str_show(c->a, s->s, 60));
+        return true;
+    case S_other:
+        return str_is(s->s, "generation") ? body(c, s->body) : bad(c, s->line, "the statement", s->s);
+    }
+    return false;
+}
+
+static bool body(Compiler *c, Stmt *s)
+{
+    if (++c->nesting > MAX_NESTING)
+        return bad(c, s ? s->line : 1, "statements too deep", STR(""));
+    for (; s; s = s->next)
+        if (!statement(c, s) || c->why)
+            return false;
+    c->nesting--;
+    return true;
+}
+
+ChatTemplate template_compile(Arena *a, const Vocab *v)
+{
+    Compiler *c = ARENA_NEW(a, Compiler);
     ChatTemplate t = { .unknown = "" };
 
-    r->a = a;
-    if (!text.n)
+    if (!v->chat_template.n)
         return t;
-    t.known = cut(r, unix_lines(a, text)) && recognise(r, &t) && !r->unknown;
-    if (!t.known)
-        t = (ChatTemplate){ .unknown = r->unknown ? r->unknown : "the template" };
+    c->a = a;
+    c->has_bos = v->bos >= 0;
+    c->has_eos = v->eos >= 0;
+    c->bos = c->has_bos ? v->token[v->bos] : STR("");
+    c->eos = c->has_eos ? v->token[v->eos] : STR("");
+    if (jinja_parse(a, v->chat_template, &c->all, &t.unknown)) {
+        c->code = ARENA_ARRAY(a, uint32_t, MAX_CODE);
+        c->text = ARENA_ARRAY(a, Str, MAX_CODE);
+        if (body(c, c->all) && emit(c, NAME_CHAT_END, 0, 0, 1)) {
+            assert(!c->depth);
+            t = (ChatTemplate){ .known = true, .unknown = "", .code = c->code, .n_code = c->n_code, .text = c->text, .n_text = c->n_text };
+        } else {
+            t.unknown = c->why;
+        }
+    }
     return t;
 }

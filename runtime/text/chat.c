@@ -1,41 +1,634 @@
-/* A conversation as the text of a prompt.  The template was recognised when the model was compiled; what is left of it are five
- * texts in the tokenizer's tables:
+/* A conversation as the text of a prompt: runs the program that the chat template was compiled to (tokenizer.h lists its
+ * operations).
  *
- *     [system]  then for each message  head ROLE mid CONTENT tail  and at the end  [gen]
- *
- * system is written where the first message is of another role than "system", gen where the model shall answer. */
+ * Nothing is allocated.  A string is a run of pieces, each a stretch of a message or of the template's own texts, so joining two
+ * strings copies a few pointers.  Pieces lie in a pool, one run behind the other; what no variable holds is dropped after each
+ * statement, and what a loop's own variables hold, after each turn. */
 #include "runtime/text/text.h"
 
 #include "runtime/text/tokenizer.h"
 
-#include <string.h>
+enum { CHAT_PIECES = 512 };
 
-typedef struct { char *out; size_t cap, n; } ChatOut;
+typedef struct { const char *p; size_t n; } ChatPiece;
 
-static void chat_put(ChatOut *o, const char *p, size_t n)
+/* kind: NAME_CHAT_IS_*.  Of a string: n pieces from `at` on.  Of a list: n messages from `at` on, each `step` after the other.
+ * Else `at` is the number or the index of the message. */
+typedef struct { int kind, at, n, step; } ChatValue;
+
+typedef struct {
+    ChatValue list;
+    int i, slot, held;          /* held: pieces when it began */
+    uint32_t begin;
+} ChatLoop;
+
+typedef struct {
+    const NAME_TokHeader *h;
+    const NAME_Message *msgs;
+    int n_msgs;
+    bool answer;
+    char *out;
+    size_t cap, n;
+    const uint8_t *bos;         /* what is left of a BOS that the text may begin with */
+    uint32_t n_bos, i_bos;
+    NAME_Status status;
+    ChatPiece piece[CHAT_PIECES];
+    int n_piece, held;          /* held: by variables */
+    ChatValue stack[NAME_CHAT_MAX_STACK + 1], slot[NAME_CHAT_MAX_SLOTS];
+    int n_stack;
+    ChatLoop loop[NAME_CHAT_MAX_LOOPS];
+    int n_loop;
+} Chat;
+
+static void chat_copy(Chat *c, const char *p, size_t n)
 {
-    if (o->n < o->cap && n)
-        memcpy(o->out + o->n, p, n < o->cap - o->n ? n : o->cap - o->n);
-    o->n += n;
+    if (c->n < c->cap && n)
+        memcpy(c->out + c->n, p, n < c->cap - c->n ? n : c->cap - c->n);
+    c->n += n;
 }
 
-static void chat_put_text(ChatOut *o, const NAME_TokHeader *h, NAME_TokText t)
+/* The text does not begin with the BOS that NAME_tokenize adds. */
+static void chat_put(Chat *c, const char *p, size_t n)
 {
-    chat_put(o, (const char *)h + t.off, t.n);
+    while (n && c->i_bos < c->n_bos) {
+        if (*(const uint8_t *)p != c->bos[c->i_bos]) {
+            chat_copy(c, (const char *)c->bos, c->i_bos);
+            c->i_bos = c->n_bos = 0;
+            break;
+        }
+        p++, n--;
+        if (++c->i_bos == c->n_bos)
+            c->i_bos = c->n_bos = 0;
+    }
+    chat_copy(c, p, n);
+}
+
+/* ---- strings ------------------------------------------------------------------------------------------------------ */
+
+static ChatValue chat_of(int kind, int at)
+{
+    ChatValue v = { kind, at, 0, 0 };
+
+    return v;
+}
+
+static ChatValue chat_fail(Chat *c)
+{
+    c->status = NAME_E_ARG;
+    return chat_of(NAME_CHAT_IS_UNDEFINED, 0);
+}
+
+static void chat_add_piece(Chat *c, ChatValue *s, const char *p, size_t n)
+{
+    if (!n)
+        return;
+    if (c->n_piece == CHAT_PIECES) {
+        c->status = NAME_E_TEXT;
+        return;
+    }
+    c->piece[c->n_piece].p = p;
+    c->piece[c->n_piece++].n = n;
+    s->n++;
+}
+
+static ChatValue chat_new_string(Chat *c)
+{
+    ChatValue s = { NAME_CHAT_IS_STR, c->n_piece, 0, 0 };
+
+    return s;
+}
+
+static ChatValue chat_string(Chat *c, const char *p, size_t n)
+{
+    ChatValue s = chat_new_string(c);
+
+    chat_add_piece(c, &s, p, n);
+    return s;
+}
+
+static size_t chat_length(const Chat *c, ChatValue s)
+{
+    size_t n = 0;
+
+    for (int i = 0; i < s.n; i++)
+        n += c->piece[s.at + i].n;
+    return n;
+}
+
+/* Bytes from..to of s, added to the newest string. */
+static void chat_add_part(Chat *c, ChatValue *to, ChatValue s, size_t from, size_t end)
+{
+    size_t at = 0;
+
+    for (int i = 0; i < s.n && at < end && c->status == NAME_OK; i++) {
+        ChatPiece x = c->piece[s.at + i];
+        size_t lo = from > at ? from - at : 0, hi = end - at < x.n ? end - at : x.n;
+
+        if (lo < hi)
+            chat_add_piece(c, to, x.p + lo, hi - lo);
+        at += x.n;
+    }
+}
+
+static ChatValue chat_part(Chat *c, ChatValue s, size_t from, size_t end)
+{
+    ChatValue to = chat_new_string(c);
+
+    chat_add_part(c, &to, s, from, end);
+    return to;
+}
+
+/* Whether t stands in s at a byte. */
+static bool chat_stands(const Chat *c, ChatValue s, ChatValue t, size_t at)
+{
+    int i = 0;
+
+    while (i < s.n && at >= c->piece[s.at + i].n)
+        at -= c->piece[s.at + i++].n;
+    for (int k = 0; k < t.n; k++) {
+        ChatPiece y = c->piece[t.at + k];
+
+        while (y.n) {
+            if (i == s.n)
+                return false;
+            ChatPiece x = c->piece[s.at + i];
+            size_t n = x.n - at < y.n ? x.n - at : y.n;
+            if (memcmp(x.p + at, y.p, n))
+                return false;
+            y.p += n;
+            y.n -= n;
+            at += n;
+            if (at == x.n)
+                i++, at = 0;
+        }
+    }
+    return true;
+}
+
+/* Where t begins in s, from a byte on; SIZE_MAX: nowhere. */
+static size_t chat_find(const Chat *c, ChatValue s, ChatValue t, size_t from)
+{
+    size_t n = chat_length(c, s), n_t = chat_length(c, t);
+
+    for (; n_t <= n && from <= n - n_t; from++)
+        if (chat_stands(c, s, t, from))
+            return from;
+    return SIZE_MAX;
+}
+
+/* str.isspace() of Python. */
+static bool chat_is_white(uint32_t x)
+{
+    return (x >= 9 && x <= 13) || (x >= 0x1c && x <= 0x20) || x == 0x85 || x == 0xa0 || x == 0x1680 || (x >= 0x2000 && x <= 0x200a) ||
+           x == 0x2028 || x == 0x2029 || x == 0x202f || x == 0x205f || x == 0x3000;
+}
+
+/* Whether the character of n bytes at p is stripped: white space, or one of ASCII among the pieces of chars. */
+static bool chat_strips(const Chat *c, const char *p, size_t n, const ChatValue *chars)
+{
+    uint32_t x;
+    int len = NAME_tok_char((const uint8_t *)p, n, &x);
+
+    if (len < 1 || (size_t)len != n)
+        return false;
+    if (!chars)
+        return chat_is_white(x);
+    for (int i = 0; i < chars->n; i++)
+        if (n == 1 && memchr(c->piece[chars->at + i].p, *p, c->piece[chars->at + i].n))
+            return true;
+    return false;
+}
+
+static ChatValue chat_strip(Chat *c, ChatValue s, const ChatValue *chars, uint32_t sides)
+{
+    ChatValue to = chat_new_string(c);
+    int lo = 0, hi = s.n;
+    size_t skip = 0, drop = 0;  /* bytes of the first and of the last piece */
+
+    for (bool more = sides & 1; more && lo < hi;) {
+        ChatPiece x = c->piece[s.at + lo];
+        uint32_t code;
+        int len = NAME_tok_char((const uint8_t *)x.p + skip, x.n - skip, &code);
+
+        more = len > 0 && chat_strips(c, x.p + skip, (size_t)len, chars);
+        skip += more ? (size_t)len : 0;
+        if (more && skip == x.n)
+            lo++, skip = 0;
+    }
+    for (bool more = sides & 2; more && lo < hi;) {
+        ChatPiece x = c->piece[s.at + hi - 1];
+        size_t first = hi - 1 == lo ? skip : 0, end = x.n - drop, at = end;
+
+        do
+            at--;
+        while (at > first && end - at < 4 && ((uint8_t)x.p[at] & 0xc0) == 0x80);
+        more = chat_strips(c, x.p + at, end - at, chars);
+        drop += more ? end - at : 0;
+        if (more && at == first)
+            hi--, drop = 0;
+    }
+    for (int i = lo; i < hi && c->status == NAME_OK; i++) {
+        ChatPiece x = c->piece[s.at + i];
+        size_t from = i == lo ? skip : 0;
+
+        chat_add_piece(c, &to, x.p + from, x.n - from - (i == hi - 1 ? drop : 0));
+    }
+    return to;
+}
+
+/* s.split(t)[k]; k -1: the last one. */
+static ChatValue chat_split(Chat *c, ChatValue s, ChatValue t, int k)
+{
+    size_t n = chat_length(c, s), n_t = chat_length(c, t), from = 0, end;
+
+    if (!n_t)
+        return chat_fail(c);
+    for (int i = 0;; i++, from = end + n_t) {
+        end = chat_find(c, s, t, from);
+        if (i == k || end == SIZE_MAX)
+            return i < k ? chat_of(NAME_CHAT_IS_UNDEFINED, 0) : chat_part(c, s, from, end < n ? end : n);
+    }
+}
+
+static ChatValue chat_replace(Chat *c, ChatValue s, ChatValue was, ChatValue is)
+{
+    ChatValue to = chat_new_string(c);
+    size_t n = chat_length(c, s), n_was = chat_length(c, was), n_is = chat_length(c, is), from = 0, end;
+
+    if (!n_was)
+        return chat_fail(c);
+    for (; (end = chat_find(c, s, was, from)) != SIZE_MAX && c->status == NAME_OK; from = end + n_was) {
+        chat_add_part(c, &to, s, from, end);
+        chat_add_part(c, &to, is, 0, n_is);
+    }
+    chat_add_part(c, &to, s, from, n);
+    return to;
+}
+
+/* Characters. */
+static int chat_count(const Chat *c, ChatValue s)
+{
+    int n = 0;
+
+    for (int i = 0; i < s.n; i++)
+        for (size_t k = 0; k < c->piece[s.at + i].n; k++)
+            n += ((uint8_t)c->piece[s.at + i].p[k] & 0xc0) != 0x80;
+    return n;
+}
+
+/* ---- values ------------------------------------------------------------------------------------------------------- */
+
+static bool chat_true(const ChatValue *v)
+{
+    if (v->kind == NAME_CHAT_IS_BOOL || v->kind == NAME_CHAT_IS_INT)
+        return v->at != 0;
+    return v->kind == NAME_CHAT_IS_MESSAGE || ((v->kind == NAME_CHAT_IS_STR || v->kind == NAME_CHAT_IS_LIST) && v->n > 0);
+}
+
+static bool chat_is_number(ChatValue v) { return v.kind == NAME_CHAT_IS_INT || v.kind == NAME_CHAT_IS_BOOL; }
+
+static bool chat_equal(const Chat *c, ChatValue a, ChatValue b)
+{
+    if (chat_is_number(a) && chat_is_number(b))
+        return a.at == b.at;
+    if (a.kind != b.kind)
+        return false;
+    if (a.kind == NAME_CHAT_IS_STR)
+        return chat_length(c, a) == chat_length(c, b) && chat_stands(c, a, b, 0);
+    if (a.kind == NAME_CHAT_IS_MESSAGE)
+        return !strcmp(c->msgs[a.at].role, c->msgs[b.at].role) && !strcmp(c->msgs[a.at].content, c->msgs[b.at].content);
+    return a.kind != NAME_CHAT_IS_LIST || (a.n == b.n && (!a.n || (a.at == b.at && a.step == b.step)));
+}
+
+/* What is written for a value, as Python's str(). */
+static ChatValue chat_text(Chat *c, ChatValue v)
+{
+    static const char digits[] = "0123456789";
+    unsigned x = v.at < 0 ? 0u - (unsigned)v.at : (unsigned)v.at, unit = 1;
+    ChatValue s;
+
+    if (v.kind == NAME_CHAT_IS_STR)
+        return v;
+    if (v.kind == NAME_CHAT_IS_UNDEFINED)
+        return chat_new_string(c);
+    if (v.kind == NAME_CHAT_IS_NONE)
+        return chat_string(c, "None", 4);
+    if (v.kind == NAME_CHAT_IS_BOOL)
+        return v.at ? chat_string(c, "True", 4) : chat_string(c, "False", 5);
+    if (v.kind != NAME_CHAT_IS_INT)
+        return chat_fail(c);
+    s = chat_string(c, "-", v.at < 0);
+    while (x / unit >= 10)
+        unit *= 10;
+    for (; unit; unit /= 10)
+        chat_add_piece(c, &s, digits + x / unit % 10, 1);
+    return s;
+}
+
+/* Quotient that is rounded down, as in Python. */
+static ChatValue chat_math(Chat *c, uint32_t op, ChatValue a, ChatValue b)
+{
+    int64_t x = a.at, y = b.at, q;
+
+    if (!chat_is_number(a) || !chat_is_number(b) || ((op == NAME_CHAT_DIV || op == NAME_CHAT_MOD) && !y))
+        return chat_fail(c);
+    if (op == NAME_CHAT_LT || op == NAME_CHAT_LE)
+        return chat_of(NAME_CHAT_IS_BOOL, op == NAME_CHAT_LT ? x < y : x <= y);
+    q = op == NAME_CHAT_DIV || op == NAME_CHAT_MOD ? x / y - (x % y != 0 && (x < 0) != (y < 0)) : 0;
+    x = op == NAME_CHAT_ADD ? x + y : op == NAME_CHAT_SUB ? x - y : op == NAME_CHAT_MUL ? x * y : op == NAME_CHAT_DIV ? q : x - q * y;
+    return x > INT32_MAX || x < -INT32_MAX ? chat_fail(c) : chat_of(NAME_CHAT_IS_INT, (int)x);
+}
+
+static ChatValue chat_join(Chat *c, ChatValue a, ChatValue b)
+{
+    ChatValue s = chat_new_string(c);
+
+    chat_add_part(c, &s, a, 0, SIZE_MAX);
+    chat_add_part(c, &s, b, 0, SIZE_MAX);
+    return s;
+}
+
+static ChatValue chat_index(Chat *c, ChatValue list, ChatValue i)
+{
+    if (list.kind != NAME_CHAT_IS_LIST || i.kind != NAME_CHAT_IS_INT)
+        return chat_fail(c);
+    i.at += i.at < 0 ? list.n : 0;
+    return i.at < 0 || i.at >= list.n ? chat_of(NAME_CHAT_IS_UNDEFINED, 0) : chat_of(NAME_CHAT_IS_MESSAGE, list.at + i.at * list.step);
+}
+
+static ChatValue chat_slice(Chat *c, ChatValue list, ChatValue from, ChatValue to, bool backwards)
+{
+    int lo = from.kind == NAME_CHAT_IS_NONE ? 0 : from.at, hi = to.kind == NAME_CHAT_IS_NONE ? list.n : to.at;
+
+    if (list.kind != NAME_CHAT_IS_LIST || (from.kind != NAME_CHAT_IS_NONE && from.kind != NAME_CHAT_IS_INT) ||
+        (to.kind != NAME_CHAT_IS_NONE && to.kind != NAME_CHAT_IS_INT))
+        return chat_fail(c);
+    lo += lo < 0 ? list.n : 0;
+    hi += hi < 0 ? list.n : 0;
+    lo = lo < 0 ? 0 : lo;
+    hi = hi > list.n ? list.n : hi;
+    list.n = hi > lo ? hi - lo : 0;
+    list.at += backwards ? (list.n - 1) * list.step : lo * list.step;
+    list.step = backwards ? -list.step : list.step;
+    return list;
+}
+
+static ChatValue chat_field(Chat *c, ChatValue v, uint32_t field)
+{
+    const char *p;
+
+    if (v.kind != NAME_CHAT_IS_MESSAGE)
+        return field < 2 || v.kind == NAME_CHAT_IS_UNDEFINED ? chat_fail(c) : chat_of(NAME_CHAT_IS_UNDEFINED, 0);
+    if (field > 1)
+        return chat_of(NAME_CHAT_IS_UNDEFINED, 0);
+    p = field ? c->msgs[v.at].content : c->msgs[v.at].role;
+    return chat_string(c, p, strlen(p));
+}
+
+static ChatValue chat_loop_field(const Chat *c, uint32_t field)
+{
+    const ChatLoop *l = &c->loop[c->n_loop - 1];
+    int i = l->i, n = l->list.n;
+
+    switch (field) {
+    case NAME_CHAT_LOOP_INDEX0:    return chat_of(NAME_CHAT_IS_INT, i);
+    case NAME_CHAT_LOOP_INDEX:     return chat_of(NAME_CHAT_IS_INT, i + 1);
+    case NAME_CHAT_LOOP_FIRST:     return chat_of(NAME_CHAT_IS_BOOL, i == 0);
+    case NAME_CHAT_LOOP_LAST:      return chat_of(NAME_CHAT_IS_BOOL, i + 1 == n);
+    case NAME_CHAT_LOOP_LENGTH:    return chat_of(NAME_CHAT_IS_INT, n);
+    case NAME_CHAT_LOOP_REVINDEX0: return chat_of(NAME_CHAT_IS_INT, n - 1 - i);
+    case NAME_CHAT_LOOP_REVINDEX:  return chat_of(NAME_CHAT_IS_INT, n - i);
+    default:                       break;
+    }
+    i += field == NAME_CHAT_LOOP_AFTER ? 1 : -1;
+    return i < 0 || i >= n ? chat_of(NAME_CHAT_IS_UNDEFINED, 0) : chat_of(NAME_CHAT_IS_MESSAGE, l->list.at + i * l->list.step);
+}
+
+/* ---- the machine -------------------------------------------------------------------------------------------------- */
+
+static ChatValue chat_pop(Chat *c) { return c->stack[--c->n_stack]; }
+static void chat_push(Chat *c, ChatValue v) { c->stack[c->n_stack++] = v; }
+
+static void chat_write(Chat *c, ChatValue s)
+{
+    for (int i = 0; i < s.n; i++)
+        chat_put(c, c->piece[s.at + i].p, c->piece[s.at + i].n);
+}
+
+/* The end of a loop's turn: pieces that variables from before the loop hold move down, the others go. */
+static void chat_drop(Chat *c, const ChatLoop *l)
+{
+    int to = l->held;
+
+    for (;;) {
+        int at = INT32_MAX, n = 0;
+
+        for (int i = 0; i < l->slot; i++)                   /* the lowest run that is not yet in its place */
+            if (c->slot[i].kind == NAME_CHAT_IS_STR && c->slot[i].at >= to && c->slot[i].n && c->slot[i].at < at) {
+                at = c->slot[i].at;
+                n = c->slot[i].n;
+            }
+        if (!n)
+            break;
+        memmove(c->piece + to, c->piece + at, (size_t)n * sizeof *c->piece);
+        for (int i = 0; i < l->slot; i++)
+            if (c->slot[i].kind == NAME_CHAT_IS_STR && c->slot[i].at == at && c->slot[i].n)
+                c->slot[i].at = to;
+        to += n;
+    }
+    c->n_piece = c->held = to;
+}
+
+/* One operation of two or more operands; the result. */
+static ChatValue chat_operate(Chat *c, uint32_t op, uint32_t arg)
+{
+    ChatValue z = chat_pop(c), y = chat_pop(c), x;
+    bool strings = y.kind == NAME_CHAT_IS_STR && z.kind == NAME_CHAT_IS_STR;
+
+    switch (op) {
+    case NAME_CHAT_EQ:
+        return chat_of(NAME_CHAT_IS_BOOL, chat_equal(c, y, z));
+    case NAME_CHAT_CAT:
+        y = chat_text(c, y);
+        return chat_join(c, y, chat_text(c, z));
+    case NAME_CHAT_INDEX:
+        return chat_index(c, y, z);
+    case NAME_CHAT_SLICE:
+        x = chat_pop(c);
+        return chat_slice(c, x, y, z, arg);
+    case NAME_CHAT_ADD:
+        return strings ? chat_join(c, y, z) : chat_math(c, op, y, z);
+    case NAME_CHAT_SUB: case NAME_CHAT_MUL: case NAME_CHAT_DIV: case NAME_CHAT_MOD: case NAME_CHAT_LT: case NAME_CHAT_LE:
+        return chat_math(c, op, y, z);
+    default:
+        break;
+    }
+    if (!strings)
+        return chat_fail(c);
+    switch (op) {
+    case NAME_CHAT_IN:
+        return chat_of(NAME_CHAT_IS_BOOL, chat_find(c, z, y, 0) != SIZE_MAX);
+    case NAME_CHAT_BEGINS:
+        return chat_of(NAME_CHAT_IS_BOOL, chat_stands(c, y, z, 0));
+    case NAME_CHAT_ENDS: {
+        size_t n_y = chat_length(c, y), n_z = chat_length(c, z);
+        return chat_of(NAME_CHAT_IS_BOOL, n_z <= n_y && chat_stands(c, y, z, n_y - n_z));
+    }
+    case NAME_CHAT_STRIP:
+        return chat_strip(c, y, &z, arg);
+    case NAME_CHAT_SPLIT:
+        return chat_split(c, y, z, arg == 0 ? 0 : arg == 1 ? -1 : 1);
+    case NAME_CHAT_REPLACE:
+        x = chat_pop(c);
+        return x.kind == NAME_CHAT_IS_STR ? chat_replace(c, x, y, z) : chat_fail(c);
+    default:
+        return chat_fail(c);
+    }
+}
+
+/* One operation of one operand; the result. */
+static ChatValue chat_operate_on(Chat *c, uint32_t op, uint32_t arg, ChatValue v)
+{
+    switch (op) {
+    case NAME_CHAT_FIELD:
+        return chat_field(c, v, arg);
+    case NAME_CHAT_NOT:
+        return chat_of(NAME_CHAT_IS_BOOL, !chat_true(&v));
+    case NAME_CHAT_IS:
+        return chat_of(NAME_CHAT_IS_BOOL, arg >> v.kind & 1);
+    case NAME_CHAT_NEG:
+        return v.kind == NAME_CHAT_IS_INT ? chat_of(v.kind, -v.at) : chat_fail(c);
+    case NAME_CHAT_LENGTH:
+        return v.kind == NAME_CHAT_IS_LIST ? chat_of(NAME_CHAT_IS_INT, v.n)
+             : v.kind == NAME_CHAT_IS_STR ? chat_of(NAME_CHAT_IS_INT, chat_count(c, v)) : chat_fail(c);
+    default:                    /* STRIP of white space */
+        return v.kind == NAME_CHAT_IS_STR ? chat_strip(c, v, NULL, arg) : chat_fail(c);
+    }
+}
+
+static void chat_run(Chat *c)
+{
+    const uint32_t *code = NAME_tok_u32(c->h, c->h->chat_code_off);
+    const NAME_TokText *text = (const void *)NAME_tok_u32(c->h, c->h->chat_text_off);
+    ChatValue v;
+
+    for (uint32_t pc = 0; c->status == NAME_OK;) {
+        uint32_t op = code[pc] & 255, arg = code[pc] >> 8;
+        ChatLoop *l = c->n_loop ? &c->loop[c->n_loop - 1] : NULL;
+
+        pc++;
+        switch (op) {
+        case NAME_CHAT_END:
+            return;
+        case NAME_CHAT_WRITE:
+            chat_put(c, (const char *)c->h + text[arg].off, text[arg].n);
+            break;
+        case NAME_CHAT_OUT:
+            v = chat_pop(c);
+            chat_write(c, chat_text(c, v));
+            c->n_piece = c->held;
+            break;
+        case NAME_CHAT_FAIL:
+            chat_push(c, chat_fail(c));
+            break;
+        case NAME_CHAT_UNDEFINED: chat_push(c, chat_of(NAME_CHAT_IS_UNDEFINED, 0)); break;
+        case NAME_CHAT_NONE:      chat_push(c, chat_of(NAME_CHAT_IS_NONE, 0)); break;
+        case NAME_CHAT_BOOL:      chat_push(c, chat_of(NAME_CHAT_IS_BOOL, (int)arg)); break;
+        case NAME_CHAT_INT:       chat_push(c, chat_of(NAME_CHAT_IS_INT, (int)arg - NAME_CHAT_ZERO)); break;
+        case NAME_CHAT_STR:       chat_push(c, chat_string(c, (const char *)c->h + text[arg].off, text[arg].n)); break;
+        case NAME_CHAT_LOAD:      chat_push(c, c->slot[arg]); break;
+        case NAME_CHAT_STORE:
+            c->slot[arg] = chat_pop(c);
+            c->held = c->n_piece;
+            break;
+        case NAME_CHAT_MESSAGES:
+            v = chat_of(NAME_CHAT_IS_LIST, 0);
+            v.n = c->n_msgs;
+            v.step = 1;
+            chat_push(c, v);
+            break;
+        case NAME_CHAT_ANSWER:
+            chat_push(c, chat_of(NAME_CHAT_IS_BOOL, c->answer));
+            break;
+        case NAME_CHAT_LOOP:
+            chat_push(c, chat_loop_field(c, arg));
+            break;
+        case NAME_CHAT_JUMP:
+            pc += arg;
+            break;
+        case NAME_CHAT_UNLESS:
+            v = chat_pop(c);
+            pc += chat_true(&v) ? 0 : arg;
+            break;
+        case NAME_CHAT_AND: case NAME_CHAT_OR: case NAME_CHAT_DEFAULT:
+            v = c->stack[c->n_stack - 1];
+            if (op == NAME_CHAT_AND ? !chat_true(&v) : op == NAME_CHAT_OR ? chat_true(&v) : v.kind != NAME_CHAT_IS_UNDEFINED)
+                pc += arg;
+            else
+                c->n_stack--;
+            break;
+        case NAME_CHAT_FOR:
+            v = chat_pop(c);
+            if (v.kind != NAME_CHAT_IS_LIST)
+                chat_fail(c);
+            if (v.kind != NAME_CHAT_IS_LIST || !v.n)
+                break;
+            pc++;
+            l = &c->loop[c->n_loop++];
+            l->list = v;
+            l->i = 0;
+            l->slot = (int)arg;
+            l->held = c->held;
+            c->slot[arg] = chat_of(NAME_CHAT_IS_MESSAGE, v.at);
+            break;
+        case NAME_CHAT_NEXT:
+            chat_drop(c, l);
+            if (++l->i == l->list.n) {
+                c->n_loop--;
+                break;
+            }
+            c->slot[l->slot] = chat_of(NAME_CHAT_IS_MESSAGE, l->list.at + l->i * l->list.step);
+            pc -= arg;
+            break;
+        case NAME_CHAT_AMONG: {
+            bool found = false;
+
+            for (v = c->stack[c->n_stack - 1 - (int)arg]; arg; arg--)
+                found |= chat_equal(c, v, chat_pop(c));
+            c->stack[c->n_stack - 1] = chat_of(NAME_CHAT_IS_BOOL, found);
+            break;
+        }
+        case NAME_CHAT_FIELD: case NAME_CHAT_NOT: case NAME_CHAT_IS: case NAME_CHAT_NEG: case NAME_CHAT_LENGTH:
+            v = chat_pop(c);
+            chat_push(c, chat_operate_on(c, op, arg, v));
+            break;
+        case NAME_CHAT_STRIP:
+            if (arg & 4) {
+                v = chat_pop(c);
+                chat_push(c, chat_operate_on(c, op, arg, v));
+                break;
+            }
+            /* fall through */
+        default:
+            v = chat_operate(c, op, arg);
+            chat_push(c, v);
+            break;
+        }
+    }
 }
 
 bool NAME_has_chat(const NAME_Model *m)
 {
     const NAME_TokHeader *h = NAME_tok_tables(m);
 
-    return h && h->chat;
+    return h && h->n_chat_code;
 }
 
 NAME_Status NAME_chat(const NAME_Model *m, const NAME_Message *msgs, int n_msgs, bool add_generation_prompt,
                       char *out, size_t cap, size_t *n)
 {
     const NAME_TokHeader *h = NAME_tok_tables(m);
-    ChatOut o = { .out = out, .cap = cap };
+    Chat c;
 
     if (!m || n_msgs < 0 || (!msgs && n_msgs) || (!out && cap) || !n)
         return NAME_E_ARG;
@@ -43,19 +636,19 @@ NAME_Status NAME_chat(const NAME_Model *m, const NAME_Message *msgs, int n_msgs,
         if (!msgs[i].role || !msgs[i].content)
             return NAME_E_ARG;
     *n = 0;
-    if (!h || !h->chat)
+    if (!h || !h->n_chat_code)
         return NAME_E_TEXT;
-    if (n_msgs && strcmp(msgs[0].role, "system"))
-        chat_put_text(&o, h, h->chat_system);
-    for (int i = 0; i < n_msgs; i++) {
-        chat_put_text(&o, h, h->chat_head);
-        chat_put(&o, msgs[i].role, strlen(msgs[i].role));
-        chat_put_text(&o, h, h->chat_mid);
-        chat_put(&o, msgs[i].content, strlen(msgs[i].content));
-        chat_put_text(&o, h, h->chat_tail);
-    }
-    if (add_generation_prompt)
-        chat_put_text(&o, h, h->chat_gen);
-    *n = o.n;
-    return o.n > cap ? NAME_E_TEXT : NAME_OK;
+    memset(&c, 0, sizeof c);
+    c.h = h;
+    c.msgs = msgs;
+    c.n_msgs = n_msgs;
+    c.answer = add_generation_prompt;
+    c.out = out;
+    c.cap = cap;
+    if ((h->flags & NAME_TOK_ADD_BOS) && h->bos >= 0)
+        c.bos = NAME_tok_text(h, (uint32_t)h->bos, &c.n_bos);
+    chat_run(&c);
+    chat_copy(&c, (const char *)c.bos, c.i_bos);            /* a text that is only the beginning of it */
+    *n = c.n;
+    return c.status != NAME_OK ? c.status : c.n > cap ? NAME_E_TEXT : NAME_OK;
 }

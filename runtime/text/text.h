@@ -93,8 +93,12 @@ typedef struct { const char *role, *content; } NAME_Message;         /* "system"
  *   out, cap                receives the text (not terminated); out may be NULL when cap is 0
  *   n                       its length, also where it did not fit
  *
- * Role and content are copied as they are, so content that contains the name of a control token contains that token: a property
- * of the template.  NAME_E_TEXT: the model has no template that sinter understands (*n is 0), or there are more than cap bytes. */
+ * A BOS at the beginning is left out where NAME_tokenize adds it.  Role and content are copied as they are, so content that
+ * contains the name of a control token contains that token: a property of the template.
+ *
+ * NAME_E_ARG: the template refuses this conversation (it raises an exception: roles do not alternate, say).  NAME_E_TEXT: the
+ * model has no template that sinter understands (*n is 0), there are more than cap bytes, or the template joins so many texts
+ * that they do not fit its workspace. */
 NAME_Status NAME_chat(const NAME_Model *m, const NAME_Message *msgs, int n_msgs, bool add_generation_prompt,
                       char *out, size_t cap, size_t *n);
 

@@ -31,11 +31,6 @@ static bool tok_inside(const NAME_TokHeader *h, uint32_t off, uint64_t n, uint64
     return off % 4 == 0 && off >= sizeof *h && off <= h->bytes && n * size <= h->bytes - off;
 }
 
-static bool tok_text_inside(const NAME_TokHeader *h, NAME_TokText x)
-{
-    return x.off <= h->bytes && x.n <= h->bytes - x.off;
-}
-
 bool NAME_tok_check(const void *p, size_t n_bytes)
 {
     const NAME_TokHeader *h = p;
@@ -63,8 +58,10 @@ bool NAME_tok_check(const void *p, size_t n_bytes)
     for (uint32_t i = 0; i < h->n_step; i++)
         if (!h->step[i].n_state || !tok_inside(h, h->step[i].off, (uint64_t)h->step[i].n_state * (h->n_class + 1), 2))
             return false;
-    return tok_text_inside(h, h->chat_system) && tok_text_inside(h, h->chat_head) && tok_text_inside(h, h->chat_mid) &&
-           tok_text_inside(h, h->chat_tail) && tok_text_inside(h, h->chat_gen);
+    if (h->n_chat_code && (!tok_inside(h, h->chat_code_off, h->n_chat_code, 4) ||
+                           !tok_inside(h, h->chat_text_off, h->n_chat_text, sizeof(NAME_TokText))))
+        return false;
+    return true;
 }
 
 const NAME_TokHeader *NAME_tok_tables(const NAME_Model *m)

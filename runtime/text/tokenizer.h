@@ -74,11 +74,45 @@ typedef struct {
     uint32_t class_off, n_page, n_class;    /* uint8_t [n_page][256]: class of a code point */
     uint32_t n_step;                        /* expressions, each applied to the pieces that the one before leaves */
     NAME_TokStep step[NAME_TOK_MAX_STEPS];
-    uint32_t chat;                          /* 0: no chat template, 1: turns made of the texts below */
-    NAME_TokText chat_system;               /* before the first message where that is not a system message */
-    NAME_TokText chat_head, chat_mid, chat_tail;    /* head ROLE mid CONTENT tail */
-    NAME_TokText chat_gen;                  /* what begins the model's answer */
+    uint32_t n_chat_code, chat_code_off;    /* uint32_t []: the chat template, see below; 0: none */
+    uint32_t n_chat_text, chat_text_off;    /* NAME_TokText []: its texts */
 } NAME_TokHeader;
+
+/* A chat template as a program for a machine with a stack (chat.c; compiler/text/template.c writes it).  A word is an operation
+ * in bits 0-7 and its argument in bits 8-31; jumps go forward, by so many words from the next one; NEXT goes back.  What is
+ * known of every conversation (there are no tools, contents are strings) has been decided: such branches are not there. */
+enum {
+    NAME_CHAT_END, NAME_CHAT_WRITE,         /* text: writes it */
+    NAME_CHAT_OUT,                          /* a ->: writes a */
+    NAME_CHAT_FAIL,                         /* the template refuses the conversation */
+    NAME_CHAT_UNDEFINED, NAME_CHAT_NONE, NAME_CHAT_BOOL, NAME_CHAT_INT, NAME_CHAT_STR,      /* -> the argument's value */
+    NAME_CHAT_LOAD, NAME_CHAT_STORE,        /* slot */
+    NAME_CHAT_MESSAGES, NAME_CHAT_ANSWER,   /* -> the list of messages; -> add_generation_prompt */
+    NAME_CHAT_LOOP,                         /* -> a field of the innermost loop, NAME_CHAT_LOOP_* */
+    NAME_CHAT_JUMP, NAME_CHAT_UNLESS,       /* a ->: jumps if it is not true */
+    NAME_CHAT_AND, NAME_CHAT_OR,            /* a -> a and jumps if it decides, else a -> */
+    NAME_CHAT_DEFAULT,                      /* a -> a and jumps if it is defined, else a -> */
+    NAME_CHAT_FOR, NAME_CHAT_NEXT,          /* list ->: into slot, one after another; the next word: where to go if it is empty */
+    NAME_CHAT_FIELD,                        /* message -> 0: its role, 1: its content, 2: what it does not have */
+    NAME_CHAT_INDEX, NAME_CHAT_SLICE,       /* list i -> message; list from to -> list, argument 1: backwards */
+    NAME_CHAT_LENGTH,
+    NAME_CHAT_ADD, NAME_CHAT_SUB, NAME_CHAT_MUL, NAME_CHAT_DIV, NAME_CHAT_MOD, NAME_CHAT_NEG, NAME_CHAT_CAT,
+    NAME_CHAT_NOT, NAME_CHAT_EQ, NAME_CHAT_LT, NAME_CHAT_LE, NAME_CHAT_IN,
+    NAME_CHAT_AMONG,                        /* a, so many b -> whether a is one of them */
+    NAME_CHAT_IS,                           /* a -> whether it is of a kind of the set of bits, 1 << NAME_CHAT_IS_* */
+    NAME_CHAT_STRIP,                        /* s chars -> bits 0 and 1: on the left, on the right; bit 2: white space, no chars */
+    NAME_CHAT_BEGINS, NAME_CHAT_ENDS,       /* s t -> bool */
+    NAME_CHAT_SPLIT,                        /* s separator -> the first part, or the last (argument 1), or the second (2) */
+    NAME_CHAT_REPLACE,                      /* s old new -> s */
+    NAME_CHAT_N_OPS
+};
+enum { NAME_CHAT_IS_UNDEFINED, NAME_CHAT_IS_NONE, NAME_CHAT_IS_BOOL, NAME_CHAT_IS_INT, NAME_CHAT_IS_STR, NAME_CHAT_IS_MESSAGE,
+       NAME_CHAT_IS_LIST };
+enum { NAME_CHAT_LOOP_INDEX0, NAME_CHAT_LOOP_INDEX, NAME_CHAT_LOOP_FIRST, NAME_CHAT_LOOP_LAST, NAME_CHAT_LOOP_LENGTH,
+       NAME_CHAT_LOOP_REVINDEX0, NAME_CHAT_LOOP_REVINDEX, NAME_CHAT_LOOP_BEFORE, NAME_CHAT_LOOP_AFTER };
+/* The argument of INT that means 0. */
+#define NAME_CHAT_ZERO 0x800000
+enum { NAME_CHAT_MAX_STACK = 32, NAME_CHAT_MAX_SLOTS = 64, NAME_CHAT_MAX_LOOPS = 8 };
 
 /* Hashes of the two tables, of a pair and of a text (with a space before it if `space`); a slot is looked for at hash * n_slot / 2^32 and then one after another. */
 static inline uint32_t NAME_tok_hash_pair(uint32_t left, uint32_t right)

@@ -2,6 +2,8 @@
  *
  *     text_tool golden TOK.json MODEL.gguf     every string of a recorded tokenization, plain and special; pieces give the text back
  *     text_tool chat CHAT.json MODEL.gguf      every conversation of a recorded rendering
+ *     text_tool render TEMPLATE.jinja          standard input: a JSON array of {messages, add_generation_prompt}; standard output: one
+ *                                              of texts, null where the template refuses; bos_token is <s>, eos_token </s>
  *     text_tool encode MODEL.gguf [special]    standard input: strings, each after its length as 4 little-endian bytes; standard
  *                                              output: a line of ids for each
  *     text_tool long MODEL.gguf                a megabyte of one letter, of spaces, of random letters: tokens, and that they spell it
@@ -120,6 +122,52 @@ static bool chat(Diag *d, const char *path)
     return i > 0 && !diag_n_errors(d);
 }
 
+static bool render(FileSet *fs, Arena *a, Diag *d, const char *path)
+{
+    static const float score[2];
+    static uint8_t type[2] = { TOKEN_control, TOKEN_control };
+    static bool is_end[2];
+    const Str token[2] = { STR("<s>"), STR("</s>") };
+    Vocab v = { .file = path, .kind = VOCAB_spm, .n_token = 2, .token = token, .type = type, .is_end = is_end, .score = score,
+                .has_types = true, .bos = 0, .eos = 1, .unk = -1 };
+    Mapped file;
+    Buf blob = buf_in(a);
+    json_error_t e;
+    json_t *cases, *c, *msg, *out;
+    size_t i, k, n;
+    char *text = arena_alloc(a, 1 << 20, 1);
+
+    if (!file_map(fs, a, d, path, &file))
+        return false;
+    v.chat_template = (Str){ (const char *)file.p, file.n };
+    ChatTemplate t = template_compile(a, &v);
+    if (!t.known)
+        return fail(d, AT_FILE(path), "%s", t.unknown);
+    if (!text_tables(&v, &t, a, d, &blob))
+        return false;
+    tables = (const uint8_t *)blob.p;
+    tables_bytes = blob.n;
+    fprintf(stderr, "%u words, %u texts\n", t.n_code, t.n_text);
+    out = json_array();
+    cases = json_loadf(stdin, JSON_ALLOW_NUL, &e);
+    json_array_foreach(cases, i, c) {
+        NAME_Message msgs[64];
+        NAME_Status status;
+
+        json_array_foreach(json_object_get(c, "messages"), k, msg)
+            msgs[k] = (NAME_Message){ json_string_value(json_object_get(msg, "role")),
+                                      json_string_value(json_object_get(msg, "content")) };
+        status = NAME_chat(&model, msgs, (int)json_array_size(json_object_get(c, "messages")),
+                           json_is_true(json_object_get(c, "add_generation_prompt")), text, 1 << 20, &n);
+        json_array_append_new(out, status == NAME_OK ? json_stringn(text, n)
+                                 : status == NAME_E_ARG ? json_null() : json_integer(status));
+    }
+    json_dumpf(out, stdout, 0);
+    json_decref(cases);
+    json_decref(out);
+    return true;
+}
+
 static bool encode(Arena *a, int flags)
 {
     uint32_t n;
@@ -193,10 +241,12 @@ int main(int argc, char **argv)
         ok = load(fs, a, d, argv[3]) && chat(d, argv[2]);
     else if (!strcmp(verb, "encode") && argc >= 3)
         ok = load(fs, a, d, argv[2]) && encode(a, argc > 3 && !strcmp(argv[3], "special") ? NAME_TEXT_SPECIAL : 0);
+    else if (!strcmp(verb, "render") && argc == 3)
+        ok = render(fs, a, d, argv[2]);
     else if (!strcmp(verb, "long") && argc == 3)
         ok = load(fs, a, d, argv[2]) && long_texts(a, d);
     else
-        fprintf(stderr, "usage: text_tool golden|chat JSON MODEL, text_tool encode|long MODEL\n");
+        fprintf(stderr, "usage: text_tool golden|chat JSON MODEL, text_tool encode|long MODEL, text_tool render TEMPLATE\n");
     files_close(fs);
     arena_free(a);
     return !ok;

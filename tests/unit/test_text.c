@@ -605,67 +605,77 @@ static void test_promise(void **state)
 
 /* ---- chat --------------------------------------------------------------------------------------------------------- */
 
-#define GEN "{% if add_generation_prompt %}{{ '<|im_start|>assistant\n' }}{% endif %}"
-#define BODY "{{'<|im_start|>' + message['role'] + '\n' + message['content'] + '<|im_end|>' + '\n'}}"
+static const NAME_Message talk[] = { { "user", "Hi\n" }, { "assistant", "" }, { "user", " {{x}} " } };
+static const NAME_Message with_system[] = { { "system", " S\n" }, { "user", "Q" } };
+static const NAME_Message wrong[] = { { "assistant", "A" } };
 
+/* Texts are what jinja2 3.1.6 renders with trim_blocks and lstrip_blocks (tests/text/templates.py compares whole templates). */
 static void test_templates(void **state)
 {
     (void)state;
-    static const char *const plain[] = {
-        "{% for message in messages %}" BODY "{% endfor %}" GEN,
-        "{% if not add_generation_prompt is defined %}{% set add_generation_prompt = false %}{% endif %}"
-        "{% for message in messages %}" BODY "{% endfor %}" GEN,
-        "{%- for message in messages -%}\n  {{- \"<|im_start|>\" + message.role + '\\n' + message.content + \"<|im_end|>\\n\" -}}\n"
-        "{%- endfor -%}\n{%- if add_generation_prompt -%}\n  {{- '<|im_start|>assistant\\n' -}}\n{%- endif -%}\n",
-        "{% for message in messages %}\n<|im_start|>{{ message.role }}\n{{ message.content }}<|im_end|>\n{% endfor %}\n"
-        "    {% if add_generation_prompt %}\n<|im_start|>assistant\n{% endif %}",
-        "{% for message in messages %}\r\n<|im_start|>{{ message.role }}\r\n{{ message.content }}<|im_end|>\r{% endfor %}" GEN,
-    };
-    static const char *const with_system[] = {
-        "{% for message in messages %}{% if loop.first and messages[0]['role'] != 'system' %}{{ '<|im_start|>system\nBe kind"
-        "<|im_end|>\n' }}{% endif %}" BODY "{% endfor %}" GEN,
-        "{%- if messages[0].role != 'system' -%}{{ '<|im_start|>system\\nBe kind<|im_end|>\\n' }}{% endif %}"
-        "{% for message in messages %}" BODY "{% endfor %}" GEN,
+    static const struct { const char *text, *talk, *with_system, *wrong; } cases[] = {    /* NULL: refused */
+        { "{% for message in messages %}{{'<' + message['role'] + '\n' + message['content'] + '>' + '\n'}}{% endfor %}"
+          "{% if add_generation_prompt %}{{ '<assistant\n' }}{% endif %}",
+          "<user\nHi\n>\n<assistant\n>\n<user\n {{x}} >\n<assistant\n", "<system\n S\n>\n<user\nQ>\n<assistant\n",
+          "<assistant\nA>\n<assistant\n" },
+        { "{%- for m in messages -%}\n  {{- m.role }}\r\n{{ m.content | trim }}\n  {% endfor %}x", "user\nHi\nassistant\n\nuser\n{{x}}\nx",
+          "system\nS\nuser\nQ\nx", "assistant\nA\nx" },
+        { "{% if messages[0]['role'] == 'system' %}{% set s = messages[0].content|trim + '!' %}{% set messages = messages[1:] %}"
+          "{% else %}{% set s = 'none' %}{% endif %}{{ s }}:{% for m in messages %}{% if (m.role == 'user') != (loop.index0 % 2 == 0) %}"
+          "{{ raise_exception('order') }}{% endif %}{{ loop.index }}{{ m.content }}{% if not loop.last %},{% endif %}{% endfor %}",
+          "none:1Hi\n,2,3 {{x}} ", "S!:1Q", NULL },
+        { "{% for m in messages %}{% if tools %}{{ m | tojson }}{% elif m.content is string and m.tool_calls is not defined %}"
+          "{{ m.role[:0] if custom else 'c' ~ loop.revindex }}{% else %}{{ undefined_function() }}{% endif %}{% endfor %}",
+          "c3c2c1", "c2c1", "c1" },
+        { "{% set ns = namespace(last='', n=0) %}{% for m in messages[::-1] %}{% set ns.n = ns.n + 1 %}{% set last = m.role %}"
+          "{% if m.role == 'user' and not ns.last %}{% set ns.last = m.content + '#' + last %}{% endif %}{% endfor %}"
+          "{{ ns.n }}{{ ns.last }}{{ last }}", "3 {{x}} #user", "2Q#user", "1" },
+        { "{{ bos_token }}{% for m in messages %}{% if 'i' in m.content %}{{ m.content.split('i')[0] }}|{{ m.content.split('i')[-1] }}"
+          "{% endif %}{{ m.content.startswith(' ') }}{{ m.content.rstrip('\\n ').lstrip() }}{{ m.role in ['user', 'x'] }}"
+          "{% endfor %}{{ eos_token }}", "H|\nFalseHiTrueFalseFalseTrue{{x}}True", "TrueSFalseFalseQTrue", "FalseAFalse" },
+        { "{{ messages[1].content }}{{ messages|length }}{% if messages[5] is defined %}x{% else %}y{% endif %}", "3y", "Q2y", NULL },
+        { "{% for m in messages %}{% else %}e{% endfor %}{# a comment\n#}\n{{ '' }}a\n\n", "a\n", "a\n", "a\n" },
+        { "{% set x = messages | tojson %}{% set y = 'a' %}{% for m in messages %}{% set y = y + 'b' %}{{ y }}{% endfor %}{{ y }}"
+          "{{ none }}{{ true and 7 // 2 - 10 % 4 }}", "abababaNone1", "ababaNone1", "abaNone1" },
     };
     static const struct { const char *text, *unknown; } other[] = {
-        { "{{ bos_token }}{% for message in messages %}" BODY "{% endfor %}" GEN, "bos_token" },
-        { "{% for message in messages %}{{ message['content'] | trim }}{% endfor %}", "trim" },
-        { "{% for message in messages %}{{ message['content'].strip() }}{% endfor %}", "strip" },
-        { "{% for message in messages %}{% if message['role'] == 'user' %}{{ message['content'] }}{% endif %}{% endfor %}", "user" },
-        { "{% for m in messages %}{{ m }}{% endfor %}", "for m in messages" }, { "{% for message in messages %}" BODY, "no \"endfor\"" },
-        { "{% for message in messages %}{{ message.content + message.role }}{% endfor %}", "once each" },
-        { "{% for message in messages", "does not end" }, { "{{ 'a", "does not end" }, { "{# x #}", "comment" }, { "x", "the text" },
-        { "{% for message in messages %}" BODY "{% endfor %}" GEN "{{ eos_token }}", "eos_token" },
-        { "{% for message in messages %}{{ '\xfe\xff' }}{% endfor %}", "output" }, { "{%%}", "statement" }, { "{{}}", "output" },
+        { "{% for m in messages %}{{ m.content | tojson }}{% endfor %}", "" }, { "x\n{{ messages | groupby('role') }}", "line 2: the filter" },
+        { "\n\n{{ messages[0].content.title() }}", "line 3: the method title" }, { "{{ messages[0].content is sameas 3 }}", "test" },
+        { "{% for m in messages", "does not end" }, { "{{ 'a", "does not end" }, { "{% for m in messages %}", "endfor" }, { "{%%}", "statement" },
+        { "{{}}", "missing" }, { "{% include 'x' %}", "include" }, { "{% if x %}{% endfor %}{% endif %}", "" }, { "{{ 1.5 }}", "integer" },
+        { "{{ messages[0].content ** 2 }}", "more than" }, { "{% for a, b in messages %}{% endfor %}", "two variables" },
     };
-    const NAME_Message user[] = { { "user", "Hi\n" }, { "assistant", "" } }, system[] = { { "system", "S" }, { "user", " {{x}}" } };
     char out[512];
     size_t n;
 
-    for (int i = 0; i < 7; i++) {
-        bool sys = i >= 5;
-        const char *const want[] = {
-            "<|im_start|>user\nHi\n<|im_end|>\n<|im_start|>assistant\n<|im_end|>\n<|im_start|>assistant\n",
-            "<|im_start|>system\nBe kind<|im_end|>\n<|im_start|>user\nHi\n<|im_end|>\n<|im_start|>assistant\n<|im_end|>\n"
-            "<|im_start|>assistant\n",
-        };
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        const struct { const NAME_Message *msgs; int n; const char *want; } runs[] = {
+            { talk, 3, cases[i].talk }, { with_system, 2, cases[i].with_system }, { wrong, 1, cases[i].wrong } };
         Make *k = make_bytes();
 
-        k->chat = sys ? with_system[i - 5] : plain[i];
+        k->chat = cases[i].text;
         assert_true(build(k));
-        if (strcmp(module_meta_str(built, "text.template", "?"), "chatml"))
+        if (strcmp(module_meta_str(built, "text.template", "?"), "jinja"))
             print_error("%s\n%s\n", k->chat, module_meta_str(built, "text.template.missing", "?"));
-        assert_string_equal(module_meta_str(built, "text.template", "?"), "chatml");
         assert_true(NAME_has_chat(&model));
-        assert_int_equal(NAME_chat(&model, user, 2, true, out, sizeof out, &n), NAME_OK);
-        assert_int_equal(n, strlen(want[sys]));
-        assert_memory_equal(out, want[sys], n);
-        assert_int_equal(NAME_chat(&model, user, 2, true, out, 10, &n), NAME_E_TEXT);
-        assert_int_equal(n, strlen(want[sys]));
-        assert_int_equal(NAME_chat(&model, system, 2, false, out, sizeof out, &n), NAME_OK);
-        const char *plain_want = "<|im_start|>system\nS<|im_end|>\n<|im_start|>user\n {{x}}<|im_end|>\n";
-        assert_int_equal(n, strlen(plain_want));
-        assert_memory_equal(out, plain_want, n);
+        for (int r = 0; r < 3; r++) {
+            NAME_Status status = NAME_chat(&model, runs[r].msgs, runs[r].n, true, out, sizeof out, &n);
+
+            if (!runs[r].want) {
+                assert_int_equal(status, NAME_E_ARG);
+                continue;
+            }
+            assert_int_equal(status, NAME_OK);
+            if (n != strlen(runs[r].want) || memcmp(out, runs[r].want, n))
+                print_error("%s\n'%.*s'\n'%s'\n", k->chat, (int)n, out, runs[r].want);
+            assert_int_equal(n, strlen(runs[r].want));
+            assert_memory_equal(out, runs[r].want, n);
+            size_t whole = n;
+            if (n < 3)
+                continue;
+            assert_int_equal(NAME_chat(&model, runs[r].msgs, runs[r].n, true, out, n - 1, &n), NAME_E_TEXT);
+            assert_int_equal(n, whole);
+        }
         arena_free(k->a);
     }
     for (size_t i = 0; i < sizeof other / sizeof *other; i++) {
@@ -674,12 +684,66 @@ static void test_templates(void **state)
         k->chat = other[i].text;
         assert_true(build(k));
         const char *missing = module_meta_str(built, "text.template.missing", "?");
-        if (!strstr(missing, other[i].unknown))
+        if (*other[i].unknown && !strstr(missing, other[i].unknown))
             print_error("%s: %s\n", other[i].text, missing);
-        assert_non_null(strstr(missing, other[i].unknown));
-        assert_int_equal(NAME_chat(&model, user, 2, true, out, sizeof out, &n), NAME_E_TEXT);
+        assert_true(!*other[i].unknown || strstr(missing, other[i].unknown));
+        assert_true(!*other[i].unknown || NAME_chat(&model, talk, 3, true, out, sizeof out, &n) == NAME_E_TEXT);
         arena_free(k->a);
     }
+}
+
+/* BOS stands once: in the text, unless the tokenizer adds it. */
+static void test_bos(void **state)
+{
+    (void)state;
+    static const NAME_Message m[] = { { "user", "<s>" } };
+    Make *k = make_bytes();
+    char out[64];
+    size_t n;
+
+    k->bos = add_token(k, STR("<s>"), TOKEN_control);
+    k->chat = "{{ bos_token }}{{ messages[0].content }}<";
+    for (k->add_bos = 0; k->add_bos < 2; k->add_bos++) {
+        const char *want = k->add_bos ? "<s><" : "<s><s><";
+
+        assert_true(build(k));
+        assert_int_equal(NAME_chat(&model, m, 1, false, out, sizeof out, &n), NAME_OK);
+        assert_int_equal(n, strlen(want));
+        assert_memory_equal(out, want, n);
+    }
+    k->chat = "<{{ messages[0].content }}";                 /* only its beginning */
+    k->add_bos = 1;
+    assert_true(build(k));
+    assert_int_equal(NAME_chat(&model, m, 1, false, out, sizeof out, &n), NAME_OK);
+    assert_int_equal(n, 4);
+    assert_memory_equal(out, "<<s>", 4);
+    k->chat = "<s";
+    assert_true(build(k));
+    assert_int_equal(NAME_chat(&model, m, 1, false, out, sizeof out, &n), NAME_OK);
+    assert_int_equal(n, 2);
+    assert_memory_equal(out, "<s", 2);
+    arena_free(k->a);
+}
+
+/* A thousand messages need no more room than one: what a turn of a loop held is dropped. */
+static void test_long_talk(void **state)
+{
+    (void)state;
+    enum { N = 1000 };
+    static NAME_Message m[N];
+    Make *k = make_bytes();
+    char *out = arena_alloc(k->a, 16 * N, 1);
+    size_t n;
+
+    for (int i = 0; i < N; i++)
+        m[i] = (NAME_Message){ i % 2 ? "assistant" : "user", "a b" };
+    k->chat = "{% set ns = namespace(x='', y='') %}{% for m in messages %}{% set c = m.content + '-' + m.role %}{% set ns.x = c | trim %}"
+              "{% set ns.y = ns.x + '.' %}{{ c.split(' ')[0] }}{% endfor %}{{ ns.y }}{{ ns.x }}";
+    assert_true(build(k));
+    assert_int_equal(NAME_chat(&model, m, N, false, out, 16 * N, &n), NAME_OK);
+    assert_int_equal(n, N + 27);
+    assert_memory_equal(out + N, "a b-assistant.a b-assistant", 27);
+    arena_free(k->a);
 }
 
 /* ---- the loop ----------------------------------------------------------------------------------------------------- */
@@ -764,7 +828,7 @@ int main(void)
         cmocka_unit_test(test_merges), cmocka_unit_test(test_far_influence), cmocka_unit_test(test_special),
         cmocka_unit_test(test_whole_words), cmocka_unit_test(test_two_steps), cmocka_unit_test(test_bad), cmocka_unit_test(test_unknown_kinds),
         cmocka_unit_test(test_check), cmocka_unit_test(test_utf8), cmocka_unit_test(test_pcg32), cmocka_unit_test(test_weight),
-        cmocka_unit_test(test_sampler), cmocka_unit_test(test_promise), cmocka_unit_test(test_templates),
+        cmocka_unit_test(test_sampler), cmocka_unit_test(test_promise), cmocka_unit_test(test_templates), cmocka_unit_test(test_bos), cmocka_unit_test(test_long_talk),
         cmocka_unit_test(test_generate),
     };
     return cmocka_run_group_tests_name("text", tests, NULL, NULL);
