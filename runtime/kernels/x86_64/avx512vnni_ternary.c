@@ -77,16 +77,13 @@ static inline void sn_dots_i2g256_q8_avx512(float *acc, const uint8_t *w, const 
     sn_store_sums_avx512(acc, f, tokens);
 }
 
-/* The sums of a group.  Four tokens: s[2 t + h] as in avx512vnni.c, less the digits' 1 from the start.  One token: s[2 (k % 2) + h]
- * is sum(q x) over quads k, s[4 + 2 (k % 2) + h] sum(q' x): eight chains, since one vpdpbusd waits five cycles for another. */
-__attribute__((always_inline))
-static inline void sn_start_t5_avx512(__m512i *s, const SnQ8 *x, int x_stride, int tokens)
+/* What is left of 64 bytes of base 3 after their first digits.  The empty asm keeps the steps apart: clang makes products with
+ * 9, 27 and 81 of them, for which there are no instructions on bytes. */
+static inline __m512i sn_triple_avx512(__m512i q)
 {
-    if (tokens > 1)
-        sn_start_avx512(s, x, x_stride, 1, tokens);
-    else
-        for (int i = 0; i < 8; i++)
-            s[i] = _mm512_setzero_si512();
+    q = _mm512_add_epi8(q, _mm512_add_epi8(q, q));
+    __asm__("" : "+v"(q));
+    return q;
 }
 
 /* The first digits of 64 bytes. */
@@ -98,33 +95,94 @@ static inline __m512i sn_digits_avx512(__m512i q)
     return _mm512_mask_add_epi8(d, _mm512_cmpgt_epu8_mask(q, _mm512_set1_epi8((char)170)), d, one);
 }
 
-/* Quad k of a group, the first digit of a (rows 0..15) and b (16..31), added to s; then a, b hold the digits that follow. */
+/* One token: the first digits of a (rows 0..15) and b (16..31) times four activations: s[0], s[1] += q x, s[2], s[3] += q' x; then a
+ * and b hold the digits that follow. */
 __attribute__((always_inline))
-static inline void sn_add_quad_avx512(__m512i *s, __m512i *a, __m512i *b, const SnQ8 *x, int x_stride, int k, int tokens)
+static inline void sn_add_digits_avx512(__m512i *s, __m512i *a, __m512i *b, const int8_t *q)
 {
-    const __m512i a3 = _mm512_add_epi8(*a, _mm512_add_epi8(*a, *a));
-    const __m512i b3 = _mm512_add_epi8(*b, _mm512_add_epi8(*b, *b));
+    const __m512i x = sn_four_avx512(q);
 
-    if (tokens > 1) {
-        sn_add_codes_avx512(s, sn_digits_avx512(*a), sn_digits_avx512(*b), x, x_stride, 4 * k, tokens);
-    } else {
-        sn_add_codes_avx512(s + k % 2 * 2, *a, *b, x, 0, 4 * k, 1);
-        sn_add_codes_avx512(s + k % 2 * 2 + 4, a3, b3, x, 0, 4 * k, 1);
-    }
-    *a = a3;
-    *b = b3;
+    s[0] = sn_dpbusd_avx512(s[0], *a, x);
+    s[1] = sn_dpbusd_avx512(s[1], *b, x);
+    *a = sn_triple_avx512(*a);
+    *b = sn_triple_avx512(*b);
+    s[2] = sn_dpbusd_avx512(s[2], *a, x);
+    s[3] = sn_dpbusd_avx512(s[3], *b, x);
 }
 
-/* The group's sums go to f. */
+/* The end of a group: 3 s - s' is a multiple of 256; less what the digits' 1 contributes, times the scales, added to f. */
 __attribute__((always_inline))
-static inline void sn_end_t5_avx512(__m512 *f, __m512i *s, const uint8_t *scales, const SnQ8 *x, int x_stride, int tokens)
+static inline void sn_end_t5_avx512(__m512 *f, __m512i *s, const uint8_t *scales, const SnQ8 *x)
 {
-    for (int h = 0; h < 2 && tokens == 1; h++) {        /* 3 s - s' is a multiple of 256 */
-        const __m512i q = _mm512_add_epi32(s[h], s[2 + h]);
-        const __m512i u = _mm512_sub_epi32(_mm512_add_epi32(q, _mm512_add_epi32(q, q)), _mm512_add_epi32(s[4 + h], s[6 + h]));
+    for (int h = 0; h < 2; h++) {
+        const __m512i u = _mm512_sub_epi32(_mm512_add_epi32(s[h], _mm512_add_epi32(s[h], s[h])), s[2 + h]);
 
         s[h] = _mm512_sub_epi32(_mm512_srai_epi32(u, 8), _mm512_set1_epi32(x->sum));
     }
+    sn_scale_avx512(f, s, scales, x, 0, 1);
+}
+
+/* One token, the p-th pair of groups; y and z are what is left of the block's last vectors.  The groups go side by side, so that
+ * there are eight chains of vpdpbusd, each of which waits for the one before. */
+__attribute__((always_inline))
+static inline void sn_add_pair_avx512(__m512 *f, __m512i *y, __m512i *z, const uint8_t *pair, const uint8_t *scales,
+                                      const SnQ8 *x)
+{
+    __m512i u = _mm512_loadu_si512(pair), v = _mm512_loadu_si512(pair + 192);
+    __m512i m = _mm512_loadu_si512(pair + 128), n = _mm512_loadu_si512(pair + 192 + 128);
+    __m512i s[8];
+
+    for (int i = 0; i < 8; i++)
+        s[i] = _mm512_setzero_si512();
+    for (int k = 0; k < 5; k++) {
+        sn_add_digits_avx512(s, &u, &v, x[0].q + 4 * k);
+        sn_add_digits_avx512(s + 4, &m, &n, x[1].q + 8 + 4 * k);
+    }
+    u = _mm512_loadu_si512(pair + 64);
+    v = _mm512_loadu_si512(pair + 192 + 64);
+    sn_add_digits_avx512(s + 4, y, z, x[1].q + 28);
+    for (int k = 5; k < 8; k++)
+        sn_add_digits_avx512(s, &u, &v, x[0].q + 4 * k);
+    for (int k = 0; k < 2; k++)
+        sn_add_digits_avx512(s + 4, &u, &v, x[1].q + 4 * k);
+    sn_end_t5_avx512(f, s, scales, x);
+    sn_end_t5_avx512(f, s + 4, scales, x + 1);
+}
+
+/* Four tokens: the next quad of a group, digits cut out. */
+__attribute__((always_inline))
+static inline void sn_add_quad_avx512(__m512i *s, __m512i *a, __m512i *b, const SnQ8 *x, int x_stride, int k, int tokens)
+{
+    sn_add_codes_avx512(s, sn_digits_avx512(*a), sn_digits_avx512(*b), x, x_stride, 4 * k, tokens);
+    *a = sn_triple_avx512(*a);
+    *b = sn_triple_avx512(*b);
+}
+
+/* Four tokens, the p-th pair of groups, one after the other. */
+__attribute__((always_inline))
+static inline void sn_add_pairs_avx512(__m512 *f, __m512i *y, __m512i *z, const uint8_t *pair, const uint8_t *scales,
+                                       const SnQ8 *x, int x_stride, int tokens)
+{
+    __m512i u = _mm512_loadu_si512(pair), v = _mm512_loadu_si512(pair + 192);
+    __m512i s[8];
+
+    sn_start_avx512(s, x, x_stride, 1, tokens);
+    for (int k = 0; k < 5; k++)
+        sn_add_quad_avx512(s, &u, &v, x, x_stride, k, tokens);
+    u = _mm512_loadu_si512(pair + 64);
+    v = _mm512_loadu_si512(pair + 192 + 64);
+    for (int k = 5; k < 8; k++)
+        sn_add_quad_avx512(s, &u, &v, x, x_stride, k, tokens);
+    sn_scale_avx512(f, s, scales, x, x_stride, tokens);
+
+    sn_start_avx512(s, ++x, x_stride, 1, tokens);
+    for (int k = 0; k < 2; k++)
+        sn_add_quad_avx512(s, &u, &v, x, x_stride, k, tokens);
+    u = _mm512_loadu_si512(pair + 128);
+    v = _mm512_loadu_si512(pair + 192 + 128);
+    for (int k = 2; k < 7; k++)
+        sn_add_quad_avx512(s, &u, &v, x, x_stride, k, tokens);
+    sn_add_quad_avx512(s, y, z, x, x_stride, 7, tokens);
     sn_scale_avx512(f, s, scales, x, x_stride, tokens);
 }
 
@@ -144,33 +202,14 @@ static inline void sn_dots_t5g256_q8_avx512(float *acc, const uint8_t *w, const 
             next += 128;
         }
         for (int p = 0; p < 4; p++, x += 2) {
-            const uint8_t *pair = w + 128 + 384 * p;
-            __m512i s[8], u, v;
-
             if (next) {
                 sn_prefetch(next, 384);
                 next += 384;
             }
-            sn_start_t5_avx512(s, x, x_stride, tokens);
-            u = _mm512_loadu_si512(pair);
-            v = _mm512_loadu_si512(pair + 192);
-            for (int k = 0; k < 5; k++)
-                sn_add_quad_avx512(s, &u, &v, x, x_stride, k, tokens);
-            u = _mm512_loadu_si512(pair + 64);
-            v = _mm512_loadu_si512(pair + 192 + 64);
-            for (int k = 5; k < 8; k++)
-                sn_add_quad_avx512(s, &u, &v, x, x_stride, k, tokens);
-            sn_end_t5_avx512(f, s, w + 1664, x, x_stride, tokens);
-
-            sn_start_t5_avx512(s, x + 1, x_stride, tokens);
-            for (int k = 0; k < 2; k++)
-                sn_add_quad_avx512(s, &u, &v, x + 1, x_stride, k, tokens);
-            u = _mm512_loadu_si512(pair + 128);
-            v = _mm512_loadu_si512(pair + 192 + 128);
-            for (int k = 2; k < 7; k++)
-                sn_add_quad_avx512(s, &u, &v, x + 1, x_stride, k, tokens);
-            sn_add_quad_avx512(s, &y, &z, x + 1, x_stride, 7, tokens);
-            sn_end_t5_avx512(f, s, w + 1664, x + 1, x_stride, tokens);
+            if (tokens == 1)
+                sn_add_pair_avx512(f, &y, &z, w + 128 + 384 * p, w + 1664, x);
+            else
+                sn_add_pairs_avx512(f, &y, &z, w + 128 + 384 * p, w + 1664, x, x_stride, tokens);
         }
         if (next) {
             sn_prefetch(next, 64);
