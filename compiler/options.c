@@ -1,6 +1,7 @@
 /* The options of a build, as one table: the command line, sinter.yaml and --help read the same
  * rows. */
 #include "compiler/cmd.h"
+#include "compiler/passes/passes.h"
 #include "compiler/yaml.h"
 
 #include "codegen/emit.h"
@@ -160,13 +161,18 @@ SETTER(set_target)
 
 SETTER(set_fuse)
 {
-    (void)a;
-    if (!strcmp(value, "none"))
-        b->fuse = "none";
-    else if (!strcmp(value, "default"))
-        b->fuse = NULL;
-    else
-        return bad(why, "takes default or none");
+    unsigned set;
+    Str wrong;
+
+    if (!fuse_parse(str_of(value), &set, &wrong)) {
+        const char *near = str_nearest(wrong.n && *wrong.p == '-' ? (Str){ wrong.p + 1, wrong.n - 1 }
+                                                                 : wrong, fuse_names());
+
+        return bad(why, str_printf(a, "takes default, none, or names out of prologue, epilogue, siblings, "
+                                      "rows, each with a - to switch it off%s%s%s",
+                                   near ? " (did you mean '" : "", near ? near : "", near ? "'?)" : ""));
+    }
+    b->fuse = fuse_text(a, set);
     b->given.fuse = true;
     return SET_ok;
 }
@@ -352,7 +358,7 @@ SETTER(set_max_flash) { (void)a; return parse_size(value, &b->max_flash, why); }
 #define ROW_TARGET { "--target", 't', "TARGET", "native", "chip, set of chips (a,b) or FILE.yaml; see `sinter targets`", set_target, false }
 #define ROW_ACT { "--act", 0, "SPEC", "q8", "activations: f32, q8, or prefill=X,decode=Y", set_act, false }
 #define ROW_KV { "--kv", 0, "FORMAT", "f16", "KV cache: f16 or f32", set_kv, false }
-#define ROW_FUSE { "--fuse", 0, "SPEC", "default", "which ops become one stage: default, or none", set_fuse, false }
+#define ROW_FUSE { "--fuse", 0, "SPEC", "default", "what becomes one stage: prologue, epilogue, siblings, rows; none; -NAME: all but that", set_fuse, false }
 #define ROW_LINK { "--link-weights", 0, NULL, NULL, "put the weights into the executable", set_link, false }
 #define ROW_VERBOSE { "--verbose", 'v', NULL, NULL, "say each step, also in a log", set_verbose, false }
 #define ROW_QUANT { "--quant", 0, "SPEC", NULL, "quantize weights", NULL, true }

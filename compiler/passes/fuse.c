@@ -16,7 +16,11 @@
  * Method: greedy over the function in order.  A set of ops may become one stage if no op outside it
  * lies on a path between two of its members; paths also run through state (a read after a write, a
  * write after a read).  Stages are then sorted so that each comes after what it needs, in the order
- * of the first op otherwise.  --fuse none makes every op a stage of its own.
+ * of the first op otherwise.
+ *
+ * --fuse says which of this is done: `siblings` (contractions of one x), `epilogue` (what follows an
+ * anchor), `prologue` (what makes x), `rows` (row stages of more than one op).  --fuse none makes
+ * every op a stage of its own.
  *
  * Requires: functions that are one list of ops.  Leaves: functions of `fused` ops and the return.
  */
@@ -25,6 +29,8 @@
 #include <stdlib.h>
 
 enum { COMMON_THREADS = 4 }; /* where the target does not say: how many cores that do the work */
+
+enum { FUSE_prologue = 1, FUSE_epilogue = 2, FUSE_siblings = 4, FUSE_rows = 8, FUSE_all = 15 };
 
 typedef struct {
     Op *op;
@@ -44,6 +50,7 @@ typedef struct {
     Place *place; /* sorted by address */
     int n;        /* ops but the return */
     int n_group;
+    unsigned may;      /* what --fuse allows */
     const char **kind; /* of each group */
     bool *mark;        /* of each node: see mark_dependents */
     int marked;        /* the group that mark[] speaks of, -1: out of date */
@@ -334,7 +341,7 @@ static bool same_x_contraction(const Op *a, const Op *b)
 }
 
 /* Contractions and attentions, each with its followers (and its prologue). */
-static void group_anchors(Fuse *z, bool alone)
+static void group_anchors(Fuse *z)
 {
     for (int i = 0; i < z->n; i++) {
         Op *o = z->node[i].op;
@@ -343,16 +350,15 @@ static void group_anchors(Fuse *z, bool alone)
         if (z->node[i].group >= 0 || (o->kind != OP_matmul && o->kind != OP_attention))
             continue;
         g = new_group(z, i, o->kind == OP_matmul ? "contract" : "attention");
-        if (alone)
-            continue;
-        if (o->kind == OP_matmul)
+        if (o->kind == OP_matmul && (z->may & FUSE_siblings))
             for (int k = i + 1, n = 1; k < z->n && n < MAX_ANCHORS; k++)
                 if (z->node[k].group < 0 && same_x_contraction(o, z->node[k].op) &&
                     no_detour(z, g, k))
                     join(z, k, g), n++;
-        if (o->kind == OP_matmul)
+        if (o->kind == OP_matmul && (z->may & FUSE_prologue))
             take_prologue(z, g, o->in[0], o->layer);
-        take_followers(z, g, o);
+        if (z->may & FUSE_epilogue)
+            take_followers(z, g, o);
     }
 }
 
@@ -364,7 +370,7 @@ static Dim row_dim(const Op *o)
 }
 
 /* Everything else: ops of one layer and one number of rows, next to each other, a row at a time. */
-static void group_rows(Fuse *z, bool alone)
+static void group_rows(Fuse *z)
 {
     for (int i = 0; i < z->n; i++) {
         Op *o = z->node[i].op;
@@ -373,7 +379,7 @@ static void group_rows(Fuse *z, bool alone)
         if (z->node[i].group >= 0)
             continue;
         g = new_group(z, i, "row");
-        if (alone)
+        if (!(z->may & FUSE_rows))
             continue;
         for (int k = i + 1; k < z->n; k++) {
             Op *p = z->node[k].op;
@@ -511,10 +517,9 @@ static bool sort_groups(Fuse *z, int *order)
     return true;
 }
 
-static void fuse_func(const Env *env, Func *f)
+static void fuse_func(const Env *env, Func *f, unsigned may)
 {
-    Fuse z = { .env = env, .f = f, .marked = -1 };
-    bool alone = env->opt->fuse && !strcmp(env->opt->fuse, "none");
+    Fuse z = { .env = env, .f = f, .may = may, .marked = -1 };
     int *order;
 
     for (Op *o = f->body->first; o && o != f->body->last; o = o->next)
@@ -531,15 +536,16 @@ static void fuse_func(const Env *env, Func *f)
         z.place[i] = (Place){ z.node[i].op, i };
     qsort(z.place, (size_t)z.n, sizeof z.place[0], by_address);
     find_needs(&z);
-    group_anchors(&z, alone);
-    group_rows(&z, alone);
+    group_anchors(&z);
+    group_rows(&z);
     if (!sort_groups(&z, order)) { /* two groups that need each other: give up on groups */
         z.n_group = 0;
         z.marked = -1;
         for (int i = 0; i < z.n; i++)
             z.node[i].group = -1;
-        group_anchors(&z, true);
-        group_rows(&z, true);
+        z.may = 0;
+        group_anchors(&z);
+        group_rows(&z);
         if (!sort_groups(&z, order))
             bug("function '%s' has a cycle", f->name);
     }
@@ -547,10 +553,65 @@ static void fuse_func(const Env *env, Func *f)
         build_stage(&z, order[k]);
 }
 
+/* ---- --fuse ---- */
+
+static const char *const names[] = { "prologue", "epilogue", "siblings", "rows", NULL };
+
+const char *const *fuse_names(void)
+{
+    return names;
+}
+
+bool fuse_parse(Str spec, unsigned *set, Str *wrong)
+{
+    unsigned may = str_begins(spec, "-") ? FUSE_all : 0;
+    size_t at = 0;
+
+    for (;;) {
+        const char *comma = spec.n > at ? memchr(spec.p + at, ',', spec.n - at) : NULL;
+        size_t end = comma ? (size_t)(comma - spec.p) : spec.n;
+        Str word = { spec.p + at, end - at };
+        bool off = str_begins(word, "-");
+        Str bare = { word.p + off, word.n - off };
+        unsigned bit = !off && str_is(word, "default") ? FUSE_all : 0;
+
+        for (int i = 0; names[i]; i++)
+            if (str_is(bare, names[i]))
+                bit = 1u << i;
+        if (!bit && !str_is(word, "none")) {
+            *wrong = word;
+            return false;
+        }
+        may = str_is(word, "none") ? 0 : off ? may & ~bit : may | bit;
+        if (!comma)
+            break;
+        at = end + 1;
+    }
+    *set = may;
+    return true;
+}
+
+const char *fuse_text(Arena *a, unsigned set)
+{
+    Buf b = buf_in(a);
+
+    if (set == FUSE_all)
+        return NULL;
+    for (int i = 0; names[i]; i++)
+        if (set >> i & 1)
+            buf_printf(&b, "%s%s", b.n ? "," : "", names[i]);
+    return b.n ? buf_z(&b) : "none";
+}
+
 bool pass_fuse(Module *m, const Env *env, Diag *d)
 {
-    (void)d;
+    unsigned may = FUSE_all;
+    Str wrong;
+
+    if (env->opt->fuse && !fuse_parse(str_of(env->opt->fuse), &may, &wrong))
+        return fail(d, NOWHERE, "--fuse: '%s' is not what can be fused",
+                    str_show(m->a, wrong, 40));
     for (Func *f = m->first_func; f; f = f->next)
-        fuse_func(env, f);
+        fuse_func(env, f, may);
     return true;
 }

@@ -26,4 +26,13 @@ bool pass_pack(Module *m, const Env *env, Diag *d);
 bool pass_schedule(Module *m, const Env *env, Diag *d);
 bool pass_memory(Module *m, const Env *env, Diag *d);
 
+/* ---- fuse.c: what may be fused, as a set of names ---- */
+
+/* Reads SPEC: names separated by commas, from left to right.  `default` is all of them, `none` is the empty set, a name adds and -NAME
+ * takes away; where SPEC begins with -NAME, it begins with all.  false: *wrong is the first word that is no such name. */
+bool fuse_parse(Str spec, unsigned *set, Str *wrong);
+/* The SPEC by which a folder names a set: NULL where it is all, "none", or the names. */
+const char *fuse_text(Arena *a, unsigned set);
+const char *const *fuse_names(void);                         /* NULL-terminated */
+
 #endif

@@ -60,6 +60,8 @@ want 2 "unknown option '--taget'; did you mean '--target'" build m.gguf --taget 
 want 2 "unknown option '-Q'" build m.gguf -Q
 want 2 "did you mean 'x86_64-v4'" build m.gguf -t x86_64-v44
 want 2 "'--kv\|--kv: 'f64'" build m.gguf --kv f64
+want 2 "'-prolog': takes default, none, or names.*did you mean 'prologue'" build m.gguf --fuse -prolog
+want 2 "'epilogue,,rows': takes" build m.gguf --fuse epilogue,,rows
 want 2 'needs a value' build m.gguf -t
 want 2 'no model' build
 want 2 "unexpected argument 'b.gguf'" build a.gguf b.gguf
