@@ -8,9 +8,11 @@
  *
  * The match.  `at` is the token after an earlier place whose `len` last tokens are the context's
  * last ones.  While the context goes on as that place did, both move on; otherwise the last 4, 3
- * and 2 tokens are looked up in tables of the newest place after each such run of tokens.  A table
- * has one slot per hash, the newest wins, and what it says is compared with the tokens, so that a
- * wrong or outdated slot is only a guess less.  All of it is O(1) per token.
+ * and 2 tokens are looked up in tables of the newest place after each such run of tokens.  Where
+ * that finds nothing they move on nevertheless, with length 0, past up to MISSES tokens that differ:
+ * a name or a number has changed in a text that goes on alike.  A table has one slot per hash, the
+ * newest wins, and what it says is compared with the tokens, so that a wrong or outdated slot is
+ * only a guess less.  All of it is O(1) per token.
  *
  * What a guess is worth.  Each token that comes is compared with the one at `at`, guessed or not,
  * which counts how often a match of that length is right: p[length].  k guesses give 1 + p + p p'
@@ -31,6 +33,7 @@
 #if NAME_HAS_LOOKUP
 enum {
     RUN_MIN = 2, RUN_MAX = 4,           /* tokens looked up */
+    MISSES = 2,
     PANEL = 4,                          /* tokens that kernels take at a time */
     LEN_MAX = 6,                        /* lengths from here on are one */
     ONE = 1 << 16,                      /* of a probability */
@@ -48,6 +51,7 @@ struct NAME_Lookup {
     uint32_t *slot[RUN_MAX - RUN_MIN + 1];      /* where a run of tokens ended; 0: nowhere */
     int shift;                          /* 32 less the bits of a slot's number */
     int at, len;                        /* the match; at 0: none */
+    int misses;                         /* tokens in a row that were not those at `at` */
     uint32_t p[LEN_MAX + 1];            /* how often a match of that length is right */
     uint32_t seen[LEN_MAX + 1];         /* on how many tokens that stands, at most P_SLOWEST */
     uint64_t (*now)(void);
@@ -142,7 +146,8 @@ static void lookup_add(NAME_Lookup *l, int32_t id)
     if (l->at > 0)
         lookup_observe(l, right);
     l->id[l->n++] = id;
-    l->at = right ? l->at + 1 : 0;
+    l->misses = right ? 0 : l->misses + 1;
+    l->at = l->at > 0 && l->misses <= MISSES ? l->at + 1 : 0;
     l->len = right ? l->len + (l->len < LEN_MAX) : 0;
     for (int run = RUN_MAX; run >= RUN_MIN && run <= l->n; run--) {
         uint32_t *slot = lookup_slot(l, run, l->n);
