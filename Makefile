@@ -96,8 +96,14 @@ bench: $(obj)/sinter $(obj)/tests/bench/measure    ## speed beside llama.cpp  (M
 	$(V)tests/bench/bench.py --sinter $(obj)/sinter --measure $(obj)/tests/bench/measure --work $(obj)/bench \
 	    --models "$(if $(filter command environment,$(origin MODELS)),$(MODELS))" --threads "$(THREADS)" --rounds $(ROUNDS) --busy $(BUSY) --flags "$(FLAGS)" \
 	    $(if $(BENCH_JSON),--json) $(if $(BENCH_DOCS),--docs docs/benchmarks.md)
-bench-docs:             ## the same, and writes it into docs/benchmarks.md
-	$(V)$(MAKE) --no-print-directory bench BENCH_DOCS=1
+bench-ideas: $(obj)/sinter      ## what each idea is worth, on SmolLM2 (BENCH_DOCS=1: into docs/performance.md)
+	$(V)model=$$(tests/fetch.sh --cached smollm2) || { echo "bench: SmolLM2 is not in the cache (tests/fetch.sh smollm2)"; exit 1; }; \
+	tests/bench/ideas.py --sinter $(obj)/sinter --work $(obj)/bench --model "$$model" --rounds $(ROUNDS) --busy $(BUSY) \
+	    $(if $(BENCH_DOCS),--docs docs/performance.md)
+bench-docs:             ## make bench and make bench-ideas, written into docs/
+	$(V)$(this_make) --no-print-directory bench BENCH_DOCS=1
+	$(V)$(this_make) --no-print-directory bench-ideas BENCH_DOCS=1
+	$(V)tests/bench/roofline.py docs/benchmarks.json docs/roofline.svg
 
 REF ?= main
 same-output: $(obj)/sinter      ## does every emitted byte equal what REF's sinter emits?  (REF=main)
@@ -120,5 +126,5 @@ help:                   ## list the targets
 	@cat $(MAKEFILE_LIST) | sed -n 's/^\([a-z-]*\):.*## /  \1\t/p' | expand -t 22
 
 -include $(shell find $(obj) -name '*.d' 2>/dev/null)
-.PHONY: all demo test check check-asan bench bench-docs same-output size docs install clean help
+.PHONY: all demo test check check-asan bench bench-ideas bench-docs same-output size docs install clean help
 .DELETE_ON_ERROR:

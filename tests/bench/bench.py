@@ -171,14 +171,19 @@ def machine():
 # ---- the programs ---------------------------------------------------------------------------------------------------------------------
 
 
+def write_ids(path):
+    """A prompt of ids that every vocabulary has."""
+    with open(path, "w") as f:
+        f.write(",".join(str(3 + i * 37 % 200) for i in range(N_PROMPT)))
+
+
 class Bench:
     def __init__(self, args):
         self.args, self.work = args, args.work
         self.llama_dir = None
         os.makedirs(self.work, exist_ok=True)
         self.ids = os.path.join(self.work, "ids")
-        with open(self.ids, "w") as f:                          # every vocabulary has these
-            f.write(",".join(str(3 + i * 37 % 200) for i in range(N_PROMPT)))
+        write_ids(self.ids)
 
     def llama(self, model):
         """The folder of llama.cpp's programs; built the first time."""
@@ -411,8 +416,7 @@ def markdown(result):
     return "\n".join(out) + "\n"
 
 
-def write_docs(path, text, result):
-    """Puts the table between the marks of a document, and the figures beside it: roofline.py draws them."""
+def write_between_marks(path, text):
     with open(path) as f:
         old = f.read()
     if old.count(MARK_BEGIN) != 1 or old.count(MARK_END) != 1:
@@ -420,6 +424,11 @@ def write_docs(path, text, result):
     head, rest = old.split(MARK_BEGIN)
     with open(path, "w") as f:
         f.write(head + MARK_BEGIN + "\n" + text + MARK_END + rest.split(MARK_END)[1])
+
+
+def write_docs(path, text, result):
+    """The table into a document, and the figures beside it: roofline.py draws them."""
+    write_between_marks(path, text)
     with open(os.path.splitext(path)[0] + ".json", "w") as f:
         json.dump(result, f, indent=1)
         f.write("\n")

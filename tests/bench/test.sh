@@ -48,7 +48,7 @@ ok "a program that fails is no time" status 1 "$measure" wall false
 ok "a program that is not there is no time" status 1 "$measure" wall "$tmp/nothing"
 ok "measure says how it is used" status 2 "$measure" read
 
-# ---- bench.py: llama.cpp reads a prompt at 1000 tokens a second, writes 10, starts in 0.1 s repacked and 0.2 s as it is
+# ---- bench.py: llama.cpp reads a prompt at 1000 tokens a second, writes 10, starts in 0.1 s repacked and 0.6 s as it is
 mkdir "$tmp/llama" "$tmp/cache"
 echo 'a compiler' > "$tmp/llama/built.txt"
 cat > "$tmp/llama/llama-bench" << 'FAKE'
@@ -61,7 +61,7 @@ cat > "$tmp/llama/peer" << 'FAKE'
 case "$1 ${5-}" in
 "info "*) printf 'version 9.9\nsystem CPU : X = 1 | \nload_tensors: CPU_REPACK model buffer size =    12.50 MiB\n' ;;
 "first 1") sleep 0.1 ;;
-"first 0") sleep 0.2 ;;
+"first 0") sleep 0.6 ;;
 *) exit 1 ;;
 esac
 FAKE
@@ -78,7 +78,7 @@ ok "a model is measured, in the order that was asked for" is "$tmp/result" '[m["
     [r["what"] for r in x["models"][0]["rows"]] == ["decode", "prefill", "first token"]'
 ok "the ratio of tokens per second" is "$tmp/result" 'all(abs(r["ratio"] * r["llama"]["median"] / r["sinter"]["median"] - 1) < 1e-9 and
     r["llama"]["median"] == speed and r["rounds"] == 2 for r, speed in zip(x["models"][0]["rows"], (10, 1000)))'
-ok "the ratio of times is turned round, and the sooner start counts" is "$tmp/result" 'next(100 <= r["llama"]["median"] < 190 and r["repacked"] and
+ok "the ratio of times is turned round, and the sooner start counts" is "$tmp/result" 'next(100 <= r["llama"]["median"] < 600 and r["repacked"] and
     abs(r["ratio"] * r["sinter"]["median"] / r["llama"]["median"] - 1) < 1e-9 for r in x["models"][0]["rows"] if r["what"] == "first token")'
 ok "the share of bandwidth" is "$tmp/result" 'next(abs(r["sinter_share"] * r["bandwidth_mb_s"] * 1e6 / r["bytes_per_token"] / r["sinter"]["median"] - 1)
     < 1e-9 for r in x["models"][0]["rows"] if r["what"] == "decode")'
