@@ -11,7 +11,7 @@
 
 /* The contract of a kernel, `key=value` pairs:
  *
- *   op        dot row rmsnorm quant score mix max exp_sum store_f16
+ *   op        dot row rmsnorm quant score score4 mix mix4 max exp_sum store_f16
  *   layout    of the packed weights (ir/layouts.def); dot and row only
  *   x, kv     format of the activations, or of the cache's entries
  *   tile      rows x tokens of results
@@ -24,6 +24,38 @@
 #define SN_KERNEL(...) __attribute__((annotate("sn_kernel:" #__VA_ARGS__)))
 #else
 #define SN_KERNEL(...)
+/* Asks for the line at p, into the first-level cache.  (gcc 12 takes a function that does nothing but prefetch for one without
+ * effect and drops its calls, unless it is inlined before.) */
+__attribute__((always_inline))
+static inline void sn_ask(const uint8_t *p)
+{
+    __builtin_prefetch(p, 0, 3);
+}
+
+/* The same for n bytes. */
+__attribute__((always_inline))
+static inline void sn_ask_lines(const uint8_t *p, int n)
+{
+    for (int i = 0; i < n; i += 64)
+        sn_ask(p + i);
+}
+
+/* How far ahead of what it reads a kernel of x86-64 asks.  From DRAM and the last cache, 4 and 8 KB are alike and 2, 16 and 32
+ * slower; so is the second-level cache as the goal (one Sapphire Rapids, tiles of 14 to 70 KB). */
+enum { SN_LEAD = 6144 };
+
+/* What to ask for while block b of a tile's n is read at w, `bytes` each: the block that lies about SN_LEAD further on, in this
+ * tile or in the next one; without a next tile, what is being read. */
+__attribute__((always_inline))
+static inline const uint8_t *sn_ahead(const uint8_t *w, int b, int n, int bytes, const uint8_t *next)
+{
+    const int lead = bytes < SN_LEAD ? SN_LEAD / bytes : 1;
+
+    if (b + lead < n)
+        return w + lead * bytes;
+    return !next ? w : n < lead ? next + b * bytes : next + (b + lead - n) * bytes;
+}
+
 #endif
 
 enum {

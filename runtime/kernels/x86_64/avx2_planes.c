@@ -9,15 +9,6 @@
 #include <immintrin.h>
 #include "../kernel.h"
 
-/* Asks for n bytes of the next tile, if there is one; returns what follows them. */
-static inline const uint8_t *sn_prefetch_on_avx2(const uint8_t *next, int n)
-{
-    if (!next)
-        return next;
-    sn_prefetch(next, n);
-    return next + n;
-}
-
 /* 8 unsigned bytes as floats. */
 static inline __m256 sn_bytes_avx2(const uint8_t *p)
 {
@@ -103,7 +94,7 @@ static inline void sn_dots_i5g32_q8_avx2(float *acc, const uint8_t *w, const SnQ
 
     sn_clear_avx2(acc, 32 * tokens);
     for (int b = 0; b < n_in / SN_GROUP; b++, w += SN_I5_BLOCK) {
-        next = sn_prefetch_on_avx2(next, SN_I5_BLOCK);
+        sn_ask_lines(sn_ahead(w, b, n_in / SN_GROUP, SN_I5_BLOCK, next), SN_I5_BLOCK);
         #pragma GCC unroll 1
         for (int g = 0; g < 4; g += groups) {
             const SnQ8 *y = sn_same_avx2(x + b);
@@ -145,15 +136,18 @@ static inline void sn_dots_g32ms_q8_avx2(float *acc, const uint8_t *w, const SnQ
     const __m256i ones = _mm256_set1_epi16(1);
     const int groups = 4 / tokens;
     const int codes = fifth ? 640 : 512;
+    const int bytes = fifth ? SN_I5MS_BLOCK : SN_I4MS_BLOCK;
 
     sn_clear_avx2(acc, 32 * tokens);
     for (int b = 0; b < n_in / SN_GROUP; b += SN_SPANS) {
+        const uint8_t *ahead = sn_ahead(w, b / SN_SPANS, n_in / SN_GROUP / SN_SPANS, bytes, next);
         const uint8_t *head = w;
 
-        next = sn_prefetch_on_avx2(next, 128);
+        sn_ask_lines(ahead, 128);
         w += 128;
-        for (int c = b; c < b + SN_SPANS; c++, w += codes + 64) {
-            next = sn_prefetch_on_avx2(next, codes + 64);
+        ahead += 128;
+        for (int c = b; c < b + SN_SPANS; c++, w += codes + 64, ahead += codes + 64) {
+            sn_ask_lines(ahead, codes + 64);
             #pragma GCC unroll 1
             for (int g = 0; g < 4; g += groups) {
                 const SnQ8 *y = sn_same_avx2(x + c);
@@ -229,12 +223,14 @@ static inline void sn_dots_i6g16s_q8_avx2(float *acc, const uint8_t *w, const Sn
 
     sn_clear_avx2(acc, 32 * tokens);
     for (int b = 0; b < n_in / SN_GROUP; b += SN_SPANS) {
+        const uint8_t *ahead = sn_ahead(w, b / SN_SPANS, n_in / SN_GROUP / SN_SPANS, SN_I6S_BLOCK, next);
         const uint8_t *head = w;
 
-        next = sn_prefetch_on_avx2(next, 64);
+        sn_ask(ahead);
         w += 64;
-        for (int c = b; c < b + SN_SPANS; c++, w += SN_I6S_SPAN) {
-            next = sn_prefetch_on_avx2(next, SN_I6S_SPAN);
+        ahead += 64;
+        for (int c = b; c < b + SN_SPANS; c++, w += SN_I6S_SPAN, ahead += SN_I6S_SPAN) {
+            sn_ask_lines(ahead, SN_I6S_SPAN);
             #pragma GCC unroll 1
             for (int g = 0; g < 4; g += groups) {
                 const SnQ8 *y = sn_same_avx2(x + c);
@@ -288,7 +284,7 @@ static inline void sn_dots_i5g32_f32_avx2(float *acc, const uint8_t *w, const fl
 {
     sn_clear_avx2(acc, 32 * tokens);
     for (int c = 0; c < n_in; c += SN_GROUP, w += SN_I5_BLOCK) {
-        next = sn_prefetch_on_avx2(next, SN_I5_BLOCK);
+        sn_ask_lines(sn_ahead(w, c / SN_GROUP, n_in / SN_GROUP, SN_I5_BLOCK, next), SN_I5_BLOCK);
         #pragma GCC unroll 1
         for (int g = 0; g < 4; g++) {
             const __m256 d = sn_halves_avx2(w + 640 + 16 * g);
@@ -307,15 +303,18 @@ static inline void sn_dots_g32ms_f32_avx2(float *acc, const uint8_t *w, const fl
                                           const uint8_t *next, int tokens, int fifth)
 {
     const int codes = fifth ? 640 : 512;
+    const int bytes = fifth ? SN_I5MS_BLOCK : SN_I4MS_BLOCK;
 
     sn_clear_avx2(acc, 32 * tokens);
     for (int b = 0; b < n_in; b += SN_SPANS * SN_GROUP) {
+        const uint8_t *ahead = sn_ahead(w, b / SN_GROUP / SN_SPANS, n_in / SN_GROUP / SN_SPANS, bytes, next);
         const uint8_t *head = w;
 
-        next = sn_prefetch_on_avx2(next, 128);
+        sn_ask_lines(ahead, 128);
         w += 128;
-        for (int c = b; c < b + SN_SPANS * SN_GROUP; c += SN_GROUP, w += codes + 64) {
-            next = sn_prefetch_on_avx2(next, codes + 64);
+        ahead += 128;
+        for (int c = b; c < b + SN_SPANS * SN_GROUP; c += SN_GROUP, w += codes + 64, ahead += codes + 64) {
+            sn_ask_lines(ahead, codes + 64);
             #pragma GCC unroll 1
             for (int g = 0; g < 4; g++) {
                 const __m256 d = _mm256_mul_ps(sn_bytes_avx2(w + codes + 8 * g), sn_halves_avx2(head + 16 * g));
@@ -342,12 +341,14 @@ static inline void sn_dots_i6g16s_f32_avx2(float *acc, const uint8_t *w, const f
 
     sn_clear_avx2(acc, 32 * tokens);
     for (int b = 0; b < n_in; b += SN_SPANS * SN_GROUP) {
+        const uint8_t *ahead = sn_ahead(w, b / SN_GROUP / SN_SPANS, n_in / SN_GROUP / SN_SPANS, SN_I6S_BLOCK, next);
         const uint8_t *head = w;
 
-        next = sn_prefetch_on_avx2(next, 64);
+        sn_ask(ahead);
         w += 64;
-        for (int c = b; c < b + SN_SPANS * SN_GROUP; c += SN_GROUP, w += SN_I6S_SPAN) {
-            next = sn_prefetch_on_avx2(next, SN_I6S_SPAN);
+        ahead += 64;
+        for (int c = b; c < b + SN_SPANS * SN_GROUP; c += SN_GROUP, w += SN_I6S_SPAN, ahead += SN_I6S_SPAN) {
+            sn_ask_lines(ahead, SN_I6S_SPAN);
             #pragma GCC unroll 1
             for (int g = 0; g < 4; g++) {
                 const __m256 d = sn_halves_avx2(head + 16 * g);

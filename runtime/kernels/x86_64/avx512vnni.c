@@ -4,7 +4,8 @@
  * 16 rows x 4 columns: vpdpbusd multiplies it with four 8-bit activations, the same in every lane (a memory broadcast costs
  * nothing).  One body serves one token and four (`tokens` is constant where it is inlined), so their sums are the same.
  * 32 rows x 4 tokens take 8 of the 32 registers for float sums and 8 for a block's own.  Both halves of a block go together:
- * one after the other, compilers keep all the activations that they share, and spill. */
+ * one after the other, compilers keep all the activations that they share, and spill.  Lines ahead are asked for between the
+ * loads of codes. */
 #include <immintrin.h>
 #include "../kernel.h"
 
@@ -94,24 +95,26 @@ static inline void sn_dots_i8g32_q8_avx512(float *acc, const uint8_t *w, const S
 
     sn_clear_avx512(f, 2 * tokens);
     for (int b = 0; b < n_in / SN_GROUP; b++, w += SN_I8_BLOCK) {
+        const uint8_t *ahead = sn_ahead(w, b, n_in / SN_GROUP, SN_I8_BLOCK, next);
         __m512i s[8];
 
-        if (next) {
-            sn_prefetch(next, SN_I8_BLOCK);
-            next += SN_I8_BLOCK;
-        }
         sn_start_avx512(s, x + b, x_stride, 128, tokens);
-        for (int i = 0; i < 8; i++)
+        for (int i = 0; i < 8; i++) {
+            sn_ask(ahead + 128 * i);
+            sn_ask(ahead + 128 * i + 64);
             sn_add_codes_avx512(s, _mm512_loadu_si512(w + 64 * i), _mm512_loadu_si512(w + 512 + 64 * i), x + b, x_stride,
                                 4 * i, tokens);
+        }
+        sn_ask(ahead + 1024);
         sn_scale_avx512(f, s, w + 1024, x + b, x_stride, tokens);
     }
     sn_store_sums_avx512(acc, f, tokens);
 }
 
-/* A block of 32 x 32 codes of 4 bits. */
+/* A block of 32 x 32 codes of 4 bits; asks for as much at `ahead`. */
 __attribute__((always_inline))
-static inline void sn_add_block_i4_avx512(__m512i *s, const uint8_t *w, const SnQ8 *x, int x_stride, int tokens)
+static inline void sn_add_block_i4_avx512(__m512i *s, const uint8_t *w, const uint8_t *ahead, const SnQ8 *x, int x_stride,
+                                          int tokens)
 {
     const __m512i low = _mm512_set1_epi8(0x0f);
 
@@ -119,6 +122,8 @@ static inline void sn_add_block_i4_avx512(__m512i *s, const uint8_t *w, const Sn
         const __m512i u = _mm512_loadu_si512(w + 64 * i);
         const __m512i v = _mm512_loadu_si512(w + 256 + 64 * i);
 
+        sn_ask(ahead + 128 * i);
+        sn_ask(ahead + 128 * i + 64);
         sn_add_codes_avx512(s, _mm512_and_si512(u, low), _mm512_and_si512(v, low), x, x_stride, 4 * i, tokens);
         sn_add_codes_avx512(s, _mm512_and_si512(_mm512_srli_epi16(u, 4), low),
                             _mm512_and_si512(_mm512_srli_epi16(v, 4), low), x, x_stride, 16 + 4 * i, tokens);
@@ -133,14 +138,12 @@ static inline void sn_dots_i4g32_q8_avx512(float *acc, const uint8_t *w, const S
 
     sn_clear_avx512(f, 2 * tokens);
     for (int b = 0; b < n_in / SN_GROUP; b++, w += SN_I4_BLOCK) {
+        const uint8_t *ahead = sn_ahead(w, b, n_in / SN_GROUP, SN_I4_BLOCK, next);
         __m512i s[8];
 
-        if (next) {
-            sn_prefetch(next, SN_I4_BLOCK);
-            next += SN_I4_BLOCK;
-        }
         sn_start_avx512(s, x + b, x_stride, 8, tokens);
-        sn_add_block_i4_avx512(s, w, x + b, x_stride, tokens);
+        sn_add_block_i4_avx512(s, w, ahead, x + b, x_stride, tokens);
+        sn_ask(ahead + 512);
         sn_scale_avx512(f, s, w + 512, x + b, x_stride, tokens);
     }
     sn_store_sums_avx512(acc, f, tokens);
@@ -154,16 +157,15 @@ static inline void sn_dots_i4g32m_q8_avx512(float *acc, const uint8_t *w, const 
 
     sn_clear_avx512(f, 2 * tokens);
     for (int b = 0; b < n_in / SN_GROUP; b++, w += SN_I4M_BLOCK) {
+        const uint8_t *ahead = sn_ahead(w, b, n_in / SN_GROUP, SN_I4M_BLOCK, next);
         const __m512 m0 = sn_halves_avx512(w + 576);
         const __m512 m1 = sn_halves_avx512(w + 608);
         __m512i s[8];
 
-        if (next) {
-            sn_prefetch(next, SN_I4M_BLOCK);
-            next += SN_I4M_BLOCK;
-        }
         sn_start_avx512(s, x + b, x_stride, 0, tokens);
-        sn_add_block_i4_avx512(s, w, x + b, x_stride, tokens);
+        sn_add_block_i4_avx512(s, w, ahead, x + b, x_stride, tokens);
+        sn_ask(ahead + 512);
+        sn_ask(ahead + 576);
         sn_scale_avx512(f, s, w + 512, x + b, x_stride, tokens);
         for (int t = 0; t < tokens; t++) {
             const __m512 v = _mm512_set1_ps(x[t * x_stride + b].ds);
@@ -242,10 +244,7 @@ static inline void sn_dots_i8g32_f32_avx512(float *acc, const uint8_t *w, const 
         const __m512 o[2] = { _mm512_mul_ps(d[0], middle), _mm512_mul_ps(d[1], middle) };
         __m512 s[8];
 
-        if (next) {
-            sn_prefetch(next, SN_I8_BLOCK);
-            next += SN_I8_BLOCK;
-        }
+        sn_ask_lines(sn_ahead(w, c / SN_GROUP, n_in / SN_GROUP, SN_I8_BLOCK, next), SN_I8_BLOCK);
         sn_clear_avx512(s, 2 * tokens);
         for (int i = 0; i < 8; i++)
             sn_add_four_avx512(s, _mm512_loadu_si512(w + 64 * i), _mm512_loadu_si512(w + 512 + 64 * i), byte, d, o,
@@ -268,10 +267,7 @@ static inline void sn_dots_i4g32_f32_avx512(float *acc, const uint8_t *w, const 
         const __m512 o[2] = { _mm512_mul_ps(d[0], middle), _mm512_mul_ps(d[1], middle) };
         __m512 s[8];
 
-        if (next) {
-            sn_prefetch(next, SN_I4_BLOCK);
-            next += SN_I4_BLOCK;
-        }
+        sn_ask_lines(sn_ahead(w, c / SN_GROUP, n_in / SN_GROUP, SN_I4_BLOCK, next), SN_I4_BLOCK);
         sn_clear_avx512(s, 2 * tokens);
         sn_add_nibbles_avx512(s, w, d, o, x + c, x_stride, tokens);
         sn_add_group_avx512(f, s, tokens);
@@ -291,10 +287,7 @@ static inline void sn_dots_i4g32m_f32_avx512(float *acc, const uint8_t *w, const
         const __m512 o[2] = { sn_halves_avx512(w + 576), sn_halves_avx512(w + 608) };
         __m512 s[8];
 
-        if (next) {
-            sn_prefetch(next, SN_I4M_BLOCK);
-            next += SN_I4M_BLOCK;
-        }
+        sn_ask_lines(sn_ahead(w, c / SN_GROUP, n_in / SN_GROUP, SN_I4M_BLOCK, next), SN_I4M_BLOCK);
         sn_clear_avx512(s, 2 * tokens);
         sn_add_nibbles_avx512(s, w, d, o, x + c, x_stride, tokens);
         sn_add_group_avx512(f, s, tokens);
@@ -311,15 +304,14 @@ static inline void sn_dots_f16_f32_avx512(float *acc, const uint8_t *w, const fl
     sn_clear_avx512(f, 2 * tokens);
     for (int c = 0; c < n_in; c += SN_GROUP) {
         const int n = n_in - c < SN_GROUP ? n_in - c : SN_GROUP;
+        const uint8_t *ahead = sn_ahead(w, c / SN_GROUP, n_in / SN_GROUP, 64 * SN_GROUP, next);
         __m512 s[8];
 
-        if (next) {
-            sn_prefetch(next, 64 * n);
-            next += 64 * n;
-        }
         sn_clear_avx512(s, 2 * tokens);
-        for (int i = 0; i < n; i++, w += 64)
+        for (int i = 0; i < n; i++, w += 64, ahead += 64) {
+            sn_ask(ahead);
             sn_add_column_avx512(s, sn_halves_avx512(w), sn_halves_avx512(w + 32), x + c + i, x_stride, tokens);
+        }
         sn_add_group_avx512(f, s, tokens);
     }
     sn_store_sums_avx512(acc, f, tokens);
@@ -340,15 +332,14 @@ static inline void sn_dots_bf16_f32_avx512(float *acc, const uint8_t *w, const f
     sn_clear_avx512(f, 2 * tokens);
     for (int c = 0; c < n_in; c += SN_GROUP) {
         const int n = n_in - c < SN_GROUP ? n_in - c : SN_GROUP;
+        const uint8_t *ahead = sn_ahead(w, c / SN_GROUP, n_in / SN_GROUP, 64 * SN_GROUP, next);
         __m512 s[8];
 
-        if (next) {
-            sn_prefetch(next, 64 * n);
-            next += 64 * n;
-        }
         sn_clear_avx512(s, 2 * tokens);
-        for (int i = 0; i < n; i++, w += 64)
+        for (int i = 0; i < n; i++, w += 64, ahead += 64) {
+            sn_ask(ahead);
             sn_add_column_avx512(s, sn_bf16_avx512(w), sn_bf16_avx512(w + 32), x + c + i, x_stride, tokens);
+        }
         sn_add_group_avx512(f, s, tokens);
     }
     sn_store_sums_avx512(acc, f, tokens);
@@ -363,16 +354,16 @@ static inline void sn_dots_f32_f32_avx512(float *acc, const uint8_t *w, const fl
     sn_clear_avx512(f, 2 * tokens);
     for (int c = 0; c < n_in; c += SN_GROUP) {
         const int n = n_in - c < SN_GROUP ? n_in - c : SN_GROUP;
+        const uint8_t *ahead = sn_ahead(w, c / SN_GROUP, n_in / SN_GROUP, 128 * SN_GROUP, next);
         __m512 s[8];
 
-        if (next) {
-            sn_prefetch(next, 128 * n);
-            next += 128 * n;
-        }
         sn_clear_avx512(s, 2 * tokens);
-        for (int i = 0; i < n; i++, w += 128)
+        for (int i = 0; i < n; i++, w += 128, ahead += 128) {
+            sn_ask(ahead);
+            sn_ask(ahead + 64);
             sn_add_column_avx512(s, _mm512_loadu_ps((const void *)w), _mm512_loadu_ps((const void *)(w + 64)), x + c + i,
                                  x_stride, tokens);
+        }
         sn_add_group_avx512(f, s, tokens);
     }
     sn_store_sums_avx512(acc, f, tokens);

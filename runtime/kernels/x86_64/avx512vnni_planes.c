@@ -26,9 +26,11 @@ static inline __m512 sn_signed_bytes_avx512(const uint8_t *p)
 
 /* ---- 8-bit activations ------------------------------------------------------------------------------------------ */
 
-/* 32 x 32 codes of 5 bits: column 4i+j's fifth bit is bit i of the high vectors, column 16+4i+j's bit 4 + i. */
+/* 32 x 32 codes of 5 bits: column 4i+j's fifth bit is bit i of the high vectors, column 16+4i+j's bit 4 + i.
+ * Asks for as much at `ahead`. */
 __attribute__((always_inline))
-static inline void sn_add_block_i5_avx512(__m512i *s, const uint8_t *w, const SnQ8 *x, int x_stride, int tokens)
+static inline void sn_add_block_i5_avx512(__m512i *s, const uint8_t *w, const uint8_t *ahead, const SnQ8 *x, int x_stride,
+                                          int tokens)
 {
     const __m512i low = _mm512_set1_epi8(0x0f);
     const __m512i fifth = _mm512_set1_epi8(0x10);
@@ -39,6 +41,8 @@ static inline void sn_add_block_i5_avx512(__m512i *s, const uint8_t *w, const Sn
         const __m512i u = _mm512_loadu_si512(w + 64 * i);
         const __m512i v = _mm512_loadu_si512(w + 256 + 64 * i);
 
+        sn_ask(ahead + 128 * i);
+        sn_ask(ahead + 128 * i + 64);
         sn_add_codes_avx512(s, sn_merge_avx512(_mm512_and_si512(u, low), a0, fifth),
                             sn_merge_avx512(_mm512_and_si512(v, low), b0, fifth), x, x_stride, 4 * i, tokens);
         sn_add_codes_avx512(s, sn_merge_avx512(_mm512_and_si512(_mm512_srli_epi16(u, 4), low), a1, fifth),
@@ -49,6 +53,8 @@ static inline void sn_add_block_i5_avx512(__m512i *s, const uint8_t *w, const Sn
         a1 = _mm512_srli_epi16(a1, 1);
         b1 = _mm512_srli_epi16(b1, 1);
     }
+    sn_ask(ahead + 512);
+    sn_ask(ahead + 576);
 }
 
 __attribute__((always_inline))
@@ -59,14 +65,12 @@ static inline void sn_dots_i5g32_q8_avx512(float *acc, const uint8_t *w, const S
 
     sn_clear_avx512(f, 2 * tokens);
     for (int b = 0; b < n_in / SN_GROUP; b++, w += SN_I5_BLOCK) {
+        const uint8_t *ahead = sn_ahead(w, b, n_in / SN_GROUP, SN_I5_BLOCK, next);
         __m512i s[8];
 
-        if (next) {
-            sn_prefetch(next, SN_I5_BLOCK);
-            next += SN_I5_BLOCK;
-        }
         sn_start_avx512(s, x + b, x_stride, 16, tokens);
-        sn_add_block_i5_avx512(s, w, x + b, x_stride, tokens);
+        sn_add_block_i5_avx512(s, w, ahead, x + b, x_stride, tokens);
+        sn_ask(ahead + 640);
         sn_scale_avx512(f, s, w + 640, x + b, x_stride, tokens);
     }
     sn_store_sums_avx512(acc, f, tokens);
@@ -93,15 +97,6 @@ static inline void sn_scale_ms_avx512(__m512 *f, const __m512i *s, const uint8_t
     }
 }
 
-/* Where the spans of a block begin, and where the next tile's bytes for them do; NULL stays NULL. */
-static inline const uint8_t *sn_prefetch_on_avx512(const uint8_t *next, int n)
-{
-    if (!next)
-        return next;
-    sn_prefetch(next, n);
-    return next + n;
-}
-
 __attribute__((always_inline))
 static inline void sn_dots_i4g32ms_q8_avx512(float *acc, const uint8_t *w, const SnQ8 *x, int x_stride, int n_in,
                                              const uint8_t *next, int tokens)
@@ -110,16 +105,18 @@ static inline void sn_dots_i4g32ms_q8_avx512(float *acc, const uint8_t *w, const
 
     sn_clear_avx512(f, 2 * tokens);
     for (int b = 0; b < n_in / SN_GROUP; b += SN_SPANS) {
+        const uint8_t *ahead = sn_ahead(w, b / SN_SPANS, n_in / SN_GROUP / SN_SPANS, SN_I4MS_BLOCK, next);
         const uint8_t *head = w;
 
-        next = sn_prefetch_on_avx512(next, 128);
+        sn_ask_lines(ahead, 128);
         w += 128;
-        for (int g = b; g < b + SN_SPANS; g++, w += SN_I4MS_SPAN) {
+        ahead += 128;
+        for (int g = b; g < b + SN_SPANS; g++, w += SN_I4MS_SPAN, ahead += SN_I4MS_SPAN) {
             __m512i s[8];
 
-            next = sn_prefetch_on_avx512(next, SN_I4MS_SPAN);
             sn_start_avx512(s, x + g, x_stride, 0, tokens);
-            sn_add_block_i4_avx512(s, w, x + g, x_stride, tokens);
+            sn_add_block_i4_avx512(s, w, ahead, x + g, x_stride, tokens);
+            sn_ask(ahead + 512);
             sn_scale_ms_avx512(f, s, head, w + 512, x + g, x_stride, tokens);
         }
     }
@@ -134,16 +131,18 @@ static inline void sn_dots_i5g32ms_q8_avx512(float *acc, const uint8_t *w, const
 
     sn_clear_avx512(f, 2 * tokens);
     for (int b = 0; b < n_in / SN_GROUP; b += SN_SPANS) {
+        const uint8_t *ahead = sn_ahead(w, b / SN_SPANS, n_in / SN_GROUP / SN_SPANS, SN_I5MS_BLOCK, next);
         const uint8_t *head = w;
 
-        next = sn_prefetch_on_avx512(next, 128);
+        sn_ask_lines(ahead, 128);
         w += 128;
-        for (int g = b; g < b + SN_SPANS; g++, w += SN_I5MS_SPAN) {
+        ahead += 128;
+        for (int g = b; g < b + SN_SPANS; g++, w += SN_I5MS_SPAN, ahead += SN_I5MS_SPAN) {
             __m512i s[8];
 
-            next = sn_prefetch_on_avx512(next, SN_I5MS_SPAN);
             sn_start_avx512(s, x + g, x_stride, 0, tokens);
-            sn_add_block_i5_avx512(s, w, x + g, x_stride, tokens);
+            sn_add_block_i5_avx512(s, w, ahead, x + g, x_stride, tokens);
+            sn_ask(ahead + 640);
             sn_scale_ms_avx512(f, s, head, w + 640, x + g, x_stride, tokens);
         }
     }
@@ -205,14 +204,16 @@ static inline void sn_dots_i6g16s_q8_avx512(float *acc, const uint8_t *w, const 
     for (int i = 0; i < 32 * tokens; i += 16)
         _mm512_storeu_ps(acc + i, _mm512_setzero_ps());
     for (int b = 0; b < n_in / SN_GROUP; b += SN_SPANS) {
+        const uint8_t *ahead = sn_ahead(w, b / SN_SPANS, n_in / SN_GROUP / SN_SPANS, SN_I6S_BLOCK, next);
         const uint8_t *head = w;
 
-        next = sn_prefetch_on_avx512(next, 64);
+        sn_ask(ahead);
         w += 64;
-        for (int g = b; g < b + SN_SPANS; g++, w += SN_I6S_SPAN) {
+        ahead += 64;
+        for (int g = b; g < b + SN_SPANS; g++, w += SN_I6S_SPAN, ahead += SN_I6S_SPAN) {
             __m512i s[8], z[8];
 
-            next = sn_prefetch_on_avx512(next, SN_I6S_SPAN);
+            sn_ask_lines(ahead, SN_I6S_SPAN);                   /* between the loads they are slower here */
             sn_sum_block_i6_avx512(s, z, w, x + g, x_stride, tokens);
             for (int h = 0; h < 2; h++) {
                 const __m512 d = sn_halves_avx512(head + 32 * h);
@@ -310,7 +311,7 @@ static inline void sn_dots_i5g32_f32_avx512(float *acc, const uint8_t *w, const 
         const __m512 o[2] = { _mm512_mul_ps(d[0], middle), _mm512_mul_ps(d[1], middle) };
         __m512 s[8];
 
-        next = sn_prefetch_on_avx512(next, SN_I5_BLOCK);
+        sn_ask_lines(sn_ahead(w, c / SN_GROUP, n_in / SN_GROUP, SN_I5_BLOCK, next), SN_I5_BLOCK);
         sn_clear_avx512(s, 2 * tokens);
         sn_add_fives_avx512(s, w, d, o, x + c, x_stride, tokens);
         sn_add_group_avx512(f, s, tokens);
@@ -324,22 +325,26 @@ static inline void sn_dots_g32ms_f32_avx512(float *acc, const uint8_t *w, const 
                                             const uint8_t *next, int tokens, int fifth)
 {
     const int codes = fifth ? 640 : 512;
+    const int bytes = fifth ? SN_I5MS_BLOCK : SN_I4MS_BLOCK;
+    const int n = n_in / (SN_SPANS * SN_GROUP);
     __m512 f[8];
 
     sn_clear_avx512(f, 2 * tokens);
     for (int c = 0; c < n_in; c += SN_SPANS * SN_GROUP) {
+        const uint8_t *ahead = sn_ahead(w, c / (SN_SPANS * SN_GROUP), n, bytes, next);
         const uint8_t *head = w;
 
-        next = sn_prefetch_on_avx512(next, 128);
+        sn_ask_lines(ahead, 128);
         w += 128;
-        for (int k = c; k < c + SN_SPANS * SN_GROUP; k += SN_GROUP, w += codes + 64) {
+        ahead += 128;
+        for (int k = c; k < c + SN_SPANS * SN_GROUP; k += SN_GROUP, w += codes + 64, ahead += codes + 64) {
             const __m512 d[2] = { _mm512_mul_ps(sn_bytes_avx512(w + codes), sn_halves_avx512(head)),
                                   _mm512_mul_ps(sn_bytes_avx512(w + codes + 16), sn_halves_avx512(head + 32)) };
             const __m512 o[2] = { _mm512_mul_ps(sn_bytes_avx512(w + codes + 32), sn_halves_avx512(head + 64)),
                                   _mm512_mul_ps(sn_bytes_avx512(w + codes + 48), sn_halves_avx512(head + 96)) };
             __m512 s[8];
 
-            next = sn_prefetch_on_avx512(next, codes + 64);
+            sn_ask_lines(ahead, codes + 64);
             sn_clear_avx512(s, 2 * tokens);
             if (fifth)
                 sn_add_fives_avx512(s, w, d, o, x + k, x_stride, tokens);
@@ -373,15 +378,17 @@ static inline void sn_dots_i6g16s_f32_avx512(float *acc, const uint8_t *w, const
     for (int i = 0; i < 32 * tokens; i += 16)
         _mm512_storeu_ps(acc + i, _mm512_setzero_ps());
     for (int c = 0; c < n_in; c += SN_SPANS * SN_GROUP) {
+        const uint8_t *ahead = sn_ahead(w, c / (SN_SPANS * SN_GROUP), n_in / (SN_SPANS * SN_GROUP), SN_I6S_BLOCK, next);
         const uint8_t *head = w;
 
-        next = sn_prefetch_on_avx512(next, 64);
+        sn_ask(ahead);
         w += 64;
-        for (int k = c; k < c + SN_SPANS * SN_GROUP; k += SN_GROUP, w += SN_I6S_SPAN) {
+        ahead += 64;
+        for (int k = c; k < c + SN_SPANS * SN_GROUP; k += SN_GROUP, w += SN_I6S_SPAN, ahead += SN_I6S_SPAN) {
             float *out = acc;
             __m512 s[8];
 
-            next = sn_prefetch_on_avx512(next, SN_I6S_SPAN);
+            sn_ask_lines(ahead, SN_I6S_SPAN);
             sn_clear_avx512(s, 2 * tokens);
             sn_add_half_group_avx512(s, w, head, 0, x + k, x_stride, tokens);
             sn_add_half_group_avx512(s, w, head, 1, x + k + 16, x_stride, tokens);
