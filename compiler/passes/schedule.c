@@ -45,6 +45,21 @@ static bool choose(Sched *s, Op *o, const char *role, const char *op, const char
     return true;
 }
 
+/* Notes kernels that do the work of `role` for four rows at once, where there are some of the same order of
+ * sums, so that a token's bits do not depend on its neighbours. */
+static void choose_four(Sched *s, Op *o, const char *role, const char *op, const char *act)
+{
+    for (int i = 0; i < s->env->n_target; i++) {
+        const Target *t = s->env->target[i];
+        const KernelUnit *u = kernel_unit(t->isa[0]);
+        const KernelInfo *one = kernel_find(u, t->isa, role, NULL, act, 0),
+                         *four = kernel_find(u, t->isa, op, NULL, act, 0);
+
+        if (one && four && !strcmp(one->order, four->order))
+            op_set_attr(o, attr_str(str_printf(s->m->a, "%s.%d", op, i), four->name));
+    }
+}
+
 static bool choose_for(Sched *s, const Func *f, Op *o)
 {
     switch (o->kind) {
@@ -70,6 +85,10 @@ static bool choose_for(Sched *s, const Func *f, Op *o)
     case OP_attention: {
         const char *k = o->in[1]->type.fmt->name, *v = o->in[2]->type.fmt->name;
 
+        if (!dim_is_one(f, o->out[0]->type.dim[0])) {
+            choose_four(s, o, "score", "score4", k);
+            choose_four(s, o, "mix", "mix4", v);
+        }
         return choose(s, o, "score", "score", NULL, k, 0) &&
                choose(s, o, "mix", "mix", NULL, v, 0) &&
                choose(s, o, "max", "max", NULL, NULL, 0) &&
@@ -268,6 +287,8 @@ static void note_build(Sched *s)
 
     if (s->env->opt->name)
         module_set_meta(m, "build.name", attr_str("", s->env->opt->name));
+    if (!strcmp(s->env->target[0]->family, "wasm32")) /* which has no threads */
+        module_set_meta(m, "build.one_thread", attr_int("", 1));
     module_set_meta(m, "build.link_weights", attr_int("", s->env->opt->link_weights));
     if (s->env->opt->spec)
         module_set_meta(m, "build.spec", attr_str("", s->env->opt->spec));

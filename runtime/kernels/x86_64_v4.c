@@ -1,5 +1,6 @@
 /* The unit of x86-64-v4 with AVX-512 VNNI. */
 #include "portable.c"
 #include "x86_64/avx512vnni.c"
+#include "x86_64/avx512vnni_attention.c"
 #include "x86_64/avx512vnni_planes.c"
 #include "x86_64/avx512vnni_ternary.c"

@@ -689,6 +689,85 @@ static void test_mix(const Row *k)
         }
 }
 
+/* The kernel for one query whose results this one for four gives. */
+static const Row *one_query(const Row *k)
+{
+    for (int i = 0; i < N_ROWS; i++)
+        if (!strncmp(rows[i].op, k->op, strlen(k->op) - 1) && strlen(rows[i].op) + 1 == strlen(k->op) &&
+            !strcmp(rows[i].act, k->act) && !strcmp(rows[i].isa, k->isa))
+            return &rows[i];
+    return NULL;
+}
+
+enum { FOUR_STRIDE = MAX_LENGTH + 2 * GUARD, FOUR_WIDTH = 200 + 2 * GUARD };
+
+static void test_score4(const Row *k)
+{
+    const Row *one = one_query(k);
+
+    CHECK(one && !strcmp(k->act, "f16"), "there is no kernel for one query of f16 to compare with");
+    for (int a = 0; one && a < N_HEAD_DIMS; a++)
+        for (int b = 0; b < N_LENGTHS; b++) {
+            int hd = head_dims[a], n = lengths[b];
+            Cache c = make_cache(true, n, hd);
+            float *q = alloc(sizeof(float) * 4 * (size_t)(hd + 5)), *out = alloc(sizeof(float) * 4 * FOUR_STRIDE);
+            float want[MAX_LENGTH];
+
+            for (int d = 0; d < 4 * (hd + 5); d++)
+                q[d] = random_unit();
+            for (int j = 0; j < 4; j++)
+                set_guards(out + j * FOUR_STRIDE, n);
+            ((void (*)(float *, int, const float *, int, const uint16_t *, int, int, int, float))k->fn)(
+                out + GUARD, FOUR_STRIDE, q, hd + 5, c.kv, c.stride, n, hd, 0.125f);
+            for (int j = 0; j < 4; j++) {
+                call_score(one, want, q + j * (hd + 5), &c, n, hd);
+                CHECK(guards_intact(out + j * FOUR_STRIDE, n), "head_dim=%d n=%d: writes outside s", hd, n);
+                CHECK(!memcmp(want, out + j * FOUR_STRIDE + GUARD, sizeof(float) * (size_t)n),
+                      "head_dim=%d n=%d: query %d differs from one alone", hd, n, j);
+            }
+            free(q);
+            free(out);
+            free(c.kv);
+            free(c.value);
+        }
+}
+
+static void test_mix4(const Row *k)
+{
+    const Row *one = one_query(k);
+
+    CHECK(one && !strcmp(k->act, "f16"), "there is no kernel for one query of f16 to compare with");
+    for (int a = 0; one && a < N_HEAD_DIMS; a++)
+        for (int b = 0; b < N_LENGTHS; b++) {
+            int hd = head_dims[a], n = lengths[b];
+            Cache c = make_cache(true, n, hd);
+            float *out = alloc(sizeof(float) * 4 * FOUR_WIDTH), *p = alloc(sizeof(float) * 4 * (MAX_LENGTH + 1));
+            float want[FOUR_WIDTH];
+
+            for (int i = 0; i < 4 * (MAX_LENGTH + 1); i++)
+                p[i] = fabsf(random_unit());
+            for (int j = 0; j < 4; j++) {
+                set_guards(out + j * FOUR_WIDTH, hd);
+                for (int d = 0; d < hd; d++)
+                    out[j * FOUR_WIDTH + GUARD + d] = (float)(d + j);
+            }
+            ((void (*)(float *, int, const float *, int, const uint16_t *, int, int, int))k->fn)(
+                out + GUARD, FOUR_WIDTH, p, MAX_LENGTH + 1, c.kv, c.stride, n, hd);
+            for (int j = 0; j < 4; j++) {
+                for (int d = 0; d < hd; d++)
+                    want[d] = (float)(d + j);
+                call_mix(one, want, p + j * (MAX_LENGTH + 1), &c, 0, n, hd);
+                CHECK(guards_intact(out + j * FOUR_WIDTH, hd), "head_dim=%d n=%d: writes outside y", hd, n);
+                CHECK(!memcmp(want, out + j * FOUR_WIDTH + GUARD, sizeof(float) * (size_t)hd),
+                      "head_dim=%d n=%d: query %d differs from one alone", hd, n, j);
+            }
+            free(out);
+            free(p);
+            free(c.kv);
+            free(c.value);
+        }
+}
+
 static void test_max(const Row *k)
 {
     float (*max)(const float *, int) = (float (*)(const float *, int))k->fn;
@@ -789,7 +868,7 @@ static void test_scalars(void)
 
 static const struct { const char *op; void (*test)(const Row *); } tests[] = {
     { "dot", test_dot }, { "row", test_row }, { "rmsnorm", test_rmsnorm }, { "quant", test_quant }, { "score", test_score },
-    { "mix", test_mix }, { "max", test_max }, { "exp_sum", test_exp_sum }, { "store_f16", test_store_f16 },
+    { "score4", test_score4 }, { "mix", test_mix }, { "mix4", test_mix4 }, { "max", test_max }, { "exp_sum", test_exp_sum }, { "store_f16", test_store_f16 },
 };
 
 int kernel_tests(void)

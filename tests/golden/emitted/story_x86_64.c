@@ -164,12 +164,13 @@ static void decode_layer_attn_q_k_v(const story_Run *r, const void *layer, story
             sn_dot_i8g32_r32k4_q8_portable(attn_q, attn_q_tile, attn_norm_q8, 128, attn_q_tile + 4352);
             float attn_q_rope[32];
 
-            for (int k = 0; k < 32; k += 2) {
-                int p = (i + k) % 32;    /* place in the head */
-                float cos = rope_cs[p], sin = rope_cs[p + 1];
+            for (int u = 0; u < 32; u += 32) {
+                for (int k = 0; k < 16; k++) {
+                    float a = attn_q[u + 2 * k], b = attn_q[u + 2 * k + 1];
 
-                attn_q_rope[k] = attn_q[k] * cos - attn_q[k + 1] * sin;
-                attn_q_rope[k + 1] = attn_q[k + 1] * cos + attn_q[k] * sin;
+                    attn_q_rope[u + 2 * k] = a * rope_cs[2 * k] - b * rope_cs[2 * k + 1];
+                    attn_q_rope[u + 2 * k + 1] = b * rope_cs[2 * k] + a * rope_cs[2 * k + 1];
+                }
             }
             for (int k = 0; k < 32; k++)
                 attn_q_rope_out[i + k] = attn_q_rope[k];
@@ -183,12 +184,13 @@ static void decode_layer_attn_q_k_v(const story_Run *r, const void *layer, story
             sn_dot_i8g32_r32k4_q8_portable(attn_k, attn_k_tile, attn_norm_q8, 128, attn_k_tile + 4352);
             float attn_k_rope[32];
 
-            for (int k = 0; k < 32; k += 2) {
-                int p = (i + k) % 32;    /* place in the head */
-                float cos = rope_cs[p], sin = rope_cs[p + 1];
+            for (int u = 0; u < 32; u += 32) {
+                for (int k = 0; k < 16; k++) {
+                    float a = attn_k[u + 2 * k], b = attn_k[u + 2 * k + 1];
 
-                attn_k_rope[k] = attn_k[k] * cos - attn_k[k + 1] * sin;
-                attn_k_rope[k + 1] = attn_k[k + 1] * cos + attn_k[k] * sin;
+                    attn_k_rope[u + 2 * k] = a * rope_cs[2 * k] - b * rope_cs[2 * k + 1];
+                    attn_k_rope[u + 2 * k + 1] = b * rope_cs[2 * k] + a * rope_cs[2 * k + 1];
+                }
             }
             sn_store_f16_portable(kv_k + (size_t)r->P * 64 + i, attn_k_rope, 32);
         }
@@ -226,24 +228,24 @@ static void decode_layer_attention(const story_Run *r, const void *layer, story_
     float attn[32] = { 0 }, s[128], max = -3.4e38f, sum = 0;
     int end = pos[t] + 1;
 
-    for (int p = 0; p < end; p += 128) {
-        int n = end - p < 128 ? end - p : 128;
+    for (int p = 0, to; p < end; p = to) {
         float top, shrink;
 
-        sn_score_f16_portable(s, attn_q_rope + (size_t)t * 128 + i, kv_k + (size_t)p * 64 + g, 64, n, 32, 0.17677669f);
-        top = sn_max(s, n);
+        to = p / 128 * 128 + 128 < end ? p / 128 * 128 + 128 : end;
+        sn_score_f16_portable(s, attn_q_rope + (size_t)t * 128 + i, kv_k + (size_t)p * 64 + g, 64, to - p, 32, 0.17677669f);
+        top = sn_max(s, to - p);
         if (top > max) {
             shrink = sn_exp(max - top);
             sum *= shrink;
-            for (int j = 0; j < 32; j++)
-                attn[j] *= shrink;
+            for (int k = 0; k < 32; k++)
+                attn[k] *= shrink;
             max = top;
         }
-        sum += sn_exp_sum(s, n, max);
-        sn_mix_f16_portable(attn, s, kv_v + (size_t)p * 64 + g, 64, n, 32);
+        sum += sn_exp_sum(s, to - p, max);
+        sn_mix_f16_portable(attn, s, kv_v + (size_t)p * 64 + g, 64, to - p, 32);
     }
-    for (int j = 0; j < 32; j++)
-        attn[j] /= sum;
+    for (int k = 0; k < 32; k++)
+        attn[k] /= sum;
     sn_quant_q8(attn_q8_out + (size_t)t * 4 + i / 32, attn);
 }
 
@@ -385,12 +387,13 @@ static void prefill_layer_attn_q_k_v(const story_Run *r, const void *layer, stor
 
                     float attn_q_rope[32];
 
-                    for (int k = 0; k < 32; k += 2) {
-                        int p = (i + k) % 32;    /* place in the head */
-                        float cos = (rope_cs + (size_t)t * 32)[p], sin = (rope_cs + (size_t)t * 32)[p + 1];
+                    for (int u = 0; u < 32; u += 32) {
+                        for (int k = 0; k < 16; k++) {
+                            float a = attn_q[u + 2 * k], b = attn_q[u + 2 * k + 1];
 
-                        attn_q_rope[k] = attn_q[k] * cos - attn_q[k + 1] * sin;
-                        attn_q_rope[k + 1] = attn_q[k + 1] * cos + attn_q[k] * sin;
+                            attn_q_rope[u + 2 * k] = a * (rope_cs + (size_t)t * 32)[2 * k] - b * (rope_cs + (size_t)t * 32)[2 * k + 1];
+                            attn_q_rope[u + 2 * k + 1] = b * (rope_cs + (size_t)t * 32)[2 * k] + a * (rope_cs + (size_t)t * 32)[2 * k + 1];
+                        }
                     }
                     for (int k = 0; k < 32; k++)
                         attn_q_rope_out[(size_t)t * 128 + (size_t)(i + k)] = attn_q_rope[k];
@@ -415,12 +418,13 @@ static void prefill_layer_attn_q_k_v(const story_Run *r, const void *layer, stor
 
                     float attn_k_rope[32];
 
-                    for (int k = 0; k < 32; k += 2) {
-                        int p = (i + k) % 32;    /* place in the head */
-                        float cos = (rope_cs + (size_t)t * 32)[p], sin = (rope_cs + (size_t)t * 32)[p + 1];
+                    for (int u = 0; u < 32; u += 32) {
+                        for (int k = 0; k < 16; k++) {
+                            float a = attn_k[u + 2 * k], b = attn_k[u + 2 * k + 1];
 
-                        attn_k_rope[k] = attn_k[k] * cos - attn_k[k + 1] * sin;
-                        attn_k_rope[k + 1] = attn_k[k + 1] * cos + attn_k[k] * sin;
+                            attn_k_rope[u + 2 * k] = a * (rope_cs + (size_t)t * 32)[2 * k] - b * (rope_cs + (size_t)t * 32)[2 * k + 1];
+                            attn_k_rope[u + 2 * k + 1] = b * (rope_cs + (size_t)t * 32)[2 * k] + a * (rope_cs + (size_t)t * 32)[2 * k + 1];
+                        }
                     }
                     sn_store_f16_portable(kv_k + (size_t)(r->P + t) * 64 + i, attn_k_rope, 32);
                 }
@@ -467,28 +471,30 @@ static void prefill_layer_attention(const story_Run *r, const void *layer, story
     int h = c % 4, i = h * 32;    /* head, and where it begins in a row */
     int g = h / 2 * 32;    /* where its K and V begin: 2 heads share them */
 
-    for (int t = c / 4 * 8; t < (c / 4 + 1) * 8 && t < r->T; t++) {
+    int u = c / 4 * 8, u_end = u + 8 < r->T ? u + 8 : r->T;
+
+    for (int t = u; t < u_end; t++) {
         float attn[32] = { 0 }, s[128], max = -3.4e38f, sum = 0;
         int end = pos[t] + 1;
 
-        for (int p = 0; p < end; p += 128) {
-            int n = end - p < 128 ? end - p : 128;
+        for (int p = 0, to; p < end; p = to) {
             float top, shrink;
 
-            sn_score_f16_portable(s, attn_q_rope + (size_t)t * 128 + i, kv_k + (size_t)p * 64 + g, 64, n, 32, 0.17677669f);
-            top = sn_max(s, n);
+            to = p / 128 * 128 + 128 < end ? p / 128 * 128 + 128 : end;
+            sn_score_f16_portable(s, attn_q_rope + (size_t)t * 128 + i, kv_k + (size_t)p * 64 + g, 64, to - p, 32, 0.17677669f);
+            top = sn_max(s, to - p);
             if (top > max) {
                 shrink = sn_exp(max - top);
                 sum *= shrink;
-                for (int j = 0; j < 32; j++)
-                    attn[j] *= shrink;
+                for (int k = 0; k < 32; k++)
+                    attn[k] *= shrink;
                 max = top;
             }
-            sum += sn_exp_sum(s, n, max);
-            sn_mix_f16_portable(attn, s, kv_v + (size_t)p * 64 + g, 64, n, 32);
+            sum += sn_exp_sum(s, to - p, max);
+            sn_mix_f16_portable(attn, s, kv_v + (size_t)p * 64 + g, 64, to - p, 32);
         }
-        for (int j = 0; j < 32; j++)
-            attn[j] /= sum;
+        for (int k = 0; k < 32; k++)
+            attn[k] /= sum;
         sn_quant_q8(attn_q8_out + (size_t)t * 4 + i / 32, attn);
     }
 }

@@ -42,7 +42,7 @@ static void decode_logits(const story_Run *r, const void *layer, story_Worker *m
     if (count == 1) {
         sn_rmsnorm(output_norm, (blk_3_ffn_out + (size_t)(1 - r->O) * 128), output_norm_weight, 128, 1e-05f);
         for (int k = 0; k < 4; k++)
-            sn_quant_q8(output_norm_q8 + k, output_norm + 32 * k);
+            sn_quant_q8_avx512vnni(output_norm_q8 + k, output_norm + 32 * k);
     }
     for (int i = 96 * c; i < 96 * c + 96 && i < 1024; i += 32) {
         const uint8_t *logits_tile = token_embd_weight + (size_t)(i / 32) * 4352;
@@ -94,7 +94,7 @@ static void prefill_output_norm(const story_Run *r, const void *layer, story_Wor
         float *output_norm = (float *)(me->scratch + 0);    /* f32[O,128] */
         sn_rmsnorm(output_norm, (blk_3_ffn_out + (size_t)(r->T - r->O + t) * 128), output_norm_weight, 128, 1e-05f);
         for (int k = 0; k < 4; k++)
-            sn_quant_q8((output_norm_q8_out + (size_t)t * 4) + k, output_norm + 32 * k);
+            sn_quant_q8_avx512vnni((output_norm_q8_out + (size_t)t * 4) + k, output_norm + 32 * k);
     }
 }
 
@@ -154,7 +154,7 @@ static void decode_layer_attn_q_k_v(const story_Run *r, const void *layer, story
     if (count == 1) {
         sn_rmsnorm(attn_norm, x, attn_norm_w, 128, 1e-05f);
         for (int k = 0; k < 4; k++)
-            sn_quant_q8(attn_norm_q8 + k, attn_norm + 32 * k);
+            sn_quant_q8_avx512vnni(attn_norm_q8 + k, attn_norm + 32 * k);
     }
     if (c < 2) {
         for (int i = 96 * c; i < 96 * c + 96 && i < 128; i += 32) {
@@ -164,12 +164,13 @@ static void decode_layer_attn_q_k_v(const story_Run *r, const void *layer, story
             sn_dot_i8g32_r32k4_q8_avx512vnni(attn_q, attn_q_tile, attn_norm_q8, 128, attn_q_tile + 4352);
             float attn_q_rope[32];
 
-            for (int k = 0; k < 32; k += 2) {
-                int p = (i + k) % 32;    /* place in the head */
-                float cos = rope_cs[p], sin = rope_cs[p + 1];
+            for (int u = 0; u < 32; u += 32) {
+                for (int k = 0; k < 16; k++) {
+                    float a = attn_q[u + 2 * k], b = attn_q[u + 2 * k + 1];
 
-                attn_q_rope[k] = attn_q[k] * cos - attn_q[k + 1] * sin;
-                attn_q_rope[k + 1] = attn_q[k + 1] * cos + attn_q[k] * sin;
+                    attn_q_rope[u + 2 * k] = a * rope_cs[2 * k] - b * rope_cs[2 * k + 1];
+                    attn_q_rope[u + 2 * k + 1] = b * rope_cs[2 * k] + a * rope_cs[2 * k + 1];
+                }
             }
             for (int k = 0; k < 32; k++)
                 attn_q_rope_out[i + k] = attn_q_rope[k];
@@ -183,12 +184,13 @@ static void decode_layer_attn_q_k_v(const story_Run *r, const void *layer, story
             sn_dot_i8g32_r32k4_q8_avx512vnni(attn_k, attn_k_tile, attn_norm_q8, 128, attn_k_tile + 4352);
             float attn_k_rope[32];
 
-            for (int k = 0; k < 32; k += 2) {
-                int p = (i + k) % 32;    /* place in the head */
-                float cos = rope_cs[p], sin = rope_cs[p + 1];
+            for (int u = 0; u < 32; u += 32) {
+                for (int k = 0; k < 16; k++) {
+                    float a = attn_k[u + 2 * k], b = attn_k[u + 2 * k + 1];
 
-                attn_k_rope[k] = attn_k[k] * cos - attn_k[k + 1] * sin;
-                attn_k_rope[k + 1] = attn_k[k + 1] * cos + attn_k[k] * sin;
+                    attn_k_rope[u + 2 * k] = a * rope_cs[2 * k] - b * rope_cs[2 * k + 1];
+                    attn_k_rope[u + 2 * k + 1] = b * rope_cs[2 * k] + a * rope_cs[2 * k + 1];
+                }
             }
             sn_store_f16_avx512vnni(kv_k + (size_t)r->P * 64 + i, attn_k_rope, 32);
         }
@@ -226,25 +228,25 @@ static void decode_layer_attention(const story_Run *r, const void *layer, story_
     float attn[32] = { 0 }, s[128], max = -3.4e38f, sum = 0;
     int end = pos[t] + 1;
 
-    for (int p = 0; p < end; p += 128) {
-        int n = end - p < 128 ? end - p : 128;
+    for (int p = 0, to; p < end; p = to) {
         float top, shrink;
 
-        sn_score_f16_avx512vnni(s, attn_q_rope + (size_t)t * 128 + i, kv_k + (size_t)p * 64 + g, 64, n, 32, 0.17677669f);
-        top = sn_max(s, n);
+        to = p / 128 * 128 + 128 < end ? p / 128 * 128 + 128 : end;
+        sn_score_f16_avx512vnni(s, attn_q_rope + (size_t)t * 128 + i, kv_k + (size_t)p * 64 + g, 64, to - p, 32, 0.17677669f);
+        top = sn_max(s, to - p);
         if (top > max) {
             shrink = sn_exp(max - top);
             sum *= shrink;
-            for (int j = 0; j < 32; j++)
-                attn[j] *= shrink;
+            for (int k = 0; k < 32; k++)
+                attn[k] *= shrink;
             max = top;
         }
-        sum += sn_exp_sum(s, n, max);
-        sn_mix_f16_avx512vnni(attn, s, kv_v + (size_t)p * 64 + g, 64, n, 32);
+        sum += sn_exp_sum(s, to - p, max);
+        sn_mix_f16_avx512vnni(attn, s, kv_v + (size_t)p * 64 + g, 64, to - p, 32);
     }
-    for (int j = 0; j < 32; j++)
-        attn[j] /= sum;
-    sn_quant_q8(attn_q8_out + (size_t)t * 4 + i / 32, attn);
+    for (int k = 0; k < 32; k++)
+        attn[k] /= sum;
+    sn_quant_q8_avx512vnni(attn_q8_out + (size_t)t * 4 + i / 32, attn);
 }
 
 /* decode_layer_attn_output: matmul (attn_output) add (attn_res).
@@ -290,7 +292,7 @@ static void decode_layer_ffn_gate_up(const story_Run *r, const void *layer, stor
     if (count == 1) {
         sn_rmsnorm(ffn_norm, attn_res, ffn_norm_w, 128, 1e-05f);
         for (int k = 0; k < 4; k++)
-            sn_quant_q8(ffn_norm_q8 + k, ffn_norm + 32 * k);
+            sn_quant_q8_avx512vnni(ffn_norm_q8 + k, ffn_norm + 32 * k);
     }
     int i = 32 * c;
     const uint8_t *ffn_gate_tile = ffn_gate_w + (size_t)(i / 32) * 8704;
@@ -304,7 +306,7 @@ static void decode_layer_ffn_gate_up(const story_Run *r, const void *layer, stor
 
     for (int k = 0; k < 32; k++)
         ffn_act[k] = sn_silu(ffn_gate[k]) * ffn_up[k];
-    sn_quant_q8(ffn_act_q8_out + i / 32, ffn_act);
+    sn_quant_q8_avx512vnni(ffn_act_q8_out + i / 32, ffn_act);
 }
 
 /* decode_layer_ffn_down: matmul (ffn_down) add (ffn_out).
@@ -346,7 +348,7 @@ static void prefill_layer_attn_norm(const story_Run *r, const void *layer, story
         float *attn_norm = (float *)(me->scratch + 0);    /* f32[T,128] */
         sn_rmsnorm(attn_norm, (x + (size_t)t * 128), attn_norm_w, 128, 1e-05f);
         for (int k = 0; k < 4; k++)
-            sn_quant_q8((attn_norm_q8_out + (size_t)t * 4) + k, attn_norm + 32 * k);
+            sn_quant_q8_avx512vnni((attn_norm_q8_out + (size_t)t * 4) + k, attn_norm + 32 * k);
     }
 }
 
@@ -385,12 +387,13 @@ static void prefill_layer_attn_q_k_v(const story_Run *r, const void *layer, stor
 
                     float attn_q_rope[32];
 
-                    for (int k = 0; k < 32; k += 2) {
-                        int p = (i + k) % 32;    /* place in the head */
-                        float cos = (rope_cs + (size_t)t * 32)[p], sin = (rope_cs + (size_t)t * 32)[p + 1];
+                    for (int u = 0; u < 32; u += 32) {
+                        for (int k = 0; k < 16; k++) {
+                            float a = attn_q[u + 2 * k], b = attn_q[u + 2 * k + 1];
 
-                        attn_q_rope[k] = attn_q[k] * cos - attn_q[k + 1] * sin;
-                        attn_q_rope[k + 1] = attn_q[k + 1] * cos + attn_q[k] * sin;
+                            attn_q_rope[u + 2 * k] = a * (rope_cs + (size_t)t * 32)[2 * k] - b * (rope_cs + (size_t)t * 32)[2 * k + 1];
+                            attn_q_rope[u + 2 * k + 1] = b * (rope_cs + (size_t)t * 32)[2 * k] + a * (rope_cs + (size_t)t * 32)[2 * k + 1];
+                        }
                     }
                     for (int k = 0; k < 32; k++)
                         attn_q_rope_out[(size_t)t * 128 + (size_t)(i + k)] = attn_q_rope[k];
@@ -415,12 +418,13 @@ static void prefill_layer_attn_q_k_v(const story_Run *r, const void *layer, stor
 
                     float attn_k_rope[32];
 
-                    for (int k = 0; k < 32; k += 2) {
-                        int p = (i + k) % 32;    /* place in the head */
-                        float cos = (rope_cs + (size_t)t * 32)[p], sin = (rope_cs + (size_t)t * 32)[p + 1];
+                    for (int u = 0; u < 32; u += 32) {
+                        for (int k = 0; k < 16; k++) {
+                            float a = attn_k[u + 2 * k], b = attn_k[u + 2 * k + 1];
 
-                        attn_k_rope[k] = attn_k[k] * cos - attn_k[k + 1] * sin;
-                        attn_k_rope[k + 1] = attn_k[k + 1] * cos + attn_k[k] * sin;
+                            attn_k_rope[u + 2 * k] = a * (rope_cs + (size_t)t * 32)[2 * k] - b * (rope_cs + (size_t)t * 32)[2 * k + 1];
+                            attn_k_rope[u + 2 * k + 1] = b * (rope_cs + (size_t)t * 32)[2 * k] + a * (rope_cs + (size_t)t * 32)[2 * k + 1];
+                        }
                     }
                     sn_store_f16_avx512vnni(kv_k + (size_t)(r->P + t) * 64 + i, attn_k_rope, 32);
                 }
@@ -467,29 +471,87 @@ static void prefill_layer_attention(const story_Run *r, const void *layer, story
     int h = c % 4, i = h * 32;    /* head, and where it begins in a row */
     int g = h / 2 * 32;    /* where its K and V begin: 2 heads share them */
 
-    for (int t = c / 4 * 8; t < (c / 4 + 1) * 8 && t < r->T; t++) {
-        float attn[32] = { 0 }, s[128], max = -3.4e38f, sum = 0;
+    int u = c / 4 * 8, u_end = u + 8 < r->T ? u + 8 : r->T;
+
+    for (; u + 4 <= u_end; u += 4) {
+        float attn_4[4][32] = { { 0 } }, s[4][128], max[4], sum[4] = { 0 };
+        int from[4], end[4];
+
+        for (int j = 0; j < 4; j++) {
+            end[j] = pos[u + j] + 1;
+            from[j] = 0;
+            max[j] = -3.4e38f;
+        }
+        for (int b = from[0] / 128 * 128; b < end[3]; b += 128) {
+            int lo = from[3] > b ? from[3] : b, hi = end[0] < b + 128 ? end[0] : b + 128;    /* seen by all four */
+
+            if (lo < hi)
+                sn_score4_f16_avx512vnni(&s[0][lo - b], 128, attn_q_rope + (size_t)u * 128 + i, 128, kv_k + (size_t)lo * 64 + g, 64, hi - lo, 32, 0.17677669f);
+            else
+                lo = hi = b;
+            for (int j = 0; j < 4; j++) {
+                int p = from[j] > b ? from[j] : b, to = end[j] < b + 128 ? end[j] : b + 128;
+                float top, shrink;
+
+                if (p >= to)
+                    continue;
+                if (lo == hi) {
+                    sn_score_f16_avx512vnni(&s[j][p - b], attn_q_rope + (size_t)(u + j) * 128 + i, kv_k + (size_t)p * 64 + g, 64, to - p, 32, 0.17677669f);
+                } else {
+                    sn_score_f16_avx512vnni(&s[j][p - b], attn_q_rope + (size_t)(u + j) * 128 + i, kv_k + (size_t)p * 64 + g, 64, lo - p, 32, 0.17677669f);
+                    sn_score_f16_avx512vnni(&s[j][hi - b], attn_q_rope + (size_t)(u + j) * 128 + i, kv_k + (size_t)hi * 64 + g, 64, to - hi, 32, 0.17677669f);
+                }
+                top = sn_max((&s[j][p - b]), to - p);
+                if (top > max[j]) {
+                    shrink = sn_exp(max[j] - top);
+                    sum[j] *= shrink;
+                    for (int k = 0; k < 32; k++)
+                        attn_4[j][k] *= shrink;
+                    max[j] = top;
+                }
+                sum[j] += sn_exp_sum((&s[j][p - b]), to - p, max[j]);
+                sn_mix_f16_avx512vnni(attn_4[j], &s[j][p - b], kv_v + (size_t)p * 64 + g, 64, (lo < hi ? lo : to) - p, 32);
+            }
+            if (lo < hi) {
+                sn_mix4_f16_avx512vnni(attn_4[0], 32, &s[0][lo - b], 128, kv_v + (size_t)lo * 64 + g, 64, hi - lo, 32);
+                for (int j = 0; j < 4; j++) {
+                    int to = end[j] < b + 128 ? end[j] : b + 128;
+
+                    sn_mix_f16_avx512vnni(attn_4[j], &s[j][hi - b], kv_v + (size_t)hi * 64 + g, 64, to - hi, 32);
+                }
+            }
+        }
+        for (int t = u; t < u + 4; t++) {
+            float *attn = attn_4[t - u];
+
+            for (int k = 0; k < 32; k++)
+                attn[k] /= sum[t - u];
+            sn_quant_q8_avx512vnni(attn_q8_out + (size_t)t * 4 + i / 32, attn);
+        }
+    }
+    for (int t = u; t < u_end; t++) {
+        float attn_2[32] = { 0 }, s[128], max = -3.4e38f, sum = 0;
         int end = pos[t] + 1;
 
-        for (int p = 0; p < end; p += 128) {
-            int n = end - p < 128 ? end - p : 128;
+        for (int p = 0, to; p < end; p = to) {
             float top, shrink;
 
-            sn_score_f16_avx512vnni(s, attn_q_rope + (size_t)t * 128 + i, kv_k + (size_t)p * 64 + g, 64, n, 32, 0.17677669f);
-            top = sn_max(s, n);
+            to = p / 128 * 128 + 128 < end ? p / 128 * 128 + 128 : end;
+            sn_score_f16_avx512vnni(s, attn_q_rope + (size_t)t * 128 + i, kv_k + (size_t)p * 64 + g, 64, to - p, 32, 0.17677669f);
+            top = sn_max(s, to - p);
             if (top > max) {
                 shrink = sn_exp(max - top);
                 sum *= shrink;
-                for (int j = 0; j < 32; j++)
-                    attn[j] *= shrink;
+                for (int k = 0; k < 32; k++)
+                    attn_2[k] *= shrink;
                 max = top;
             }
-            sum += sn_exp_sum(s, n, max);
-            sn_mix_f16_avx512vnni(attn, s, kv_v + (size_t)p * 64 + g, 64, n, 32);
+            sum += sn_exp_sum(s, to - p, max);
+            sn_mix_f16_avx512vnni(attn_2, s, kv_v + (size_t)p * 64 + g, 64, to - p, 32);
         }
-        for (int j = 0; j < 32; j++)
-            attn[j] /= sum;
-        sn_quant_q8(attn_q8_out + (size_t)t * 4 + i / 32, attn);
+        for (int k = 0; k < 32; k++)
+            attn_2[k] /= sum;
+        sn_quant_q8_avx512vnni(attn_q8_out + (size_t)t * 4 + i / 32, attn_2);
     }
 }
 
@@ -544,7 +606,7 @@ static void prefill_layer_ffn_norm(const story_Run *r, const void *layer, story_
         float *ffn_norm = (float *)(me->scratch + 0);    /* f32[T,128] */
         sn_rmsnorm(ffn_norm, (attn_res + (size_t)t * 128), ffn_norm_w, 128, 1e-05f);
         for (int k = 0; k < 4; k++)
-            sn_quant_q8((ffn_norm_q8_out + (size_t)t * 4) + k, ffn_norm + 32 * k);
+            sn_quant_q8_avx512vnni((ffn_norm_q8_out + (size_t)t * 4) + k, ffn_norm + 32 * k);
     }
 }
 
@@ -587,7 +649,7 @@ static void prefill_layer_ffn_gate_up(const story_Run *r, const void *layer, sto
 
             for (int k = 0; k < 32; k++)
                 ffn_act[k] = sn_silu(ffn_gate[k]) * ffn_up[k];
-            sn_quant_q8(ffn_act_q8_out + (size_t)t * 12 + i / 32, ffn_act);
+            sn_quant_q8_avx512vnni(ffn_act_q8_out + (size_t)t * 12 + i / 32, ffn_act);
         }
     }
 }

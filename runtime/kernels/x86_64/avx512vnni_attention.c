@@ -1,0 +1,148 @@
+/* Attention of four queries at once, and quantization, for AVX-512.
+ *
+ * When a prompt is read, neighbouring tokens look at nearly the same positions: four queries share each conversion of a
+ * cached entry to floats, and 16 chains of multiply-adds run side by side.  Sums are added in the order of the kernels for
+ * one query (portable/attention.c), so four queries are four times one, bit for bit.
+ *
+ *     s[j * s_stride + i] = scale * dot(q + j * q_stride, k + i * stride)          j = 0..3, i = 0..n-1
+ *     y[j * y_stride + d] += sum over i of p[j * p_stride + i] * v[i * stride + d]                               */
+#include <immintrin.h>
+#include "../kernel.h"
+
+/* The lanes' sums of four vectors each, halves added to halves: quarter j of the result has those of v[0][j] .. v[3][j]. */
+static inline __m512 sn_sum_sixteen_avx512(__m512 (*v)[4])
+{
+    __m512 w[4];
+
+    for (int i = 0; i < 4; i++) {
+        const __m512 a = _mm512_add_ps(_mm512_shuffle_f32x4(v[i][0], v[i][1], 0x44),       /* lane + lane 8 */
+                                       _mm512_shuffle_f32x4(v[i][0], v[i][1], 0xee));
+        const __m512 b = _mm512_add_ps(_mm512_shuffle_f32x4(v[i][2], v[i][3], 0x44),
+                                       _mm512_shuffle_f32x4(v[i][2], v[i][3], 0xee));
+
+        w[i] = _mm512_add_ps(_mm512_shuffle_f32x4(a, b, 0x88), _mm512_shuffle_f32x4(a, b, 0xdd));      /* + lane 4 */
+    }
+    w[0] = _mm512_add_ps(_mm512_shuffle_ps(w[0], w[1], 0x44), _mm512_shuffle_ps(w[0], w[1], 0xee));    /* + lane 2 */
+    w[2] = _mm512_add_ps(_mm512_shuffle_ps(w[2], w[3], 0x44), _mm512_shuffle_ps(w[2], w[3], 0xee));
+    return _mm512_add_ps(_mm512_shuffle_ps(w[0], w[2], 0x88), _mm512_shuffle_ps(w[0], w[2], 0xdd));    /* + lane 1 */
+}
+
+/* 4 positions of an f16 cache, 16 dimensions of each, times those of four queries. */
+__attribute__((always_inline))
+static inline void sn_score_step_avx512(__m512 (*s)[4], const float *q, int q_stride, const __m512 *k, __mmask16 m)
+{
+    for (int j = 0; j < 4; j++) {
+        const __m512 v = _mm512_maskz_loadu_ps(m, q + j * q_stride);
+
+        for (int i = 0; i < 4; i++)
+            s[i][j] = _mm512_fmadd_ps(v, k[i], s[i][j]);
+    }
+}
+
+SN_KERNEL(op=score4, kv=f16, isa=avx512vnni, features=x86_64_v4, order=lanes16_fma)
+static inline void sn_score4_f16_avx512vnni(float *s, int s_stride, const float *q, int q_stride, const uint16_t *k, int stride,
+                                            int n, int head_dim, float scale)
+{
+    for (int i = 0; i < n; i += 4) {
+        const int left = n - i < 4 ? n - i : 4;
+        __m512 sum[4][4];
+        __m512 all;
+        int d = 0;
+
+        for (int a = 0; a < 4; a++)
+            for (int j = 0; j < 4; j++)
+                sum[a][j] = _mm512_setzero_ps();
+        for (; d + 16 <= head_dim; d += 16) {
+            __m512 v[4];
+
+            for (int a = 0; a < 4; a++)
+                v[a] = _mm512_cvtph_ps(_mm256_loadu_si256((const __m256i *)(k + (int64_t)(i + (a < left ? a : 0)) * stride + d)));
+            sn_score_step_avx512(sum, q + d, q_stride, v, 0xffff);
+        }
+        if (d < head_dim) {
+            const __mmask16 m = (__mmask16)((1u << (head_dim - d)) - 1);
+            __m512 v[4];
+
+            for (int a = 0; a < 4; a++)
+                v[a] = _mm512_cvtph_ps(_mm256_maskz_loadu_epi16(m, k + (int64_t)(i + (a < left ? a : 0)) * stride + d));
+            sn_score_step_avx512(sum, q + d, q_stride, v, m);
+        }
+        all = _mm512_mul_ps(_mm512_set1_ps(scale), sn_sum_sixteen_avx512(sum));
+        _mm_mask_storeu_ps(s + i, (__mmask8)((1 << left) - 1), _mm512_castps512_ps128(all));
+        _mm_mask_storeu_ps(s + s_stride + i, (__mmask8)((1 << left) - 1), _mm512_extractf32x4_ps(all, 1));
+        _mm_mask_storeu_ps(s + 2 * s_stride + i, (__mmask8)((1 << left) - 1), _mm512_extractf32x4_ps(all, 2));
+        _mm_mask_storeu_ps(s + 3 * s_stride + i, (__mmask8)((1 << left) - 1), _mm512_extractf32x4_ps(all, 3));
+    }
+}
+
+/* 64 dimensions of four queries stay in registers over all positions; what is left of head_dim goes 16 at a time. */
+SN_KERNEL(op=mix4, kv=f16, isa=avx512vnni, features=x86_64_v4, order=positions_fma)
+static inline void sn_mix4_f16_avx512vnni(float *y, int y_stride, const float *p, int p_stride, const uint16_t *v, int stride,
+                                          int n, int head_dim)
+{
+    int d = 0;
+
+    for (; d + 64 <= head_dim; d += 64) {
+        __m512 s[4][4];
+
+        for (int j = 0; j < 4; j++)
+            for (int a = 0; a < 4; a++)
+                s[j][a] = _mm512_loadu_ps(y + j * y_stride + d + 16 * a);
+        for (int i = 0; i < n; i++) {
+            const uint16_t *e = v + (int64_t)i * stride + d;
+            __m512 u[4];
+
+            for (int a = 0; a < 4; a++)
+                u[a] = _mm512_cvtph_ps(_mm256_loadu_si256((const __m256i *)(e + 16 * a)));
+            for (int j = 0; j < 4; j++) {
+                const __m512 w = _mm512_set1_ps(p[j * p_stride + i]);
+
+                for (int a = 0; a < 4; a++)
+                    s[j][a] = _mm512_fmadd_ps(w, u[a], s[j][a]);
+            }
+        }
+        for (int j = 0; j < 4; j++)
+            for (int a = 0; a < 4; a++)
+                _mm512_storeu_ps(y + j * y_stride + d + 16 * a, s[j][a]);
+    }
+    for (; d < head_dim; d += 16) {
+        const __mmask16 m = head_dim - d >= 16 ? (__mmask16)0xffff : (__mmask16)((1u << (head_dim - d)) - 1);
+        __m512 s[4];
+
+        for (int j = 0; j < 4; j++)
+            s[j] = _mm512_maskz_loadu_ps(m, y + j * y_stride + d);
+        for (int i = 0; i < n; i++) {
+            const __m512 u = _mm512_cvtph_ps(_mm256_maskz_loadu_epi16(m, v + (int64_t)i * stride + d));
+
+            for (int j = 0; j < 4; j++)
+                s[j] = _mm512_fmadd_ps(_mm512_set1_ps(p[j * p_stride + i]), u, s[j]);
+        }
+        for (int j = 0; j < 4; j++)
+            _mm512_mask_storeu_ps(y + j * y_stride + d, m, s[j]);
+    }
+}
+
+/* portable/row.c's quantization, 16 numbers at a time.  Rounding is half to even there too. */
+SN_KERNEL(op=quant, x=f32, isa=avx512vnni, features=x86_64_v4, order=exact)
+static inline void sn_quant_q8_avx512vnni(SnQ8 *y, const float *x)
+{
+    const __m512i positive = _mm512_set1_epi32(0x7fffffff);
+    const __m512 a = _mm512_loadu_ps(x);
+    const __m512 b = _mm512_loadu_ps(x + 16);
+    const __m512i bits = _mm512_max_epi32(_mm512_and_si512(_mm512_castps_si512(a), positive),
+                                          _mm512_and_si512(_mm512_castps_si512(b), positive));
+    const float max = sn_float((uint32_t)_mm512_reduce_max_epi32(bits));
+    const __m512 inverse = _mm512_set1_ps(max > 1e-30f ? 127.0f / max : 0.0f);
+    const __m512 round = _mm512_set1_ps(12582912.0f);                   /* 1.5 * 2^23: the integer is in the low bits */
+    const __m512i u = _mm512_castps_si512(_mm512_add_ps(_mm512_mul_ps(a, inverse), round));
+    const __m512i v = _mm512_castps_si512(_mm512_add_ps(_mm512_mul_ps(b, inverse), round));
+    const __m128i p = _mm512_cvtepi32_epi8(u);
+    const __m128i q = _mm512_cvtepi32_epi8(v);
+    const __m512i sums = _mm512_add_epi32(_mm512_cvtepi8_epi32(p), _mm512_cvtepi8_epi32(q));
+
+    _mm_storeu_si128((__m128i *)y->q, p);
+    _mm_storeu_si128((__m128i *)(y->q + 16), q);
+    y->d = max / 127.0f;
+    y->sum = _mm512_reduce_add_epi32(sums);
+    y->ds = y->d * (float)y->sum;
+}
