@@ -245,6 +245,7 @@ static void add_keys(Gguf *g)
     } ftype[] = {
         /* general.file_type, as llama.cpp numbers it */
         { "f32", 0 }, { "f16", 1 }, { "q4_0", 2 }, { "q4_1", 3 }, { "q8_0", 7 }, { "q5_0", 8 }, { "bf16", 32 },
+        { "tq1_0", 36 }, { "tq2_0", 37 },
     };
 
     key_str(g, "general.architecture", c->arch);
