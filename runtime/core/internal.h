@@ -170,6 +170,10 @@ void NAME_pool_stop(NAME_Pool *p);
 /* Waits, at first spinning, then giving the core away, until the crew has done `due` chunks. */
 void NAME_wait_for(const NAME_Crew *crew, uint64_t due);
 
+/* Linux: the CPU quota of a process's cgroups in cores, rounded up; 0: none.  self is its
+ * /proc/self/cgroup, root where the groups are: /sys/fs/cgroup. */
+int NAME_quota_cores(const char *self, const char *root);
+
 /* ---- lookup.c -------------------------------------------------------------------------------- */
 
 typedef struct NAME_Lookup NAME_Lookup;

@@ -198,44 +198,75 @@ static uint64_t read_number(const char **p)
     return v;
 }
 
-/* The quota of this process's cgroup (version 2) and of those around it, in cores rounded up; 0:
- * none. /proc/self/cgroup says "0::/a/b"; /sys/fs/cgroup/a/b/cpu.max says "200000 100000"
- * (microseconds per period) or "max 100000" [Linux, Documentation/admin-guide/cgroup-v2.rst]. */
-static int cgroup_cores(void)
+/* a, n_b bytes of b, and c as one path; 0: it does not fit. */
+static int join(char *out, size_t cap, const char *a, const char *b, size_t n_b, const char *c)
 {
-    static const char root[] = "/sys/fs/cgroup", file[] = "/cpu.max";
-    char line[1024], path[1024], text[64];
-    const char *own;
-    size_t len;
-    int cores = 0;
+    size_t n_a = strlen(a), n_c = strlen(c);
 
-    if (!read_file("/proc/self/cgroup", line, sizeof line))
+    if (n_a + n_b + n_c >= cap)
         return 0;
-    own = strncmp(line, "0::", 3) == 0 ? line + 3 : strstr(line, "\n0::");
-    if (!own)
-        return 0;
-    own += *own == '\n' ? 4 : 0;
-    len = strcspn(own, "\n");
-    if (sizeof root + len + sizeof file > sizeof path)
-        return 0;
-    for (;;) {
-        const char *p = text;
+    memcpy(out, a, n_a);
+    memcpy(out + n_a, b, n_b);
+    memcpy(out + n_a + n_b, c, n_c + 1);
+    return 1;
+}
 
-        memcpy(path, root, sizeof root - 1);
-        memcpy(path + sizeof root - 1, own, len);
-        memcpy(path + sizeof root - 1 + len, file, sizeof file);
-        if (read_file(path, text, sizeof text) && *p != 'm') {
-            uint64_t quota = read_number(&p), period = read_number(&p);
-            uint64_t n = period ? (quota + period - 1) / period : 0;
+/* The quota of one group in cores, rounded up; 0: none.  Version 2 says "200000 100000" or "max
+ * 100000" (microseconds, and per how many of them) in one file, version 1 has two, the first of
+ * which says -1 where there is no quota. */
+static int group_cores(const char *root, const char *group, size_t len, int version)
+{
+    char path[1024], text[64], per[64] = "";
+    const char *p = text, *q = per;
+    uint64_t quota, period, n;
 
-            if (n > 0 && n < NAME_MAX_THREADS && (cores == 0 || (int)n < cores))
-                cores = (int)n;
+    if (!join(path, sizeof path, root, group, len,
+              version == 2 ? "/cpu.max" : "/cpu.cfs_quota_us") ||
+        !read_file(path, text, sizeof text) || *p < '0' || *p > '9')
+        return 0;
+    if (version == 1 && (!join(path, sizeof path, root, group, len, "/cpu.cfs_period_us") ||
+                         !read_file(path, per, sizeof per)))
+        return 0;
+    quota = read_number(&p);
+    period = read_number(version == 2 ? &p : &q);
+    n = period ? (quota + period - 1) / period : 0;
+    return n < NAME_MAX_THREADS ? (int)n : 0;
+}
+
+/* The least quota of the process's group and of those around it.  Lines of `self` are "0::/a/b"
+ * (version 2) and "4:cpu,cpuacct:/a/b" (version 1); quotas lie in root/a/b and in root/cpu/a/b.
+ * [Linux, Documentation/admin-guide/cgroup-v2.rst; Documentation/scheduler/sched-bwc.rst] */
+int NAME_quota_cores(const char *self, const char *root)
+{
+    char text[4096], cpu[1024];
+    int least = 0;
+
+    if (!read_file(self, text, sizeof text) || !join(cpu, sizeof cpu, root, "", 0, "/cpu"))
+        return 0;
+    for (const char *line = text, *end; *line; line = *end ? end + 1 : end) {
+        const char *kinds = strchr(line, ':'), *group = kinds ? strchr(kinds + 1, ':') : NULL;
+        int version = 0;
+
+        end = line + strcspn(line, "\n");
+        if (!group || group > end)
+            continue;
+        if (group == kinds + 1)
+            version = 2;
+        for (const char *k = kinds; k < group; k++)
+            if (strncmp(k + 1, "cpu", 3) == 0 && (k[4] == ',' || k[4] == ':'))
+                version = 1;
+        for (size_t len = (size_t)(end - group) - 1; version;) {
+            int n = group_cores(version == 2 ? root : cpu, group + 1, len, version);
+
+            if (n > 0 && (least == 0 || n < least))
+                least = n;
+            if (len == 0)
+                break;
+            while (len > 0 && group[len--] != '/')
+                ;
         }
-        if (len == 0)
-            return cores;
-        while (len > 0 && own[--len] != '/')
-            ;
     }
+    return least;
 }
 #endif
 
@@ -245,7 +276,7 @@ int NAME_default_threads(void)
 
 #ifdef __linux__
     cpu_set_t set;
-    int quota = cgroup_cores();
+    int quota = NAME_quota_cores("/proc/self/cgroup", "/sys/fs/cgroup");
 
     if (sched_getaffinity(0, sizeof set, &set) == 0)
         n = CPU_COUNT(&set);

@@ -1009,6 +1009,65 @@ static void test_default_threads(void **state)
     assert_int_equal(NAME_default_threads(), 1);
     assert_int_equal(sched_setaffinity(0, sizeof all, &all), 0);
 }
+
+#ifdef __linux__
+static void make_file(const char *dir, const char *name, const char *text)
+{
+    char path[4400], command[4400];
+    FILE *f;
+
+    snprintf(command, sizeof command, "mkdir -p '%s'", dir);
+    assert_int_equal(system(command), 0);
+    snprintf(path, sizeof path, "%s/%s", dir, name);
+    f = fopen(path, "w");
+    assert_non_null(f);
+    fputs(text, f);
+    assert_int_equal(fclose(f), 0);
+}
+
+/* A container with a quota of CPU time starts as many threads as that is cores, wherever in the
+ * groups around it the quota stands, under both versions of cgroups. */
+static void test_quota(void **state)
+{
+    char root[4200], self[4300], dir[4300], command[4300];
+
+    (void)state;
+    snprintf(root, sizeof root, "%s.cgroup", scratch_path);
+    snprintf(self, sizeof self, "%s/self", root);
+    assert_int_equal(NAME_quota_cores(self, root), 0);          /* no such system */
+    make_file(root, "self", "4:memory:/x\n0::/a/b\n");
+    assert_int_equal(NAME_quota_cores(self, root), 0);          /* no such files */
+    snprintf(dir, sizeof dir, "%s/a/b", root);
+    make_file(dir, "cpu.max", "max 100000\n");
+    assert_int_equal(NAME_quota_cores(self, root), 0);
+    make_file(dir, "cpu.max", "250000 100000\n");
+    assert_int_equal(NAME_quota_cores(self, root), 3);
+    snprintf(dir, sizeof dir, "%s/a", root);
+    make_file(dir, "cpu.max", "20000 100000\n");
+    assert_int_equal(NAME_quota_cores(self, root), 1);
+    make_file(dir, "cpu.max", "99000000 100000\n");
+    assert_int_equal(NAME_quota_cores(self, root), 3);
+    make_file(dir, "cpu.max", "100000 0\n");                   /* nonsense is no quota */
+    assert_int_equal(NAME_quota_cores(self, root), 3);
+    make_file(root, "cpu.max", "200000 100000\n");
+    assert_int_equal(NAME_quota_cores(self, root), 2);
+
+    make_file(root, "self", "9:name=systemd:/\n5:cpuset:/z\n4:cpuacct,cpu:/c/d\nrubbish\n:");
+    snprintf(dir, sizeof dir, "%s/cpu/c/d", root);
+    make_file(dir, "cpu.cfs_quota_us", "-1\n");
+    make_file(dir, "cpu.cfs_period_us", "50000\n");
+    assert_int_equal(NAME_quota_cores(self, root), 0);
+    make_file(dir, "cpu.cfs_quota_us", "200000\n");
+    assert_int_equal(NAME_quota_cores(self, root), 4);
+    snprintf(dir, sizeof dir, "%s/cpu", root);                  /* all that a container sees */
+    make_file(dir, "cpu.cfs_quota_us", "100000\n");
+    assert_int_equal(NAME_quota_cores(self, root), 4);          /* a quota without a period */
+    make_file(dir, "cpu.cfs_period_us", "100000\n");
+    assert_int_equal(NAME_quota_cores(self, root), 1);
+    snprintf(command, sizeof command, "rm -r '%s'", root);
+    assert_int_equal(system(command), 0);
+}
+#endif
 #else
 static void test_no_threads(void **state)
 {
@@ -1089,6 +1148,9 @@ int main(int argc, char **argv)
         cmocka_unit_test(test_host_pool),
         cmocka_unit_test(test_two_sessions),
         cmocka_unit_test(test_default_threads),
+#ifdef __linux__
+        cmocka_unit_test(test_quota),
+#endif
 #else
         cmocka_unit_test(test_no_threads),
 #endif
