@@ -29,11 +29,12 @@ enum {
 static SN_APART void sn_codes_i2(int16_t code[SN_GROUP * SN_ROWS], const uint8_t *w, int g)
 {
     for (int c = 0; c < SN_GROUP; c++)
-        for (int r = 0; r < SN_ROWS; r++) {
-            uint8_t byte = w[256 * g + 128 * (r / 16) + 64 * (c / 4 % 2) + 4 * (r % 16) + c % 4];
+        for (int h = 0; h < 2; h++)
+            for (int r = 0; r < 16; r++) {
+                uint32_t four = sn_load_u32(w + 256 * g + 128 * h + c / 4 % 2 * 64 + 4 * r);
 
-            code[SN_ROWS * c + r] = (int16_t)((byte >> c / 8 * 2 & 3) - 1);
-        }
+                code[SN_ROWS * c + 16 * h + r] = (int16_t)((int)(four >> (c % 4 * 8 + c / 8 * 2) & 3u) - 1);
+            }
 }
 
 /* Where the digits of columns 4 quad .. 4 quad + 3 lie in a block, rows 0-15 (rows 16-31: *half bytes later); returns 3 to the
@@ -54,11 +55,13 @@ static SN_APART void sn_codes_t5(int16_t code[SN_GROUP * SN_ROWS], const uint8_t
         int at, half;
         int power = sn_find_t5(8 * g + c / 4, &at, &half);
 
-        for (int r = 0; r < SN_ROWS; r++) {
-            int q = w[at + half * (r / 16) + 4 * (r % 16) + c % 4] * power & 255;
+        for (int h = 0; h < 2; h++)
+            for (int r = 0; r < 16; r++) {
+                uint32_t four = sn_load_u32(w + at + half * h + 4 * r);
+                uint16_t q = (uint16_t)((four >> c % 4 * 8 & 255u) * (uint32_t)power);
 
-            code[SN_ROWS * c + r] = (int16_t)((3 * q >> 8) - 1);
-        }
+                code[SN_ROWS * c + 16 * h + r] = (int16_t)((3 * (q & 255) >> 8) - 1);
+            }
     }
 }
 
