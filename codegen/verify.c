@@ -24,7 +24,16 @@ static const KernelInfo *kernel_named(const Writer *w, const Attr *a, int *targe
     return NULL;
 }
 
-/* Does f, with what it calls, use a kernel of k's contract and order for this target? */
+/* "score" and "score4", which does it for four tokens at a time. */
+static bool same_op(const char *one, const char *op)
+{
+    size_t n = strlen(one);
+
+    return !strncmp(one, op, n) && (!op[n] || !strcmp(op + n, "4"));
+}
+
+/* Does f, with what it calls, use a kernel of k's contract and order for this target, of as many
+ * tokens or of one? */
 static bool sums_like(const Writer *w, const Func *f, const KernelInfo *k, int target)
 {
     for (Op *o = f->body->first; o; o = op_walk(o, f->body)) {
@@ -34,7 +43,7 @@ static bool sums_like(const Writer *w, const Func *f, const KernelInfo *k, int t
             int t;
             const KernelInfo *own = kernel_named(w, &o->attr[i], &t);
 
-            if (own && t == target && !strcmp(own->op, k->op) && !strcmp(own->layout, k->layout) &&
+            if (own && t == target && same_op(own->op, k->op) && !strcmp(own->layout, k->layout) &&
                 !strcmp(own->act, k->act) && !strcmp(own->order, k->order))
                 return true;
         }
