@@ -132,11 +132,6 @@ static char *only(Arena *a, Str s, const char *also, size_t max)
     return buf_z(&b);
 }
 
-char *emit_make(Arena *a, Str s)
-{
-    return only(a, s, "._-+/", 256);
-}
-
 char *emit_flags(Arena *a, Str s)
 {
     return only(a, s, "._-+/=,: ", 1024);

@@ -19,8 +19,7 @@ void emit_close(Emit *e, const char *tail);                         /* `}` and t
 char *emit_str(Arena *a, Str s);        /* a C string literal with its quotes; no trigraphs, every odd byte as an octal escape */
 char *emit_comment(Arena *a, Str s);    /* inside a C comment: printable ASCII, no comment end or begin, one line, at most 120 bytes */
 char *emit_ident(Arena *a, Str s);      /* a C identifier: other bytes become _, keywords and leading digits get a _ in front */
-char *emit_make(Arena *a, Str s);       /* a word of a Makefile: only letters, digits, . _ - + / , others become _ */
-char *emit_flags(Arena *a, Str s);      /* words of a Makefile or of CMake with blanks between them: as emit_make, and = , : */
+char *emit_flags(Arena *a, Str s);      /* words of a Makefile or of CMake: only letters, digits, . _ - + / = , : and blanks, others become _ */
 char *emit_json(Arena *a, Str s);       /* a JSON string with its quotes, valid UTF-8 */
 char *emit_html(Arena *a, Str s);       /* text or attribute value of HTML */
 char *emit_path(Arena *a, Str s);       /* one component of a file name: letters, digits, . _ -, not beginning with a dot, 1 to 64 bytes */

@@ -28,6 +28,11 @@ static const char *flags_of(const Writer *w, int i)
     return emit_flags(w->a, str_of(meta_of(w, i, "cflags")));
 }
 
+static bool has_wasm(const Writer *w)
+{
+    return !strcmp(meta_of(w, 0, "family"), "wasm32");
+}
+
 static void write_makefile(Writer *w, Buf *b, bool text, bool link_weights)
 {
     const char *n = w->name;
@@ -37,7 +42,9 @@ static void write_makefile(Writer *w, Buf *b, bool text, bool link_weights)
                "everyone expects.\n",
                n, n, n);
     buf_printf(b, "ifeq ($(origin CC),default)\nCC = %s\nendif\n",
-               emit_make(w->a, str_of(meta_of(w, 0, "cc"))));
+               emit_flags(w->a, str_of(meta_of(w, 0, "cc"))));
+    if (has_wasm(w)) /* whose objects the system's ar makes no index for */
+        buf_puts(b, "ifeq ($(origin AR),default)\nAR = llvm-ar\nendif\n");
     buf_printf(b,
                "CFLAGS ?= -O2\nbase = -std=c11 -D_GNU_SOURCE -Wall -Wextra -ffp-contract=off\n\n");
     buf_printf(b, "obj = %s.o runtime.o", n);
@@ -114,6 +121,19 @@ static void write_pkgconfig(Writer *w, Buf *b)
  * run, which is this folder. */
 static void write_linked_weights(Writer *w, Buf *b)
 {
+    if (has_wasm(w)) { /* where a section has a kind, and everything a size */
+        buf_printf(b,
+                   "/* The weights file as part of the program (--link-weights). */\n"
+                   "__asm__(\".section .rodata.%s,\\\"\\\",@\\n\"\n"
+                   "        \".p2align 14\\n\"\n"
+                   "        \".globl %s_linked_weights\\n\"\n"
+                   "        \"%s_linked_weights:\\n\"\n"
+                   "        \".incbin \\\"%s.weights\\\"\\n\"\n"
+                   "        \".size %s_linked_weights, .-%s_linked_weights\\n\"\n"
+                   "        \".text\\n\");\n",
+                   w->name, w->name, w->name, w->name, w->name, w->name);
+        return;
+    }
     buf_printf(b,
                "/* The weights file as part of the program (--link-weights). "
                "*/\n__asm__(\".section .rodata\\n\"\n        \".balign 16384\\n\"\n"

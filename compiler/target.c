@@ -23,13 +23,14 @@
 
 /* ---- what sinter knows of families, kernel sets and features ----------------------------------------------------- */
 
-static const char *const family_names[] = { "portable", "x86_64", "aarch64", "riscv64", NULL };
+static const char *const family_names[] = { "portable", "x86_64", "aarch64", "riscv64", "wasm32", NULL };
 
 typedef struct { const char *name, *family; } IsaName;
 static const IsaName isa_names[] = {
     { "avx512vnni", "x86_64" }, { "avxvnni", "x86_64" }, { "avx2", "x86_64" },
     { "sve", "aarch64" },       { "i8mm", "aarch64" },   { "dotprod", "aarch64" },
     { "neon", "aarch64" },      { "rvv", "riscv64" },
+    { "simd128", "wasm32" },
     { "portable", NULL },                                    /* every family's last resort */
 };
 
@@ -282,7 +283,7 @@ const Target *target_parse(Arena *a, Diag *d, const char *file, Str text)
         const char *near = str_nearest(str_of(t->family), family_names);
 
         fail(d, yaml_get(root, "family")->at,
-             "unknown family '%s' (%s%s%sportable, x86_64, aarch64, riscv64)", t->family,
+             "unknown family '%s' (%s%s%sportable, x86_64, aarch64, riscv64, wasm32)", t->family,
              near ? "did you mean '" : "", near ? near : "", near ? "'? there are " : "there are ");
         return NULL;
     }

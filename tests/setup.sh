@@ -25,6 +25,9 @@ libclang() { ls /usr/lib/llvm-*/include/clang-c/Index.h > /dev/null 2>&1 || head
 clang_rt() { # libFuzzer and the sanitizers of the clang that is there
     has clang && [ -e "$(clang -print-file-name=libclang_rt.fuzzer-"$(uname -m)".a)" ]
 }
+clang_rt_wasm() {
+    has clang && [ -e "$(clang --target=wasm32-wasi -print-libgcc-file-name)" ]
+}
 clang_rt_package() {
     version=$(has clang && clang -dumpversion | cut -d. -f1)
     [ -n "$version" ] || version=$(apt-cache depends clang 2> /dev/null | sed -n 's/.*Depends: clang-\([0-9]*\)$/\1/p')
@@ -63,6 +66,11 @@ list() {
         need "$(clang_rt_package)" clang_rt
         need cmake has cmake
         need qemu-user has qemu-aarch64
+        need lld has wasm-ld
+        need llvm has llvm-ar
+        need wasi-libc [ -e /usr/include/wasm32-wasi/stdio.h ]
+        need "$(clang_rt_package)-wasm32" clang_rt_wasm
+        need nodejs has node
         [ "$(uname -m)" = aarch64 ] || {
             need gcc-aarch64-linux-gnu has aarch64-linux-gnu-gcc
             need libc6-dev-arm64-cross libc_of aarch64-linux-gnu

@@ -59,6 +59,7 @@ static const struct UnitSource {
       { "sve", "i8mm", "dotprod", "neon", "portable" },
       { "--target=aarch64-linux-gnu", "-march=armv8.2-a+dotprod+i8mm+sve" } },
     { "riscv64_v.c", { "rvv", "portable" }, { "--target=riscv64-linux-gnu", "-march=rv64gcv" } },
+    { "wasm32.c", { "simd128", "portable" }, { "--target=wasm32-wasi", "-msimd128" } },
 };
 enum { N_UNITS = sizeof units / sizeof units[0] };
 
@@ -98,6 +99,7 @@ typedef struct {
 typedef struct {
     const struct UnitSource *source;
     const char *root; /* ours: files below it */
+    const char *builtin; /* where the compiler's own headers are; NULL: libclang knows */
     CXTranslationUnit tu;
     File *files;
     int n_files;
@@ -578,6 +580,10 @@ static bool parse(Unit *u, CXIndex index, const char *dir)
     char path[PATH_MAX];
     bool missing = false;
 
+    if (u->builtin) {
+        args[n_args++] = "-isystem";
+        args[n_args++] = u->builtin;
+    }
     for (int i = 0; i < MAX_ARGS && u->source->args[i]; i++)
         args[n_args++] = u->source->args[i];
     snprintf(path, sizeof path, "%s/%s", dir, u->source->file);
@@ -604,6 +610,25 @@ static bool parse(Unit *u, CXIndex index, const char *dir)
                 missing ? " (are its own headers installed? on Debian: libclang-common-NN-dev)"
                         : "");
     return u->n_errors == 0;
+}
+
+/* The folder of the compiler's own headers, from a unit that was read: some targets of libclang (WebAssembly's) do not look
+ * there by themselves. */
+static const char *builtin_headers(const Unit *u)
+{
+    for (int i = 0; i < u->n_files; i++) {
+        const char *name = strrchr(u->files[i].path, '/');
+        char *dir;
+
+        if (!name || strcmp(name, "/stdint.h"))
+            continue;
+        dir = strdup(u->files[i].path);
+        if (!dir)
+            exit(1);
+        dir[name - u->files[i].path] = 0;
+        return dir;
+    }
+    return NULL;
 }
 
 static bool read_unit(Unit *u, CXIndex index, const char *dir)
@@ -841,6 +866,7 @@ int main(int argc, char **argv)
     for (int i = 0; i < N_UNITS; i++) {
         u[i].source = &units[i];
         u[i].root = root;
+        u[i].builtin = i ? builtin_headers(&u[0]) : NULL;
         if (!read_unit(&u[i], index, argv[1]))
             return 1;
         if (list)

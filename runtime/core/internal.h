@@ -53,8 +53,7 @@ typedef atomic_int NAME_Flag;
 /* 128 bytes: two cache lines, which CPUs fetch in pairs. */
 typedef struct { _Atomic uint64_t v; char pad[120]; } NAME_Line;
 #else
-#include <signal.h>
-typedef volatile sig_atomic_t NAME_Flag;
+typedef volatile int NAME_Flag;         /* what a signal handler may write, wherever there are signals */
 #define NAME_FLAG_GET(f) (*(f))
 #define NAME_FLAG_SET(f, v) (*(f) = (v))
 typedef struct { uint64_t v; char pad[120]; } NAME_Line;

@@ -24,15 +24,17 @@
 
 #include <errno.h>
 #include <limits.h>
-#include <signal.h>
 #include <stdarg.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/resource.h>
 #include <time.h>
 #include <unistd.h>
+#ifndef __wasi__                        /* WebAssembly's system has neither signals nor use of resources */
+#include <signal.h>
+#include <sys/resource.h>
+#endif
 
 /* ---- errors, memory, time -------------------------------------------------------------------- */
 
@@ -448,6 +450,32 @@ static void default_weights(const char *argv0, char *path, size_t cap)
     strcpy(slash ? slash + 1 : path, file);
 }
 
+#ifdef __wasi__
+/* A file cannot be mapped there: it is read into memory of its own, which stays. */
+static NAME_Status open_file(NAME_Model *m, const char *path)
+{
+    FILE *f = fopen(path, "rb");
+    NAME_Status s = NAME_E_FILE;
+    long bytes;
+
+    if (!f)
+        return s;
+    if (fseek(f, 0, SEEK_END) == 0 && (bytes = ftell(f)) >= 0 && fseek(f, 0, SEEK_SET) == 0) {
+        void *w = aligned_alloc(64, ((size_t)bytes + 127) / 64 * 64);
+
+        if (w && fread(w, 1, (size_t)bytes, f) == (size_t)bytes)
+            s = NAME_open_memory(m, w, (size_t)bytes);
+    }
+    fclose(f);
+    return s;
+}
+#else
+static NAME_Status open_file(NAME_Model *m, const char *path)
+{
+    return NAME_open(m, path);
+}
+#endif
+
 static void open_model(Program *p, const char *argv0)
 {
     NAME_Status s = p->o.weights ? NAME_E_ARG : NAME_open(&p->model, NULL);
@@ -457,7 +485,7 @@ static void open_model(Program *p, const char *argv0)
     if (s == NAME_E_ARG) {
         path = p->o.weights ? p->o.weights : beside;
         default_weights(argv0, beside, sizeof beside);
-        s = NAME_open(&p->model, path);
+        s = open_file(&p->model, path);
     }
     if (s == NAME_E_CPU)
         fail("this CPU has no %s, which the program was compiled for (build it for another target, "
@@ -944,12 +972,27 @@ static Ids read_prompt(Program *p)
 /* The session that Ctrl-C cancels; NULL: none is answering. */
 static NAME_Session *volatile interrupted_session;
 
+#ifdef __wasi__
+static void catch_interrupts(void)
+{
+}
+#else
 static void on_interrupt(int sig)
 {
     (void)sig;
     if (interrupted_session)
         NAME_cancel(interrupted_session);
 }
+
+static void catch_interrupts(void)
+{
+    struct sigaction act;
+
+    memset(&act, 0, sizeof act);
+    act.sa_handler = on_interrupt;      /* without SA_RESTART: reading a line comes back */
+    sigaction(SIGINT, &act, NULL);
+}
+#endif
 
 /* A line of standard input without its end; NULL at its end.  After Ctrl-C it asks again. */
 static char *read_line(bool ask)
@@ -1009,12 +1052,9 @@ static void converse(Program *p)
     NAME_Message *msgs = NULL;
     Ids have = { NULL, 0 };             /* what the context holds */
     int n = 0, cap = 0;
-    struct sigaction act;
     char *line;
 
-    memset(&act, 0, sizeof act);
-    act.sa_handler = on_interrupt;      /* without SA_RESTART: reading a line comes back */
-    sigaction(SIGINT, &act, NULL);
+    catch_interrupts();
     open_session(p, p->o.ctx ? p->o.ctx : 4096);
     start_choosing(p);
     while ((line = read_line(ask)) != NULL && strcmp(line, "/exit") != 0) {
@@ -1082,18 +1122,28 @@ static double per_second(long n, double ms)
     return ms > 0 ? (double)n * 1e3 / ms : 0;
 }
 
-static void print_stats(const Program *p)
+/* 0 where the system does not say. */
+static long long peak_rss_bytes(void)
 {
-    NAME_LookupCounts spec = { 0, 0, 0 };
+#ifdef __wasi__
+    return 0;
+#else
     struct rusage u;
-
-    if (p->session)
-        spec = NAME_lookup_counts(p->session);
 
     getrusage(RUSAGE_SELF, &u);
 #ifdef __APPLE__
     u.ru_maxrss /= 1024;                /* bytes there, KiB elsewhere */
 #endif
+    return (long long)u.ru_maxrss * 1024;
+#endif
+}
+
+static void print_stats(const Program *p)
+{
+    NAME_LookupCounts spec = { 0, 0, 0 };
+
+    if (p->session)
+        spec = NAME_lookup_counts(p->session);
     fprintf(
         stderr,
         "{\"schema\": 1, \"tokens\": %ld, \"prompt_tokens\": %ld, \"prefill_tps\": %.3f, "
@@ -1103,7 +1153,7 @@ static void print_stats(const Program *p)
         "\"spec_drafted\": %lld, \"spec_accepted\": %lld}\n",
         p->n_new, p->n_prompt, per_second(p->n_prompt, p->prefill_ms),
         per_second(p->n_decoded, p->decode_ms), p->first_ms, p->load_ms, p->session_bytes,
-        (unsigned long long)p->model.bytes, (long long)u.ru_maxrss * 1024,
+        (unsigned long long)p->model.bytes, peak_rss_bytes(),
         p->session ? NAME_n_threads(p->session) : 0, NAME_isa_name(&p->model),
         (long long)spec.drafted, (long long)spec.accepted);
 }

@@ -36,6 +36,18 @@ cross sve2 aarch64-sve2 aarch64-linux-gnu-gcc qemu-aarch64 -cpu max,sve-max-vq=1
 cross riscv64 riscv64 riscv64-linux-gnu-gcc qemu-riscv64
 cross rvv riscv64-v 'clang --target=riscv64-linux-gnu' qemu-riscv64 -cpu rv64,v=true,vlen=128,vext_spec=v1.0
 
+# WebAssembly has no fused multiply-add and adds in the portable order: the same bits.
+if command -v node > log && command -v wasm-ld > log && command -v llvm-ar > log && [ -e /usr/include/wasm32-wasi/stdio.h ]; then
+    cross wasm wasm32 'clang --target=wasm32-wasi' node "$root/tests/wasi.mjs"
+    that 'wasm, q8: portable, bit for bit' node "$root/tests/wasi.mjs" wasm-q8/story/story -p "$text" -n 0 --logits have
+    that 'wasm, q8: portable, bit for bit' cmp want-q8 have
+    that 'wasm, weights inside: builds' build "$story" -t wasm32 --kv f32 --link-weights -o inside/story
+    quiet 'wasm, weights inside: make' make -s -C inside/story
+    mv inside/story/story.weights inside
+    that 'wasm, weights inside: runs' node "$root/tests/wasi.mjs" inside/story/story -p "$text" -n 0 --logits have
+    that 'wasm, weights inside: the same' cmp want-q8 have
+else skip 'wasm: node, lld, llvm-ar or wasi-libc is not installed'; fi
+
 # A CPU that lacks what was built for; a set of two.
 if [ -x dotprod-q8/story/story ]; then
     refuses 1 dotprod\\\|asimddp qemu-aarch64 -cpu cortex-a53 dotprod-q8/story/story -p x

@@ -25,6 +25,8 @@ for file in "$dir"/*.c; do
         dotprod-clang) try clang --target=aarch64-linux-gnu -march=armv8.2-a+dotprod ;;
         i8mm-clang) try clang --target=aarch64-linux-gnu -march=armv8.2-a+dotprod+i8mm ;;
         sve-clang) try clang --target=aarch64-linux-gnu -march=armv8.2-a+dotprod+i8mm+sve ;;
+        simd128-clang) try clang --target=wasm32 -msimd128 ;;
+        simd128-gcc) skipped=$((skipped + 1)) ;;        # does not make WebAssembly
         rvv-clang) try clang --target=riscv64-linux-gnu -march=rv64gcv ;;
         rvv-gcc) skipped=$((skipped + 1)) ;;            # the vector registers' names: since gcc 13
         neon-gcc | dotprod-gcc | i8mm-gcc | sve-gcc)

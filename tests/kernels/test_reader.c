@@ -14,7 +14,7 @@
 #include <cmocka.h>
 
 static const char *const unit_names[] = { "portable", "avx2", "avxvnni", "avx512vnni", "neon", "dotprod",
-                                          "i8mm", "sve", "rvv" };
+                                          "i8mm", "sve", "rvv", "simd128" };
 enum { N_UNITS = sizeof unit_names / sizeof unit_names[0] };
 
 /* Calls fn for every identifier of C text; comments, strings and numbers are passed over. */

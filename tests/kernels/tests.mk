@@ -13,12 +13,14 @@ kt_file_dotprod = aarch64_dotprod.c
 kt_flags_avx2 = -march=x86-64-v3
 kt_file_i8mm = aarch64_i8mm.c
 kt_file_sve = aarch64_sve.c
+kt_file_simd128 = wasm32.c
 kt_file_rvv = riscv64_v.c
 kt_flags_avxvnni = -march=x86-64-v3 -mavxvnni
 kt_flags_avx512vnni = -march=x86-64-v4 -mavx512vnni
 kt_flags_dotprod = -march=armv8.2-a+dotprod
 kt_flags_i8mm = -march=armv8.2-a+dotprod+i8mm
 kt_flags_sve = -march=armv8.2-a+dotprod+i8mm+sve
+kt_flags_simd128 = -msimd128
 kt_flags_rvv = -march=rv64gcv
 
 kt_x86 = portable avx2 avxvnni avx512vnni
@@ -26,6 +28,9 @@ kt_host = $(if $(filter x86_64,$(shell uname -m)),$(kt_x86),portable)
 kt_aarch64 = portable neon dotprod i8mm sve
 AARCH64_CC ?= aarch64-linux-gnu-gcc
 RISCV64_CC ?= riscv64-linux-gnu-gcc
+WASM32_CC ?= clang --target=wasm32-wasi
+# WebAssembly is tested where a C library and something that runs it are: wasi-libc, lld and node.
+kt_wasm := $(and $(wildcard /usr/include/wasm32-wasi/stdio.h),$(shell command -v wasm-ld),$(shell command -v node))
 RISCV64_V_CC ?= clang --target=riscv64-linux-gnu
 QEMU_AARCH64 ?= qemu-aarch64
 QEMU_RISCV64 ?= qemu-riscv64
@@ -58,6 +63,8 @@ $(kt)/riscv64-%: $(kt)/%.inc tests/kernels/test_kernels.c tests/kernels/layouts.
 	$(V)$(RISCV64_CC) $(kt_cc) $(call kt_def,$*) -static tests/kernels/test_kernels.c tests/kernels/main.c -lm -o $@
 $(kt)/riscv64-rvv: $(kt)/rvv.inc tests/kernels/test_kernels.c tests/kernels/layouts.h tests/kernels/main.c $(kernel_src)
 	$(V)$(RISCV64_V_CC) $(kt_cc) $(call kt_def,rvv) -static tests/kernels/test_kernels.c tests/kernels/main.c -lm -o $@
+$(kt)/wasm32-simd128: $(kt)/simd128.inc tests/kernels/test_kernels.c tests/kernels/layouts.h tests/kernels/main.c $(kernel_src)
+	$(V)$(WASM32_CC) $(kt_cc) $(call kt_def,simd128) tests/kernels/test_kernels.c tests/kernels/main.c -lm -o $@
 
 # The reader's tables: closure, search, and that what is emitted compiles by itself, nothing in it unused.
 $(kt)/test-reader: tests/kernels/test_reader.c $(obj)/gen/kernels_db.o $(obj)/codegen/kernels.o \
@@ -74,12 +81,13 @@ check-kernels: $(kt_host:%=$(kt)/test-%) $(kt_host:%=$(kt)/san-%) $(kt)/test-rea
 	$(V)for u in $(kt_host); do $(kt)/test-$$u && $(kt)/san-$$u || exit 1; done
 	$(V)sh tests/kernels/spills.sh $(filter-out $(kt)/test-portable.o,$(kt_host:%=$(kt)/test-%.o))
 
-check-kernels-qemu: $(kt_aarch64:%=$(kt)/aarch64-%) $(kt)/riscv64-portable $(kt)/riscv64-rvv   ## kernels of the other ISAs, under QEMU
+check-kernels-qemu: $(kt_aarch64:%=$(kt)/aarch64-%) $(kt)/riscv64-portable $(kt)/riscv64-rvv $(if $(kt_wasm),$(kt)/wasm32-simd128)   ## kernels of the other ISAs, under QEMU
 	$(V)for u in $(kt_aarch64); do $(QEMU_AARCH64) -cpu max $(kt)/aarch64-$$u || exit 1; done
 	$(V)for vq in 1 2 3 8; do $(QEMU_AARCH64) -cpu max,sve-max-vq=$$vq,sve-default-vector-length=-1 $(kt)/aarch64-sve || exit 1; done
 	$(V)$(QEMU_AARCH64) -cpu cortex-a53 $(kt)/aarch64-neon
 	$(V)$(QEMU_AARCH64) -cpu cortex-a53 $(kt)/aarch64-dotprod | grep 'skipped, this CPU lacks asimddp'
 	$(V)$(QEMU_RISCV64) $(kt)/riscv64-portable
+	$(V)$(if $(kt_wasm),node tests/wasi.mjs $(kt)/wasm32-simd128,echo "kernels simd128: 0 passed, 0 failed, 1 skipped (wasi-libc, lld or node is missing)")
 	$(V)for vlen in 128 256 512; do $(QEMU_RISCV64) -cpu rv64,v=true,vlen=$$vlen,vext_spec=v1.0 $(kt)/riscv64-rvv || exit 1; done
 
 $(kt)/bench-%: $(kt)/%.inc tests/kernels/bench_kernels.c tests/kernels/layouts.h $(kernel_src)

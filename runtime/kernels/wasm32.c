@@ -1,0 +1,3 @@
+/* The unit of WebAssembly with 128-bit vectors. */
+#include "portable.c"
+#include "wasm32/simd128.c"
