@@ -49,7 +49,7 @@ give_up() {
 
 if ! all_there; then
     [ -z "$cached" ] || exit 1
-    [ "${SINTER_OFFLINE:-0}" != 1 ] || give_up "$package is not in $cache, and SINTER_OFFLINE=1"
+    [ "${SINTER_OFFLINE:-0}" != 1 ] || give_up "$1 is not in $cache, and SINTER_OFFLINE=1"
     python3 -m pip --version > /dev/null 2>&1 || give_up "pip is missing (apt-get install python3-pip)"
     mkdir -p "$cache" || give_up "$cache cannot be made"
     tmp=$(mktemp -d "$cache/fetch.XXXXXX") || give_up "$cache cannot be written"
