@@ -24,6 +24,8 @@
 #define SN_KERNEL(...) __attribute__((annotate("sn_kernel:" #__VA_ARGS__)))
 #else
 #define SN_KERNEL(...)
+#endif
+
 /* Asks for the line at p, into the first-level cache.  (gcc 12 takes a function that does nothing but prefetch for one without
  * effect and drops its calls, unless it is inlined before.) */
 __attribute__((always_inline))
@@ -55,8 +57,6 @@ static inline const uint8_t *sn_ahead(const uint8_t *w, int b, int n, int bytes,
         return w + lead * bytes;
     return !next ? w : n < lead ? next + b * bytes : next + (b + lead - n) * bytes;
 }
-
-#endif
 
 enum {
     SN_ROWS = 32,               /* rows of a tile of packed weights */
