@@ -43,7 +43,7 @@ static inline void sn_ask_lines(const uint8_t *p, int n)
 }
 
 /* How far ahead of what it reads a kernel of x86-64 asks.  From DRAM and the last cache, 4 and 8 KB are alike and 2, 16 and 32
- * slower; so is the second-level cache as the goal (one Sapphire Rapids, tiles of 14 to 70 KB). */
+ * slower; so is the second-level cache as the goal (one x86-64 server core with AVX-512, tiles of 14 to 70 KB). */
 enum { SN_LEAD = 6144 };
 
 /* What to ask for while block b of a tile's n is read at w, `bytes` each: the block that lies about SN_LEAD further on, in this
