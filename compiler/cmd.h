@@ -56,10 +56,11 @@ int cmd_opt(Args *args);
 int cmd_verify(Args *args);
 int cmd_bench(Args *args);
 int cmd_targets(Args *args);
+int cmd_explain(Args *args);
 int cmd_help(Args *args);
 
 extern const Option inspect_option_table[], opt_option_table[], verify_option_table[], bench_option_table[],
-                    targets_option_table[], no_option_table[];                    /* options.c */
+                    targets_option_table[], explain_option_table[], no_option_table[];                    /* options.c */
 
 /* ---- program.c: programs that sinter starts -------------------------------------------------------------------------- */
 

@@ -21,7 +21,7 @@ const Command command_table[] = {
     { "explore", "MODEL -t TARGET", "the choices and what each costs",
       { no_option_table }, 0, -1, false, NULL },
     { "explain", "DIR [STAGE]", "why this kernel, this tile, this fusion",
-      { no_option_table }, 0, -1, false, NULL },
+      { explain_option_table }, 1, 2, false, cmd_explain },
     { "eval", "MODEL|DIR --text FILE", "perplexity, and divergence from the unquantized model",
       { no_option_table }, 0, -1, false, NULL },
     { "quantize", "MODEL -o OUT.gguf", "write quantized weights back as GGUF",

@@ -65,7 +65,7 @@ typedef struct {
     const char *emit;           /* "c" or "ir" */
     const char *depfile;        /* -MD: NULL none */
     const char *print_after;    /* pass name, "all", NULL */
-    const char *fuse;           /* NULL: default; "none": every op its own stage */
+    const char *fuse;           /* NULL: all that can be; "none": every op its own stage; or names (passes.h: fuse_text) */
     bool dry_run;
     uint64_t max_ram, max_flash;/* 0: no budget */
     const char *depends;        /* another file that the build read: sinter.yaml; NULL none */
@@ -126,6 +126,8 @@ Module *arch_module(Arena *a, const Model *model, const BuildOptions *o, Diag *d
 /* Modelled time, in integers, so that every machine finds the same numbers: the longer of reading `bytes` at the target's bandwidth
  * and of `macs` multiply-adds on n_threads cores.  Picoseconds; 0: the target's figures are unknown. */
 uint64_t cost_ps(const Target *t, uint64_t bytes, uint64_t macs, int n_threads);
+/* The same of a part of something that reads `all_bytes` each time round: whether they stay in the last-level cache is a question of all. */
+uint64_t cost_part_ps(const Target *t, uint64_t all_bytes, uint64_t bytes, uint64_t macs, int n_threads);
 /* The same of reading `bytes` in n_chunk equal pieces, none of them shared: the thread with the most decides. */
 uint64_t cost_uneven_ps(const Target *t, uint64_t bytes, int64_t n_chunk, int n_threads);
 /* What a meeting of the threads between two stages costs: 120 to 330 ns on desktop and server cores that spin. */

@@ -18,7 +18,12 @@ static uint64_t mul_div(uint64_t a, uint64_t b, uint64_t c)
 
 uint64_t cost_ps(const Target *t, uint64_t bytes, uint64_t macs, int n_threads)
 {
-    int64_t mb_s = t->llc_mb_s && bytes <= (uint64_t)t->llc_bytes ? t->llc_mb_s : t->dram_mb_s;
+    return cost_part_ps(t, bytes, bytes, macs, n_threads);
+}
+
+uint64_t cost_part_ps(const Target *t, uint64_t all_bytes, uint64_t bytes, uint64_t macs, int n_threads)
+{
+    int64_t mb_s = t->llc_mb_s && all_bytes <= (uint64_t)t->llc_bytes ? t->llc_mb_s : t->dram_mb_s;
     uint64_t read, compute;
 
     if (mb_s <= 0 || t->mac8_per_ns <= 0 || n_threads < 1)

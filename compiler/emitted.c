@@ -80,29 +80,45 @@ static const char *const *runner(Arena *a, FileSet *fs, Diag *d, const char *dir
     return NULL;
 }
 
-bool emitted_open(FileSet *fs, Arena *a, Diag *d, const char *dir, Emitted *out)
+static bool read_folder(FileSet *fs, Arena *a, Diag *d, const char *dir, Emitted *out, Facts *f)
 {
     const char *path = path_join(a, dir, "manifest.json");
     Mapped map;
-    Facts f;
 
     if (access(path, R_OK))
         return fail(d, AT_FILE(dir),
                     "is not a folder that `sinter build` has written (it has no manifest.json)");
     if (!file_map(fs, a, d, path, &map))
         return false;
-    if (!read_facts((const char *)map.p, (size_t)map.n, &f) || bad_build_name(f.name))
+    if (!read_facts((const char *)map.p, (size_t)map.n, f) || bad_build_name(f->name))
         return fail(d, AT_FILE(path), "is not a manifest of sinter's (build the folder again)");
     *out = (Emitted){ .dir = dir,
-                      .name = str_printf(a, "%s", f.name),
-                      .bytes_per_token = f.bytes_per_token,
-                      .weights_bytes = f.weights_bytes };
+                      .name = str_printf(a, "%s", f->name),
+                      .bytes_per_token = f->bytes_per_token,
+                      .weights_bytes = f->weights_bytes };
     out->program = path_join(a, dir, out->name);
     if (!strchr(out->program, '/'))
         out->program = str_printf(a, "./%s", out->program);
     out->weights = path_join(a, dir, str_printf(a, "%s.weights", out->name));
     out->sir = path_join(a, dir, str_printf(a, "%s.sir", out->name));
     out->linked = access(path_join(a, dir, "weights.c"), R_OK) == 0;
+    out->run = words(a, "");
+    return true;
+}
+
+bool emitted_read(FileSet *fs, Arena *a, Diag *d, const char *dir, Emitted *out)
+{
+    Facts f;
+
+    return read_folder(fs, a, d, dir, out, &f);
+}
+
+bool emitted_open(FileSet *fs, Arena *a, Diag *d, const char *dir, Emitted *out)
+{
+    Facts f;
+
+    if (!read_folder(fs, a, d, dir, out, &f))
+        return false;
     out->run = runner(a, fs, d, dir, &f);
     return out->run != NULL;
 }

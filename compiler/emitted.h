@@ -19,6 +19,9 @@ typedef struct {
 /* Reads DIR/manifest.json.  false after a report (no such folder, not one of ours, of a family that does not run here). */
 bool emitted_open(FileSet *fs, Arena *a, Diag *d, const char *dir, Emitted *out);
 
+/* The same for who does not run it: a folder of any family; `run` is empty. */
+bool emitted_read(FileSet *fs, Arena *a, Diag *d, const char *dir, Emitted *out);
+
 /* `make` in the folder, quietly; what it printed is shown when it fails. */
 bool emitted_make(Arena *a, Diag *d, const char *dir);
 

@@ -428,4 +428,6 @@ const Option targets_option_table[] = {
     ROW_JSON, ROW_END,
 };
 
+const Option explain_option_table[] = { ROW_JSON, ROW_END };
+
 const Option no_option_table[] = { ROW_END };

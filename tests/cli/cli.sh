@@ -51,7 +51,7 @@ for c in build run inspect opt verify bench targets explore explain eval quantiz
     want 0 '' $c --help
     says "Usage: sinter $c"
 done
-for c in explore explain eval quantize; do
+for c in explore eval quantize; do
     want 1 "sinter $c. is not there yet" $c x.gguf -t native
 done
 want 2 "there is no command 'bild'; did you mean 'build'" bild m.gguf
@@ -140,6 +140,57 @@ that 'a foreign folder was touched' grep -q mine foreign/file
 cp -r first old
 want 1 'cut.gguf' build cut.gguf -t portable -o old
 that 'a failed build changed the old folder' diff -r first old
+
+# ---- explaining ---------------------------------------------------------------------------------------------------------
+want 0 '' explain story
+says '^  total: 22 stages, 5 in each of 4 layers'
+says 'speed: unknown'
+says '^    ffn_gate_up .* norm, quantize to q8 -> ffn_gate 384x128 + ffn_up 384x128 of q8_0 -> silu, mul, quantize to q8$'
+want 0 '' explain story --json
+json 'explain --json'
+# what the table says of weights: their sum is what decoding reads, and what the manifest says
+weights() {
+    python3 -c 'import json, sys
+d, per_token = json.load(open(sys.argv[1])), json.load(open(sys.argv[2]))["bytes_per_token"]
+e = d["entries"][0]
+stages = [(b["times"], s) for b in e["blocks"] for s in b["stages"]]
+assert e["name"] == "decode" and sum(n * s["weight_bytes"] for n, s in stages) == e["weight_bytes"] == per_token
+assert sum(n for n, s in stages) == e["stages"] and sum(n * s["n_ops"] for n, s in stages) == e["stages_unfused"]' "$1" "$2"
+}
+cp out story.json
+that 'explain: the sum of the weights is another than the manifest says' weights story.json story/manifest.json
+for s in $(python3 -c 'import json
+print(*{x for e in json.load(open("story.json"))["entries"] for b in e["blocks"] for s in b["stages"] for x in (s["stage"], s["c_name"])})'); do
+    want 0 '' explain story "$s"
+    says '^why it is so'
+    want 0 '' explain story "$s" --json
+    json "explain story $s"
+done
+want 0 '' explain story decode_layer_ffn_gate_up
+says 'ffn_gate and ffn_up meet in one op behind them.*their tiles lie in turns'
+says 'sn_dot_i8g32_r32k4_q8_portable'
+says '8.50 bits per weight'
+want 0 '' explain story prefill_layer_attn_q_k_v
+says 'made by stage attn_norm, not here: it has up to 256 rows'
+want 1 "no stage 'ffn_gate'; did you mean 'ffn_down'\|no stage 'ffn_gate'.*it has embd, logits" explain story ffn_gate
+want 1 "no stage 'atention'; did you mean 'attention'" explain story atention
+want 1 'is not a folder that' explain foreign
+want 1 'is not a folder that' explain nowhere
+want 2 'too few arguments' explain
+want 0 '' build story.gguf -t portable -o unfused/story --fuse none
+want 0 '' explain unfused/story --json
+that 'explain: --fuse none gives other stages than it says' python3 -c 'import json
+a, b = json.load(open("story.json")), json.load(open("out"))
+assert b["fuse"] == "none" and [e["stages_unfused"] for e in a["entries"]] == [e["stages"] for e in b["entries"]]'
+want 0 '' build story.gguf -t aarch64-dotprod,aarch64 -o arm --fuse -prologue
+want 0 '' explain arm
+says '^  fusing    epilogue,siblings,rows$'
+says 'modelled for aarch64-dotprod with .* tokens per second'
+want 0 '' explain arm attn_q_k_v
+says '^kernels of aarch64$'
+says 'made with --fuse epilogue,siblings,rows'
+cp -r story edited && sed 's/kind="row", stage="embd"/kind="contract", stage="embd"/' story/story.sir > edited/story.sir
+want 1 "stage 'embd': is of kind 'contract'" explain edited
 
 # ---- a project ----------------------------------------------------------------------------------------------------------
 sum=$("$obj/sinter" inspect m.gguf --json | python3 -c 'import json, sys; print(json.load(sys.stdin).get("digest", ""))' 2> err)
