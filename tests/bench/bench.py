@@ -51,10 +51,11 @@ def say(text):
 
 
 def run(argv, **more):
-    """The finished process; a failure is a Missing with its last line."""
+    """The finished process; a failure is a Missing with its first line that speaks of an error, or its last."""
     p = subprocess.run(argv, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, **more)
     if p.returncode != 0:
         lines = [line for line in (p.stderr or p.stdout).splitlines() if line.strip()]
+        lines = [line for line in lines if "error: " in line][:1] or lines
         raise Missing(lines[-1] if lines else "%s ended with exit status %d" % (os.path.basename(argv[0]), p.returncode))
     return p
 

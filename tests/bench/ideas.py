@@ -16,7 +16,7 @@ import bench as b
 
 
 class Variant:
-    """A program, how it is built and run.  `edit`: (file, what, by what) of the emitted C; `spinner`: while another process keeps a core busy."""
+    """A program, how it is built and run.  `edit`: (file, pattern, by what) of the emitted C; `spinner`: while another process keeps a core busy."""
     def __init__(self, flags="", edit=None, words="", spinner=False):
         self.flags, self.edit, self.words, self.spinner = flags, edit, words, spinner
 
@@ -25,13 +25,15 @@ class Variant:
 
 
 DECODE, PREFILL = "decode_tps", "prefill_tps"
-NO_PREFETCH = ("kernels_native.h", "__builtin_prefetch(p + i, 0, 2);", "(void)p;")
+NO_PREFETCH = ("kernels_native.h", r"__builtin_prefetch\([^;]*\);", "(void)0;")
 # title, what is measured, threads, with, without
 ideas = [
     ("far prefetch across tiles, chunks and stages", DECODE, 1, Variant(), Variant(edit=NO_PREFETCH)),
     ("the same", DECODE, 2, Variant(), Variant(edit=NO_PREFETCH)),
     ("ops fused to stages", DECODE, 1, Variant(), Variant("--fuse none")),
     ("the same: fewer meetings, too", DECODE, 2, Variant(), Variant("--fuse none")),
+    ("of it: a row's norm and quantization by each thread for itself", DECODE, 2, Variant(), Variant("--fuse -prologue")),
+    ("of it: results worked on in registers", DECODE, 2, Variant(), Variant("--fuse -epilogue")),
     ("activations in 8 bits", DECODE, 1, Variant(), Variant("--act f32")),
     ("the same, for a prompt", PREFILL, 1, Variant(), Variant("--act f32")),
     ("this CPU's instructions instead of portable C", DECODE, 1, Variant(), Variant("-t portable")),
@@ -53,10 +55,11 @@ def build(args, variant):
             path = os.path.join(out, name)
             with open(path) as f:
                 text = f.read()
-            if what not in text:
+            text, n = re.subn(what, by, text)
+            if not n:
                 raise SystemExit("bench: %s no longer has '%s': ideas.py must follow" % (name, what))
             with open(path, "w") as f:
-                f.write(text.replace(what, by))
+                f.write(text)
         b.run([os.environ.get("MAKE") or "make", "-s", "-C", out])
     return os.path.join(out, "model")
 
