@@ -61,14 +61,17 @@ build() {
     }
     say "building llama.cpp with $4 (some minutes; once)"
     b=$tmp/$1
-    cmake -S "$tmp/source" -B "$b" -DCMAKE_BUILD_TYPE=Release -DCMAKE_C_COMPILER="$2" -DCMAKE_CXX_COMPILER="$3" \
+    if ! cmake -S "$tmp/source" -B "$b" -DCMAKE_BUILD_TYPE=Release -DCMAKE_C_COMPILER="$2" -DCMAKE_CXX_COMPILER="$3" \
         -DCMAKE_C_FLAGS="${5-}" -DCMAKE_CXX_FLAGS="${5-}" -DBUILD_SHARED_LIBS=OFF -DGGML_NATIVE=ON -DGGML_CPU_REPACK=ON -DGGML_OPENMP=ON \
         -DGGML_CCACHE=OFF -DLLAMA_OPENSSL=OFF -DLLAMA_BUILD_TESTS=OFF -DLLAMA_BUILD_EXAMPLES=OFF -DLLAMA_BUILD_SERVER=OFF \
-        -DLLAMA_BUILD_APP=OFF > "$tmp/log" 2>&1 &&
-        cmake --build "$b" --target llama-bench -j "$jobs" >> "$tmp/log" 2>&1 || { tail -n 5 "$tmp/log" >&2; return 1; }
+        -DLLAMA_BUILD_APP=OFF > "$tmp/log" 2>&1 ||
+        ! cmake --build "$b" --target llama-bench -j "$jobs" >> "$tmp/log" 2>&1; then
+        tail -n 5 "$tmp/log" >&2
+        return 1
+    fi
     libs=
     for lib in src/libllama.a ggml/src/libggml.a ggml/src/libggml-cpu.a ggml/src/libggml-base.a; do libs="$libs $b/$lib"; done
-    # shellcheck disable=SC2086 -- a list of files
+    # shellcheck disable=SC2086 # a list of files
     "$2" -std=c11 -D_GNU_SOURCE -O2 -I "$tmp/source/include" -I "$tmp/source/ggml/include" -c "$here/peer.c" -o "$b/peer.o" &&
         "$3" "$b/peer.o" $libs -fopenmp -lpthread -ldl -lm -o "$b/bin/peer" || return 1
     "$b/bin/llama-bench" -m "$model" -p 64 -n 2 -r 1 -t 1 -fa 1 > "$tmp/log" 2>&1 ||
