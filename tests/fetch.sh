@@ -3,7 +3,7 @@
 #
 #   fetch.sh smollm2              SmolLM2-135M-Instruct Q4_1, 98 MB, Apache-2.0
 #   fetch.sh gemma                Gemma-3-270M Q4_K_M, 253 MB, under the Gemma terms of use: not to be passed on
-#   fetch.sh vocabularies         vocabularies of gpt-2 and llama-bpe, 10 MB out of 77 MB
+#   fetch.sh vocabularies         vocabularies of gpt-2, llama-bpe, qwen2, llama-spm, phi-3, 17 MB out of 77 MB
 #   fetch.sh --cached NAME        only looks: fails, silently, where they are not in the cache
 #
 # They come as Python packages with pip, from wherever this machine's pip gets its packages, and are kept in
@@ -27,7 +27,10 @@ gemma)
 vocabularies)
     package=llama-cpp-python==0.3.36 pip='--no-binary llama-cpp-python'
     files='cedc56ca6e2e89f63e781696d1fd76b4b1d49e6720dee86463e915f6e90016ac ggml-vocab-gpt-2.gguf
-97272e430d53bc7688f52d5e0ad8ea8f163ede9f1bbd1694feaa504797d5d96e ggml-vocab-llama-bpe.gguf'
+97272e430d53bc7688f52d5e0ad8ea8f163ede9f1bbd1694feaa504797d5d96e ggml-vocab-llama-bpe.gguf
+44c2f46b715f585c6ab513970e8a006bfa5badd6108560054921cf598d154d8c ggml-vocab-qwen2.gguf
+16c3724582d59aa8bf84711894e833f916ee46a31d80e21312759c48bf8d0e69 ggml-vocab-llama-spm.gguf
+967d7190d11c4842eab697079d98d56c2116e10eb617be355a2733bfc132e326 ggml-vocab-phi-3.gguf'
     ;;
 *)
     echo "usage: fetch.sh [--cached] smollm2|gemma|vocabularies" >&2

@@ -356,7 +356,7 @@ static bool parse_args(Parser *p, Expr *e)
 static Expr *parse_primary(Parser *p)
 {
     Token t = *peek(p);
-    Expr *e = NULL;
+    Expr *e = NULL, *a = NULL;
 
     if (t.kind == T_end)
         return bad(p, p->line, "something is missing in", tag_text(p)), NULL;
@@ -389,10 +389,19 @@ static Expr *parse_primary(Parser *p)
         return e;
     }
     if (str_is(t.s, "(")) {
-        e = parse_choose(p);
-        if (e && at_sign(p, ","))
-            return bad(p, p->line, "a tuple in", tag_text(p)), NULL;
-        return e && expect(p, ")") ? e : NULL;
+        if (!at_sign(p, ")")) {
+            if (!(a = parse_choose(p)))
+                return NULL;
+            if (take(p, ")"))
+                return a;
+        }
+        e = new_expr(p, E_list, NULL, NULL);                /* a tuple */
+        if (a && !add_arg(p, e, a, STR("")))
+            return NULL;
+        while (!take(p, ")"))
+            if ((e->n_arg && !expect(p, ",")) || (!at_sign(p, ")") && !add_arg(p, e, parse_choose(p), STR(""))))
+                return NULL;
+        return e;
     }
     if (str_is(t.s, "[") || str_is(t.s, "{")) {
         bool dict = t.s.p[0] == '{';
@@ -688,19 +697,44 @@ static Stmt *parse_set(Parser *p)
     return (s->e = parse_choose(p)) != NULL && ended(p) ? s : NULL;
 }
 
+/* After "macro": its name and parameters. */
+static bool parse_macro(Parser *p, Stmt *s)
+{
+    s->kind = S_macro;
+    s->s = peek(p)->s;
+    s->e = new_expr(p, E_call, NULL, NULL);
+    if (peek(p)->kind != T_name)
+        return bad(p, p->line, "a macro without a name:", tag_text(p));
+    p->i_tok++;
+    if (!expect(p, "("))
+        return false;
+    while (!take(p, ")")) {
+        Str name = peek(p)->s;
+        Expr *value = NULL;
+
+        if (peek(p)->kind != T_name)
+            return bad(p, p->line, "a parameter without a name:", tag_text(p));
+        p->i_tok++;
+        if (take(p, "=") && !(value = parse_choose(p)))
+            return false;
+        add_arg(p, s->e, value, name);
+        if (!at_sign(p, ")") && !expect(p, ","))
+            return false;
+    }
+    return ended(p);
+}
+
 /* What is not a statement of Jinja's core, or of no use here; with its body, if it has one. */
 static Stmt *parse_other(Parser *p)
 {
-    static const char *const with_body[] = { "macro", "call", "filter", "generation", "block", "with", "autoescape", NULL };
+    static const char *const with_body[] = { "call", "filter", "generation", "block", "with", "autoescape", NULL };
     Stmt *s = new_stmt(p, S_other);
 
     s->s = peek(p)->s;
     if (peek(p)->kind != T_name)
         return bad(p, p->line, "not a statement:", tag_text(p)), NULL;
-    if (str_is(s->s, "macro")) {
-        s->kind = S_macro;
-        s->s = p->tok[p->i_tok + 1].s;
-    }
+    if (take(p, "macro"))
+        return parse_macro(p, s) && body_until(p, &s->body, "endmacro") ? s : NULL;
     for (int i = 0; with_body[i]; i++)
         if (at_name(p, with_body[i]))
             return body_until(p, &s->body, str_printf(p->a, "end%s", with_body[i])) ? s : NULL;

@@ -38,7 +38,7 @@ struct Stmt {
     int line;
     Str s;                      /* text; name of the loop's variable, of what is set; other: the statement's name */
     Str attr;                   /* set: s.attr; n 0: s */
-    Expr *e;                    /* output, condition, what is iterated over, value */
+    Expr *e;                    /* output, condition, what is iterated over, value; macro: arg_name and defaults (NULL: none) */
     Expr *filter;               /* for x in e if filter; NULL: none */
     Stmt *body, *other;         /* then or loop's body, else */
     Stmt *next;

@@ -34,14 +34,14 @@ typedef struct {
 
 typedef struct {
     Str name, attr;             /* attr: of a namespace */
-    int scope;                  /* loops around it */
+    int scope;
     enum { IN_constant, IN_slot, IN_namespace, IN_error } place;
     Result v;
     int slot;
     const char *why;            /* error */
 } Variable;
 
-enum { MAX_VARIABLES = 256, MAX_CODE = 1 << 16, MAX_NESTING = 100 };
+enum { MAX_VARIABLES = 256, MAX_CODE = 1 << 16, MAX_NESTING = 250, MAX_EXPANDED = 1000 };
 
 typedef struct {
     Arena *a;
@@ -53,7 +53,12 @@ typedef struct {
     Str *text;                  /* [MAX_CODE] */
     uint32_t n_text;
     Variable var[MAX_VARIABLES];
-    int n_var, n_slot, n_loop, depth, nesting;
+    int n_var, n_slot, depth, nesting;
+    int scope;                  /* of loops, macros and blocks around */
+    int macro_scope;            /* inside a macro: its scope; those between it and the template's own are not seen */
+    int n_loop, loop_base;      /* loops around; those of the macro's caller */
+    int n_capture, n_expanded, loop_capture[NAME_CHAT_MAX_LOOPS + 1];
+    uint32_t last_break[NAME_CHAT_MAX_LOOPS + 1], last_continue[NAME_CHAT_MAX_LOOPS + 1];   /* jumps, each knows the one before; 0: none */
     const char *why;
 } Compiler;
 
@@ -101,6 +106,17 @@ static void land(Compiler *c, uint32_t at)
     c->label = c->n_code;
 }
 
+/* Jumps of which each has, as its argument, the place of the one before. */
+static void land_all(Compiler *c, uint32_t last)
+{
+    while (last) {
+        uint32_t before = c->code[last] >> 8;
+
+        land(c, last);
+        last = before;
+    }
+}
+
 static uint32_t push_of(Compiler *c, Result v)
 {
     switch (v.kind) {
@@ -108,13 +124,14 @@ static uint32_t push_of(Compiler *c, Result v)
     case K_bool: return NAME_CHAT_BOOL | (uint32_t)v.i << 8;
     case K_int:  return NAME_CHAT_INT | (uint32_t)(v.i + NAME_CHAT_ZERO) << 8;
     case K_str:  return NAME_CHAT_STR | text_of(c, v.s) << 8;
+    case K_seq:  return NAME_CHAT_MESSAGES | 1u << 8;
     default:     return NAME_CHAT_UNDEFINED;
     }
 }
 
 static bool can_push(Compiler *c, Result v, int line)
 {
-    if (v.kind == K_seq || v.kind == K_map || v.kind == K_function)
+    if ((v.kind == K_seq && v.e->n_arg) || v.kind == K_map || v.kind == K_function)
         return bad(c, line, "a list, dict or function as a value", STR(""));
     if (v.kind == K_int && (v.i <= -NAME_CHAT_ZERO || v.i >= NAME_CHAT_ZERO))
         return bad(c, line, "a large number", STR(""));
@@ -200,7 +217,7 @@ static bool may_equal(Result a, Result b)
 static Variable *find(Compiler *c, Str name, Str attr)
 {
     for (int i = c->n_var - 1; i >= 0; i--)
-        if (str_eq(c->var[i].name, name) && str_eq(c->var[i].attr, attr))
+        if (str_eq(c->var[i].name, name) && str_eq(c->var[i].attr, attr) && (!c->var[i].scope || c->var[i].scope >= c->macro_scope))
             return &c->var[i];
     return NULL;
 }
@@ -291,7 +308,7 @@ static bool attr(Compiler *c, Expr *e, Result *v)
     if (e->a->kind == E_name) {
         Variable *x = find(c, e->a->s, STR(""));
 
-        if (!x && c->n_loop && str_is(e->a->s, "loop"))
+        if (!x && c->n_loop > c->loop_base && str_is(e->a->s, "loop"))
             return loop_field(c, e, v);
         if (x && x->place == IN_namespace) {
             x = find(c, e->a->s, e->s);
@@ -385,16 +402,102 @@ static bool string_function(Compiler *c, Expr *e, Str s, Result a, uint32_t at, 
                 p[i] ^= 0x20;
         return put(v, of_str((Str){ p, a.s.n }));
     }
+    if (str_is(s, "upper") || str_is(s, "lower"))
+        return put(v, of_kind(K_str)) && push(c, a, e->line) && emit(c, NAME_CHAT_CASE, s.p[0] == 'u', 0, e->line);
     *known = false;
     return true;
 }
 
-static bool has_macro(const Stmt *s, Str name)
+static const Stmt *find_macro(const Stmt *s, Str name)
 {
+    const Stmt *found = NULL, *m;
+
     for (; s; s = s->next)
-        if ((s->kind == S_macro && str_eq(s->s, name)) || has_macro(s->body, name) || has_macro(s->other, name))
-            return true;
-    return false;
+        if (s->kind == S_macro && str_eq(s->s, name))
+            found = s;
+        else if ((m = find_macro(s->body, name)) != NULL || (m = find_macro(s->other, name)) != NULL)
+            found = m;
+    return found;
+}
+
+/* The macro that an expression calls, NULL: it does not. */
+static const Stmt *macro_of(Compiler *c, const Expr *e)
+{
+    return e->kind == E_call && e->a->kind == E_name && !find(c, e->a->s, STR("")) ? find_macro(c->all, e->a->s) : NULL;
+}
+
+/* What a scope had, to go back to. */
+typedef struct { int scope, macro_scope, loop_base, n_var, n_slot; } Scope;
+
+static Scope enter(Compiler *c)
+{
+    Scope was = { c->scope, c->macro_scope, c->loop_base, c->n_var, c->n_slot };
+
+    c->scope++;
+    return was;
+}
+
+static void leave(Compiler *c, Scope was)
+{
+    c->scope = was.scope;
+    c->macro_scope = was.macro_scope;
+    c->loop_base = was.loop_base;
+    c->n_var = was.n_var;
+    c->n_slot = was.n_slot;
+}
+
+static bool store(Compiler *c, Variable *x, Result v, int line);
+static Variable *new_variable(Compiler *c, Str s, Str field, int line);
+
+/* A macro's body, in place of a call that writes what it gives.  Arguments are computed once. */
+static bool expand(Compiler *c, const Stmt *m, const Expr *call)
+{
+    Result args[16];
+    int n = m->e->n_arg;
+    bool ok = true;
+
+    if (++c->n_expanded > MAX_EXPANDED || n > 16 || call->n_arg > n)
+        return bad(c, call->line, "too many arguments, or too many calls, of the macro", m->s);
+    Scope was = enter(c);
+    int first = c->n_var;
+    for (int i = 0; i < n && ok; i++) {
+        Expr *given = m->e->arg[i];
+        Variable *x;
+
+        for (int j = 0; j < call->n_arg; j++)
+            if (call->arg_name[j].n ? str_eq(call->arg_name[j], m->e->arg_name[i]) : j == i)
+                given = call->arg[j];
+        args[i] = undefined();
+        ok = !given || value(c, given, &args[i]);
+        if (!ok)
+            break;
+        /* It is not seen while the other arguments are computed. */
+        if (!(x = new_variable(c, STR(""), STR(""), call->line)))
+            return false;
+        x->v = args[i];
+        ok = args[i].known || store(c, x, args[i], call->line);
+    }
+    for (int i = 0; i < n && ok; i++)
+        c->var[first + i].name = m->e->arg_name[i];
+    c->macro_scope = c->scope;
+    c->loop_base = c->n_loop;
+    ok = ok && body(c, m->body);
+    leave(c, was);
+    return ok;
+}
+
+/* What is written between the two is a string. */
+static bool begin_capture(Compiler *c, int line)
+{
+    if (c->n_capture++ == NAME_CHAT_MAX_CAPTURES)
+        return bad(c, line, "calls of macros that are too deep", STR(""));
+    return emit(c, NAME_CHAT_CAPTURE, 0, 0, line);
+}
+
+static bool end_capture(Compiler *c, Result *v, int line)
+{
+    c->n_capture--;
+    return put(v, of_kind(K_str)) && emit(c, NAME_CHAT_CAPTURED, 0, 1, line);
 }
 
 static bool call(Compiler *c, Expr *e, Result *v)
@@ -430,8 +533,8 @@ static bool call(Compiler *c, Expr *e, Result *v)
     if (e->a->kind == E_name && !find(c, e->a->s, STR(""))) {
         if (str_is(e->a->s, "raise_exception"))
             return fails(c, e->line, v);
-        if (has_macro(c->all, e->a->s))
-            return bad(c, e->line, "a call of the macro", e->a->s);
+        if (macro_of(c, e))
+            return begin_capture(c, e->line) && expand(c, macro_of(c, e), e) && end_capture(c, v, e->line);
         if (!value(c, e->a, &a))
             return false;
         if (a.kind == K_undefined)
@@ -450,15 +553,20 @@ static bool split(Compiler *c, Expr *e, Result *v, bool *known)
     *known = e->a->kind == E_call && m->kind == E_attr && str_is(m->s, "split");
     if (!*known)
         return true;
-    if (!count_args(c, e->a, 1, 1) || !value(c, m->a, &a) || !with_string(c, a, at, e->a->arg[0]))
+    e->a->s = m->s;
+    if (!count_args(c, e->a, 1, 2) || !value(c, m->a, &a) || !with_string(c, a, at, e->a->arg[0]))
         return false;
+    if (e->a->n_arg == 2 && (e->a->arg[1]->kind != E_int || e->a->arg[1]->i != 1))
+        return bad(c, e->line, "split() with another limit than 1", STR(""));
     at = c->n_code;
     if (!value(c, e->b, &i))
         return false;
     if (!i.known || i.kind != K_int || i.i < -1 || i.i > 1)
         return bad(c, e->line, "another part of split(...) than [0], [1] or [-1]", STR(""));
-    return put(v, of_kind(i.i == 1 ? K_any : K_str)) &&
-           emit(c, NAME_CHAT_SPLIT, i.i == 0 ? 0 : i.i == 1 ? 2 : 1, -1, e->line);
+    bool once = e->a->n_arg == 2;
+    uint32_t which = i.i == 0 ? NAME_CHAT_SPLIT_FIRST : i.i == 1 ? once ? NAME_CHAT_SPLIT_REST : NAME_CHAT_SPLIT_SECOND
+                   : once ? NAME_CHAT_SPLIT_TAIL : NAME_CHAT_SPLIT_LAST;
+    return put(v, of_kind(i.i == 1 ? K_any : K_str)) && emit(c, NAME_CHAT_SPLIT, which, -1, e->line);
 }
 
 static bool is_plain(Result v) { return v.kind != K_any && !v.maybe; }
@@ -498,6 +606,9 @@ static bool filter(Compiler *c, Expr *e, Result *v)
     }
     if (a.kind == K_str && (str_is(e->s, "string") || str_is(e->s, "safe")))
         return put(v, a);
+    if (str_is(e->s, "string") && (a.kind == K_int || a.kind == K_bool || a.kind == K_any))
+        return push(c, a, e->line) && push(c, of_str(STR("")), e->line) && put(v, of_kind(K_str)) &&
+               emit(c, NAME_CHAT_CAT, 0, -1, e->line);
     if (a.kind == K_list && str_is(e->s, "list"))
         return put(v, a);
     if (a.kind == K_list && (str_is(e->s, "first") || str_is(e->s, "last"))) {
@@ -507,6 +618,11 @@ static bool filter(Compiler *c, Expr *e, Result *v)
     }
     if (a.known && a.kind == K_undefined && str_is(e->s, "trim"))
         return put(v, of_str(STR("")));
+    if (a.kind == K_any && str_is(e->s, "trim")) {          /* of what str() gives */
+        if (!push(c, of_str(STR("")), e->line) || !emit(c, NAME_CHAT_CAT, 0, -1, e->line))
+            return false;
+        a = of_kind(K_str);
+    }
     if (a.kind == K_str || a.kind == K_any) {
         if (!string_function(c, e, e->s, a, at, v, &known))
             return false;
@@ -549,9 +665,8 @@ static bool test(Compiler *c, Expr *e, Result *v)
             forget(c, at, depth);
             return put(v, of_bool(a.known && a.kind == K_bool && a.i == str_is(e->s, "true")));
         }
-        if (a.kind != K_bool)
-            return bad(c, e->line, "the test", e->s);
-        return put(v, of_kind(K_bool)) && (str_is(e->s, "true") || emit(c, NAME_CHAT_NOT, 0, 0, e->line));
+        return put(v, of_kind(K_bool)) &&
+               emit(c, NAME_CHAT_IS, 1u << (str_is(e->s, "true") ? NAME_CHAT_IS_TRUE : NAME_CHAT_IS_FALSE), 0, e->line);
     }
     for (size_t i = 0; i < sizeof tests / sizeof *tests; i++) {
         static const unsigned bit[] = { [K_undefined] = U, [K_none] = N, [K_bool] = B, [K_int] = I, [K_str] = S, [K_message] = M,
@@ -697,9 +812,13 @@ static bool contains(Compiler *c, Expr *e, Result *v)
     }
     if (b.known && (b.kind == K_seq || b.kind == K_map))
         return among(c, e, a, b, at, v);
-    if (b.kind == K_message && !b.maybe && a.known && a.kind == K_str) {
+    if (b.kind == K_message && a.known && a.kind == K_str) {
+        bool has = str_is(a.s, "role") || str_is(a.s, "content");
+
+        if (has && b.maybe)
+            return put(v, of_kind(K_bool)) && emit(c, NAME_CHAT_IS, 1 << NAME_CHAT_IS_MESSAGE, 0, e->line);
         forget(c, at, depth);
-        return put(v, of_bool(str_is(a.s, "role") || str_is(a.s, "content")));
+        return put(v, of_bool(has));
     }
     if ((b.kind != K_str && b.kind != K_any) || (a.kind != K_str && a.kind != K_any))
         return bad(c, e->line, "`in` of something that is neither a string nor a constant list", STR(""));
@@ -882,19 +1001,59 @@ static bool write_text(Compiler *c, Str s, int line)
     return emit(c, NAME_CHAT_WRITE, text_of(c, s), 0, line);
 }
 
-static bool output(Compiler *c, Stmt *s)
+static bool write_value(Compiler *c, Expr *e, bool string);
+
+/* Writes an expression.  Sums of strings are written one after another; false without a reason: it is not known to be one. */
+static bool write_value_in(Compiler *c, Expr *e, bool string)
 {
+    const Stmt *macro = macro_of(c, e);
     Result v = { 0 };
 
-    if (!value(c, s->e, &v))
+    if (e->kind == E_add) {
+        uint32_t n_code = c->n_code, label = c->label, word = n_code ? c->code[n_code - 1] : 0;
+        int depth = c->depth, n_capture = c->n_capture, nesting = c->nesting;
+        Scope was = { c->scope, c->macro_scope, c->loop_base, c->n_var, c->n_slot };
+
+        if (write_value(c, e->a, true) && write_value(c, e->b, true))
+            return true;
+        forget(c, n_code, depth);
+        leave(c, was);
+        if (n_code)
+            c->code[n_code - 1] = word;                     /* a text that was appended to */
+        c->label = label;
+        c->n_capture = n_capture;
+        c->nesting = nesting;
+        c->why = NULL;
+    }
+    if (macro)
+        return expand(c, macro, e);
+    if (e->kind == E_filter && str_is(e->s, "tojson")) {
+        if (!value(c, e->a, &v))
+            return false;
+        if (e->n_arg || v.maybe || v.kind == K_message || v.kind == K_list || v.kind == K_seq || v.kind == K_map)
+            return bad(c, e->line, "the filter tojson of something that is not a string", STR(""));
+        return push(c, v, e->line) && emit(c, NAME_CHAT_JSON, 0, -1, e->line);
+    }
+    if (!value(c, e, &v) || (string && v.kind != K_str))
         return false;
     if (v.known && v.kind == K_str)
-        return write_text(c, v.s, s->line);
+        return write_text(c, v.s, e->line);
     if (v.known && v.kind == K_undefined)
         return true;
-    if (v.kind == K_message || v.kind == K_list)
-        return bad(c, s->line, "a message or a list as text", STR(""));
-    return push(c, v, s->line) && emit(c, NAME_CHAT_OUT, 0, -1, s->line);
+    if (v.kind == K_message || v.kind == K_list || v.kind == K_seq)
+        return bad(c, e->line, "a message or a list as text", STR(""));
+    return push(c, v, e->line) && emit(c, NAME_CHAT_OUT, 0, -1, e->line);
+}
+
+static bool write_value(Compiler *c, Expr *e, bool string)
+{
+    bool ok;
+
+    if (++c->nesting > MAX_NESTING)
+        return bad(c, e->line, "an expression that is too deep", STR(""));
+    ok = write_value_in(c, e, string);
+    c->nesting--;
+    return ok;
 }
 
 static Variable *new_variable(Compiler *c, Str s, Str field, int line)
@@ -902,7 +1061,7 @@ static Variable *new_variable(Compiler *c, Str s, Str field, int line)
     if (c->n_var == MAX_VARIABLES)
         return bad(c, line, "too many variables", STR("")), NULL;
     Variable *x = &c->var[c->n_var++];
-    *x = (Variable){ .name = s, .attr = field, .scope = c->n_loop };
+    *x = (Variable){ .name = s, .attr = field, .scope = c->scope };
     return x;
 }
 
@@ -911,7 +1070,7 @@ static Variable *here(Compiler *c, Str s, Str field, int line)
 {
     Variable *x = find(c, s, field);
 
-    return x && x->scope == c->n_loop ? x : new_variable(c, s, field, line);
+    return x && x->scope == c->scope ? x : new_variable(c, s, field, line);
 }
 
 /* What is on the stack or constant goes into the variable's slot. */
@@ -937,11 +1096,37 @@ static bool add_fields(Compiler *c, Stmt *s, Str ns)
 
             if (!x || !store(c, x, undefined(), s->line))
                 return false;
+            x->v = of_kind(K_any);
         }
         if (!add_fields(c, s->body, ns) || !add_fields(c, s->other, ns))
             return false;
     }
     return true;
+}
+
+/* A variable that can not be compiled: an error where it is used. */
+static void give_up_on(Compiler *c, Variable *x)
+{
+    x->place = IN_error;
+    x->why = c->why;
+    c->why = NULL;
+}
+
+static bool set_field(Compiler *c, Variable *x, Expr *e)
+{
+    uint32_t at = c->n_code;
+    int depth = c->depth;
+    Result v = { 0 };
+
+    if (x->place == IN_error)
+        return true;
+    if (!value(c, e, &v) || !can_push(c, v, e->line)) {
+        forget(c, at, depth);
+        give_up_on(c, x);
+        return true;
+    }
+    x->v = of_kind(K_any);
+    return store(c, x, v, e->line);
 }
 
 static bool set_namespace(Compiler *c, Stmt *s)
@@ -952,18 +1137,26 @@ static bool set_namespace(Compiler *c, Stmt *s)
         return false;
     x->place = IN_namespace;
     for (int i = 0; i < s->e->n_arg; i++) {
-        Result v = { 0 };
-
         if (!s->e->arg_name[i].n)
             return bad(c, s->line, "namespace() of something without a name", STR(""));
-        if (!value(c, s->e->arg[i], &v) || !(x = here(c, s->s, s->e->arg_name[i], s->line)) || !store(c, x, v, s->line))
+        if (!(x = here(c, s->s, s->e->arg_name[i], s->line)) || !set_field(c, x, s->e->arg[i]))
             return false;
-        x->v = of_kind(K_any);
     }
     return add_fields(c, c->all, s->s);
 }
 
 static bool in_doubt(const Variable *x) { return x->place == IN_slot && x->v.kind == K_any; }
+
+/* A variable of this scope becomes what is on the stack or constant. */
+static bool set_to(Compiler *c, Variable *x, Result v, int line)
+{
+    if (in_doubt(x))
+        return store(c, x, v, line);
+    x->v = v;
+    if (v.known)
+        x->place = IN_constant;
+    return v.known || store(c, x, v, line);
+}
 
 static bool set(Compiler *c, Stmt *s)
 {
@@ -978,29 +1171,18 @@ static bool set(Compiler *c, Stmt *s)
         x = find(c, s->s, STR(""));
         if (!x || x->place != IN_namespace)
             return bad(c, s->line, "a field that is set of something else than a namespace:", s->s);
-        x = find(c, s->s, s->attr);
-        return value(c, s->e, &v) && store(c, x, v, s->line);
+        return set_field(c, find(c, s->s, s->attr), s->e);
     }
     if (!value(c, s->e, &v)) {
         forget(c, at, depth);
         if (!(x = here(c, s->s, STR(""), s->line)))
             return false;
-        x->place = IN_error;
-        x->why = c->why;
-        c->why = NULL;
+        give_up_on(c, x);
         return true;
     }
     if (!(x = here(c, s->s, STR(""), s->line)) || x->place == IN_error)
         return x != NULL && (forget(c, at, depth), true);
-    if (in_doubt(x))
-        return store(c, x, v, s->line);
-    if (!v.known) {
-        x->v = v;
-        return store(c, x, v, s->line);
-    }
-    x->place = IN_constant;
-    x->v = v;
-    return true;
+    return set_to(c, x, v, s->line);
 }
 
 /* Variables that are set in s, which may or may not be executed, move into slots. */
@@ -1011,7 +1193,7 @@ static bool doubt(Compiler *c, Stmt *s)
             Variable *x = find(c, s->s, STR(""));
             bool is_namespace = s->kind == S_set && s->e->kind == E_call && s->e->a->kind == E_name && str_is(s->e->a->s, "namespace");
 
-            if (x && x->place == IN_error && x->scope != c->n_loop) {
+            if (x && x->place == IN_error && x->scope != c->scope) {
                 const char *why = x->why;
 
                 if (!(x = here(c, s->s, STR(""), s->line)))
@@ -1019,14 +1201,29 @@ static bool doubt(Compiler *c, Stmt *s)
                 x->place = IN_error;
                 x->why = why;
             }
+            if (is_namespace && !x) {                       /* its fields are undefined if it is not made */
+                if (!(x = here(c, s->s, STR(""), s->line)))
+                    return false;
+                x->place = IN_namespace;
+                for (int i = 0; i < s->e->n_arg; i++) {
+                    if (!(x = here(c, s->s, s->e->arg_name[i], s->line)) || !store(c, x, undefined(), s->line))
+                        return false;
+                    x->v = of_kind(K_any);
+                }
+                if (!add_fields(c, c->all, s->s))
+                    return false;
+                continue;
+            }
+            if (x && x->place == IN_namespace && is_namespace && x->scope == c->scope)
+                continue;
             if (is_namespace || (x && x->place == IN_namespace))
                 return bad(c, s->line, "a namespace that is made under a condition:", s->s);
-            if (!x || (x->place != IN_error && !(x->scope == c->n_loop && in_doubt(x)))) {
+            if (!x || (x->place != IN_error && !(x->scope == c->scope && in_doubt(x)))) {
                 Result v = { 0 };
 
                 if (!name(c, s->s, s->line, &v))
                     return false;
-                if (v.kind == K_seq || v.kind == K_map || v.kind == K_function) {       /* only what is inside could use it */
+                if ((v.kind == K_seq && v.e->n_arg) || v.kind == K_map || v.kind == K_function) {      /* only what is inside could use it */
                     if (!(x = here(c, s->s, STR(""), s->line)))
                         return false;
                     x->place = IN_error;
@@ -1068,7 +1265,6 @@ static bool if_else(Compiler *c, Stmt *s)
 
 static bool for_each(Compiler *c, Stmt *s)
 {
-    int n_var = c->n_var, n_slot = c->n_slot;
     uint32_t begin, end;
     Result v = { 0 };
     Variable *x;
@@ -1083,7 +1279,10 @@ static bool for_each(Compiler *c, Stmt *s)
         return bad(c, s->line, s->filter ? "a loop with a condition:" : "a loop with two variables:", s->s);
     if (c->n_loop == NAME_CHAT_MAX_LOOPS || c->n_slot == NAME_CHAT_MAX_SLOTS)
         return bad(c, s->line, "loops too deep", STR(""));
+    Scope was = enter(c);
     c->n_loop++;
+    c->last_break[c->n_loop] = c->last_continue[c->n_loop] = 0;
+    c->loop_capture[c->n_loop] = c->n_capture;
     if (!(x = new_variable(c, s->s, STR(""), s->line)))
         return false;
     x->place = IN_slot;
@@ -1092,13 +1291,16 @@ static bool for_each(Compiler *c, Stmt *s)
     if (!emit(c, NAME_CHAT_FOR, (uint32_t)x->slot, -1, s->line) || !jump(c, NAME_CHAT_JUMP, 0, s->line, &begin))
         return false;
     c->label = c->n_code;
-    if (!body(c, s->body) || !emit(c, NAME_CHAT_NEXT, c->n_code - begin, 0, s->line))
+    if (!body(c, s->body))
         return false;
-    c->n_loop--;
-    c->n_var = n_var;
-    c->n_slot = n_slot;
+    land_all(c, c->last_continue[c->n_loop]);
+    if (!emit(c, NAME_CHAT_NEXT, c->n_code - begin, 0, s->line))
+        return false;
+    uint32_t breaks = c->last_break[c->n_loop--];
+    leave(c, was);
     if (!s->other) {
         land(c, begin);
+        land_all(c, breaks);
         return true;
     }
     if (!jump(c, NAME_CHAT_JUMP, 0, s->line, &end))
@@ -1107,27 +1309,42 @@ static bool for_each(Compiler *c, Stmt *s)
     if (!body(c, s->other))
         return false;
     land(c, end);
+    land_all(c, breaks);
     return true;
 }
 
 static bool statement(Compiler *c, Stmt *s)
 {
+    Result v = { 0 };
     Variable *x;
+    Scope was;
 
     switch (s->kind) {
     case S_text:   return write_text(c, s->s, s->line);
-    case S_output: return output(c, s);
+    case S_output: return write_value(c, s->e, false);
     case S_if:     return if_else(c, s);
     case S_for:    return for_each(c, s);
     case S_set:    return set(c, s);
     case S_macro:  return true;
     case S_set_block:
-        if (!(x = here(c, s->s, STR(""), s->line)))
+        if (s->attr.n)
+            return bad(c, s->line, "a field that is set to a block:", s->s);
+        if (!begin_capture(c, s->line))
             return false;
-        x->place = IN_error;
-        x->why = str_printf(c->a, "line %d: a variable that is set to a block: %s", s->line, str_show(c->a, s->s, 60));
-        return true;
+        was = enter(c);
+        if (!body(c, s->body))
+            return false;
+        leave(c, was);
+        return end_capture(c, &v, s->line) && (x = here(c, s->s, STR(""), s->line)) != NULL && set_to(c, x, v, s->line);
     case S_other:
+        if ((str_is(s->s, "break") || str_is(s->s, "continue")) && c->n_loop > c->loop_base) {
+            if (c->n_capture != c->loop_capture[c->n_loop])
+                return bad(c, s->line, "a loop that is left inside a block that is set:", s->s);
+            uint32_t *last = s->s.p[0] == 'b' ? &c->last_break[c->n_loop] : &c->last_continue[c->n_loop], before = *last;
+
+            *last = c->n_code;
+            return emit(c, s->s.p[0] == 'b' ? NAME_CHAT_BREAK : NAME_CHAT_JUMP, before, 0, s->line);
+        }
         return str_is(s->s, "generation") ? body(c, s->body) : bad(c, s->line, "the statement", s->s);
     }
     return false;

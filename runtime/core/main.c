@@ -897,11 +897,11 @@ static Ids tokenize(Program *p, const char *text, size_t n, bool special)
     size_t n_ids = 0;
     NAME_Status s;
 
-    if (n > INT_MAX - 8)
-        fail("the text has more than 2 GB");
-    ids.v = need(n + 8, sizeof *ids.v);
+    if (n > INT_MAX / 2 - 4)
+        fail("the text has more than 1 GB");
+    ids.v = need(2 * n + 8, sizeof *ids.v);
     s = NAME_tokenize(&p->model, text, n, special ? NAME_TEXT_SPECIAL : NAME_TEXT_PLAIN, ids.v,
-                      n + 8, &n_ids);
+                      2 * n + 8, &n_ids);
     if (s)
         fail("the text could not be tokenized: %s", NAME_status_text(s));
     ids.n = (int)n_ids;
@@ -928,7 +928,7 @@ static Ids render(Program *p, const NAME_Message *msgs, int n_msgs)
     NAME_chat(&p->model, msgs, n_msgs, true, NULL, 0, &n);
     text = need(n + 1, 1);
     if (NAME_chat(&p->model, msgs, n_msgs, true, text, n, &n))
-        fail("the chat template could not be applied");
+        fail("the model's chat template refuses this conversation");
     ids = tokenize(p, text, n, true);
     free(text);
     return ids;

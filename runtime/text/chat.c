@@ -38,6 +38,8 @@ typedef struct {
     int n_stack;
     ChatLoop loop[NAME_CHAT_MAX_LOOPS];
     int n_loop;
+    ChatPiece captured[CHAT_PIECES];
+    int n_captured, capture[NAME_CHAT_MAX_CAPTURES], n_capture;     /* where in captured each begins */
 } Chat;
 
 static void chat_copy(Chat *c, const char *p, size_t n)
@@ -50,6 +52,15 @@ static void chat_copy(Chat *c, const char *p, size_t n)
 /* The text does not begin with the BOS that NAME_tokenize adds. */
 static void chat_put(Chat *c, const char *p, size_t n)
 {
+    if (c->n_capture) {
+        if (c->n_captured == CHAT_PIECES) {
+            c->status = NAME_E_TEXT;
+            return;
+        }
+        c->captured[c->n_captured].p = p;
+        c->captured[c->n_captured++].n = n;
+        return;
+    }
     while (n && c->i_bos < c->n_bos) {
         if (*(const uint8_t *)p != c->bos[c->i_bos]) {
             chat_copy(c, (const char *)c->bos, c->i_bos);
@@ -236,8 +247,8 @@ static ChatValue chat_strip(Chat *c, ChatValue s, const ChatValue *chars, uint32
     return to;
 }
 
-/* s.split(t)[k]; k -1: the last one. */
-static ChatValue chat_split(Chat *c, ChatValue s, ChatValue t, int k)
+/* Part `which` of s.split(t). */
+static ChatValue chat_split(Chat *c, ChatValue s, ChatValue t, uint32_t which)
 {
     size_t n = chat_length(c, s), n_t = chat_length(c, t), from = 0, end;
 
@@ -245,9 +256,41 @@ static ChatValue chat_split(Chat *c, ChatValue s, ChatValue t, int k)
         return chat_fail(c);
     for (int i = 0;; i++, from = end + n_t) {
         end = chat_find(c, s, t, from);
-        if (i == k || end == SIZE_MAX)
-            return i < k ? chat_of(NAME_CHAT_IS_UNDEFINED, 0) : chat_part(c, s, from, end < n ? end : n);
+        if (i == 1 && (which == NAME_CHAT_SPLIT_REST || which == NAME_CHAT_SPLIT_TAIL))
+            return chat_part(c, s, from, n);
+        if (i == (which == NAME_CHAT_SPLIT_SECOND) && which != NAME_CHAT_SPLIT_LAST && which <= NAME_CHAT_SPLIT_SECOND)
+            return chat_part(c, s, from, end < n ? end : n);
+        if (end == SIZE_MAX)
+            return which == NAME_CHAT_SPLIT_SECOND || which == NAME_CHAT_SPLIT_REST ? chat_of(NAME_CHAT_IS_UNDEFINED, 0)
+                                                                                    : chat_part(c, s, from, n);
     }
+}
+
+/* Letters of ASCII that change become pieces of their own. */
+static ChatValue chat_case(Chat *c, ChatValue s, bool capitals)
+{
+    static const char small[] = "abcdefghijklmnopqrstuvwxyz", large[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZ";
+    ChatValue to = chat_new_string(c);
+
+    for (int i = 0; i < s.n; i++) {
+        ChatPiece x = c->piece[s.at + i];
+        size_t from = 0;
+
+        for (size_t k = 0; k < x.n && c->status == NAME_OK; k++) {
+            char a = x.p[k];
+
+            if ((uint8_t)a >= 0x80)
+                c->status = NAME_E_TEXT;                    /* other scripts have rules of their own */
+            if (capitals ? a < 'a' || a > 'z' : a < 'A' || a > 'Z')
+                continue;
+            chat_add_piece(c, &to, x.p + from, k - from);
+            chat_add_piece(c, &to, capitals ? &large[a - 'a'] : &small[a - 'A'], 1);
+            from = k + 1;
+        }
+        if (c->status == NAME_OK)
+            chat_add_piece(c, &to, x.p + from, x.n - from);
+    }
+    return to;
 }
 
 static ChatValue chat_replace(Chat *c, ChatValue s, ChatValue was, ChatValue is)
@@ -415,6 +458,59 @@ static void chat_write(Chat *c, ChatValue s)
         chat_put(c, c->piece[s.at + i].p, c->piece[s.at + i].n);
 }
 
+/* json.dumps(v, ensure_ascii=False) of Python. */
+static void chat_write_json(Chat *c, ChatValue v)
+{
+    static const char hex[] = "0123456789abcdef", from[] = "\"\\\n\r\t\b\f", to[] = "\"\\nrtbf";
+
+    if (v.kind == NAME_CHAT_IS_NONE)
+        chat_put(c, "null", 4);
+    else if (v.kind == NAME_CHAT_IS_BOOL)
+        chat_put(c, v.at ? "true" : "false", v.at ? 4 : 5);
+    else if (v.kind == NAME_CHAT_IS_INT)
+        chat_write(c, chat_text(c, v));
+    else if (v.kind != NAME_CHAT_IS_STR)
+        chat_fail(c);
+    if (v.kind != NAME_CHAT_IS_STR)
+        return;
+    chat_put(c, "\"", 1);
+    for (int i = 0; i < v.n; i++) {
+        ChatPiece x = c->piece[v.at + i];
+        size_t begin = 0;
+
+        for (size_t k = 0; k < x.n; k++) {
+            uint8_t a = (uint8_t)x.p[k];
+            const char *e = a ? strchr(from, a) : NULL;
+
+            if (a >= 0x20 && !e)
+                continue;
+            chat_put(c, x.p + begin, k - begin);
+            begin = k + 1;
+            if (e) {
+                chat_put(c, "\\", 1);
+                chat_put(c, to + (e - from), 1);
+            } else {
+                chat_put(c, "\\u00", 4);
+                chat_put(c, hex + (a >> 4), 1);
+                chat_put(c, hex + (a & 15), 1);
+            }
+        }
+        chat_put(c, x.p + begin, x.n - begin);
+    }
+    chat_put(c, "\"", 1);
+}
+
+static ChatValue chat_end_capture(Chat *c)
+{
+    ChatValue s = chat_new_string(c);
+    int begin = c->capture[--c->n_capture];
+
+    for (int i = begin; i < c->n_captured && c->status == NAME_OK; i++)
+        chat_add_piece(c, &s, c->captured[i].p, c->captured[i].n);
+    c->n_captured = begin;
+    return s;
+}
+
 /* The end of a loop's turn: pieces that variables from before the loop hold move down, the others go. */
 static void chat_drop(Chat *c, const ChatLoop *l)
 {
@@ -477,7 +573,7 @@ static ChatValue chat_operate(Chat *c, uint32_t op, uint32_t arg)
     case NAME_CHAT_STRIP:
         return chat_strip(c, y, &z, arg);
     case NAME_CHAT_SPLIT:
-        return chat_split(c, y, z, arg == 0 ? 0 : arg == 1 ? -1 : 1);
+        return chat_split(c, y, z, arg);
     case NAME_CHAT_REPLACE:
         x = chat_pop(c);
         return x.kind == NAME_CHAT_IS_STR ? chat_replace(c, x, y, z) : chat_fail(c);
@@ -495,12 +591,15 @@ static ChatValue chat_operate_on(Chat *c, uint32_t op, uint32_t arg, ChatValue v
     case NAME_CHAT_NOT:
         return chat_of(NAME_CHAT_IS_BOOL, !chat_true(&v));
     case NAME_CHAT_IS:
-        return chat_of(NAME_CHAT_IS_BOOL, arg >> v.kind & 1);
+        return chat_of(NAME_CHAT_IS_BOOL, (arg >> v.kind & 1) || (v.kind == NAME_CHAT_IS_BOOL &&
+                                                                  (arg >> (v.at ? NAME_CHAT_IS_TRUE : NAME_CHAT_IS_FALSE) & 1)));
     case NAME_CHAT_NEG:
         return v.kind == NAME_CHAT_IS_INT ? chat_of(v.kind, -v.at) : chat_fail(c);
     case NAME_CHAT_LENGTH:
-        return v.kind == NAME_CHAT_IS_LIST ? chat_of(NAME_CHAT_IS_INT, v.n)
+        return v.kind == NAME_CHAT_IS_LIST || v.kind == NAME_CHAT_IS_UNDEFINED ? chat_of(NAME_CHAT_IS_INT, v.n)
              : v.kind == NAME_CHAT_IS_STR ? chat_of(NAME_CHAT_IS_INT, chat_count(c, v)) : chat_fail(c);
+    case NAME_CHAT_CASE:
+        return v.kind == NAME_CHAT_IS_STR ? chat_case(c, v, arg) : chat_fail(c);
     default:                    /* STRIP of white space */
         return v.kind == NAME_CHAT_IS_STR ? chat_strip(c, v, NULL, arg) : chat_fail(c);
     }
@@ -528,6 +627,23 @@ static void chat_run(Chat *c)
             chat_write(c, chat_text(c, v));
             c->n_piece = c->held;
             break;
+        case NAME_CHAT_JSON:
+            v = chat_pop(c);
+            chat_write_json(c, v);
+            c->n_piece = c->held;
+            break;
+        case NAME_CHAT_CAPTURE:
+            if (c->n_capture == NAME_CHAT_MAX_CAPTURES) {
+                c->status = NAME_E_TEXT;
+                return;
+            }
+            c->capture[c->n_capture++] = c->n_captured;
+            c->held = c->n_piece;                           /* the stack may hold strings */
+            break;
+        case NAME_CHAT_CAPTURED:
+            v = chat_end_capture(c);
+            chat_push(c, v);
+            break;
         case NAME_CHAT_FAIL:
             chat_push(c, chat_fail(c));
             break;
@@ -543,7 +659,7 @@ static void chat_run(Chat *c)
             break;
         case NAME_CHAT_MESSAGES:
             v = chat_of(NAME_CHAT_IS_LIST, 0);
-            v.n = c->n_msgs;
+            v.n = arg ? 0 : c->n_msgs;
             v.step = 1;
             chat_push(c, v);
             break;
@@ -590,6 +706,11 @@ static void chat_run(Chat *c)
             c->slot[l->slot] = chat_of(NAME_CHAT_IS_MESSAGE, l->list.at + l->i * l->list.step);
             pc -= arg;
             break;
+        case NAME_CHAT_BREAK:
+            chat_drop(c, l);
+            c->n_loop--;
+            pc += arg;
+            break;
         case NAME_CHAT_AMONG: {
             bool found = false;
 
@@ -599,6 +720,7 @@ static void chat_run(Chat *c)
             break;
         }
         case NAME_CHAT_FIELD: case NAME_CHAT_NOT: case NAME_CHAT_IS: case NAME_CHAT_NEG: case NAME_CHAT_LENGTH:
+        case NAME_CHAT_CASE:
             v = chat_pop(c);
             chat_push(c, chat_operate_on(c, op, arg, v));
             break;

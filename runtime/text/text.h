@@ -27,7 +27,8 @@ enum { NAME_TEXT_PLAIN = 0, NAME_TEXT_SPECIAL = 1 };
  *
  *   flags   NAME_TEXT_SPECIAL: the tokens that the model wants at the beginning and end are added, and the names of control
  *           tokens in the text ("<|im_end|>") stand for these tokens.  NAME_TEXT_PLAIN: neither; text is only text.
- *   ids     room for cap tokens; n_bytes + 8 always suffices.  It is also the only workspace.
+ *   ids     room for cap tokens; 2 * n_bytes + 8 always suffices, and n_bytes + 8 where no user-defined token has only one byte.
+ *           It is also the only workspace.
  *   n_ids   how many there are
  *
  * Bytes that are not valid UTF-8 are kept: each counts as one character of no script (like U+FFFD) and is spelled as a byte.

@@ -83,16 +83,18 @@ typedef struct {
  * known of every conversation (there are no tools, contents are strings) has been decided: such branches are not there. */
 enum {
     NAME_CHAT_END, NAME_CHAT_WRITE,         /* text: writes it */
-    NAME_CHAT_OUT,                          /* a ->: writes a */
+    NAME_CHAT_OUT, NAME_CHAT_JSON,          /* a ->: writes a; as JSON */
+    NAME_CHAT_CAPTURE, NAME_CHAT_CAPTURED,  /* what is written from here on; -> it as a string */
     NAME_CHAT_FAIL,                         /* the template refuses the conversation */
     NAME_CHAT_UNDEFINED, NAME_CHAT_NONE, NAME_CHAT_BOOL, NAME_CHAT_INT, NAME_CHAT_STR,      /* -> the argument's value */
     NAME_CHAT_LOAD, NAME_CHAT_STORE,        /* slot */
-    NAME_CHAT_MESSAGES, NAME_CHAT_ANSWER,   /* -> the list of messages; -> add_generation_prompt */
+    NAME_CHAT_MESSAGES, NAME_CHAT_ANSWER,   /* -> the list of messages (argument 1: an empty one); -> add_generation_prompt */
     NAME_CHAT_LOOP,                         /* -> a field of the innermost loop, NAME_CHAT_LOOP_* */
     NAME_CHAT_JUMP, NAME_CHAT_UNLESS,       /* a ->: jumps if it is not true */
     NAME_CHAT_AND, NAME_CHAT_OR,            /* a -> a and jumps if it decides, else a -> */
     NAME_CHAT_DEFAULT,                      /* a -> a and jumps if it is defined, else a -> */
     NAME_CHAT_FOR, NAME_CHAT_NEXT,          /* list ->: into slot, one after another; the next word: where to go if it is empty */
+    NAME_CHAT_BREAK,                        /* ends the innermost loop and jumps */
     NAME_CHAT_FIELD,                        /* message -> 0: its role, 1: its content, 2: what it does not have */
     NAME_CHAT_INDEX, NAME_CHAT_SLICE,       /* list i -> message; list from to -> list, argument 1: backwards */
     NAME_CHAT_LENGTH,
@@ -102,17 +104,21 @@ enum {
     NAME_CHAT_IS,                           /* a -> whether it is of a kind of the set of bits, 1 << NAME_CHAT_IS_* */
     NAME_CHAT_STRIP,                        /* s chars -> bits 0 and 1: on the left, on the right; bit 2: white space, no chars */
     NAME_CHAT_BEGINS, NAME_CHAT_ENDS,       /* s t -> bool */
-    NAME_CHAT_SPLIT,                        /* s separator -> the first part, or the last (argument 1), or the second (2) */
+    NAME_CHAT_CASE,                         /* s -> in small letters, or (argument 1) capitals; of ASCII only */
+    NAME_CHAT_SPLIT,                        /* s separator -> a NAME_CHAT_SPLIT_* */
     NAME_CHAT_REPLACE,                      /* s old new -> s */
     NAME_CHAT_N_OPS
 };
+enum { NAME_CHAT_SPLIT_FIRST, NAME_CHAT_SPLIT_LAST, NAME_CHAT_SPLIT_SECOND,    /* parts */
+       NAME_CHAT_SPLIT_REST, NAME_CHAT_SPLIT_TAIL };        /* all behind the first separator; the same, but all if there is none */
 enum { NAME_CHAT_IS_UNDEFINED, NAME_CHAT_IS_NONE, NAME_CHAT_IS_BOOL, NAME_CHAT_IS_INT, NAME_CHAT_IS_STR, NAME_CHAT_IS_MESSAGE,
-       NAME_CHAT_IS_LIST };
+       NAME_CHAT_IS_LIST, NAME_CHAT_IS_TRUE, NAME_CHAT_IS_FALSE };
 enum { NAME_CHAT_LOOP_INDEX0, NAME_CHAT_LOOP_INDEX, NAME_CHAT_LOOP_FIRST, NAME_CHAT_LOOP_LAST, NAME_CHAT_LOOP_LENGTH,
        NAME_CHAT_LOOP_REVINDEX0, NAME_CHAT_LOOP_REVINDEX, NAME_CHAT_LOOP_BEFORE, NAME_CHAT_LOOP_AFTER };
 /* The argument of INT that means 0. */
 #define NAME_CHAT_ZERO 0x800000
-enum { NAME_CHAT_MAX_STACK = 32, NAME_CHAT_MAX_SLOTS = 64, NAME_CHAT_MAX_LOOPS = 8 };
+enum { NAME_CHAT_MAX_STACK = 32, NAME_CHAT_MAX_SLOTS = 64, NAME_CHAT_MAX_LOOPS = 8,
+       NAME_CHAT_MAX_CAPTURES = 4 };
 
 /* Hashes of the two tables, of a pair and of a text (with a space before it if `space`); a slot is looked for at hash * n_slot / 2^32 and then one after another. */
 static inline uint32_t NAME_tok_hash_pair(uint32_t left, uint32_t right)

@@ -2,7 +2,9 @@
  * byte in the vocabulary spell it again, and n_bytes + 8 ids are enough.  Windows for long words are small, so that inputs of a
  * few hundred bytes go through all of them.
  *
- *     input = number of merges, then for each two bytes that choose texts made so far; then the text */
+ *     input = number of merges, then for each two bytes that choose texts made so far; then the text
+ *
+ * From 48 merges on it is SentencePiece's: so many less 48 tokens, with scores of four bits; a space may be added. */
 #include <stdlib.h>
 
 #include "compiler/import/vocab.h"
@@ -47,6 +49,98 @@ static const Pretok *automata(int i)
     return &made[i];
 }
 
+/* Pieces spell the text, with U+2581 as a space and with the space before it. */
+static void spells_spm(const Vocab *v, Arena *a, const char *text, size_t n, int flags)
+{
+    static const NAME_Model model = { .w = (const uint8_t *)"" };
+    Buf want = buf_in(a), have = buf_in(a);
+    int32_t *ids = malloc((n + 8) * sizeof *ids);
+    size_t n_ids;
+
+    for (size_t i = 0; i < n;) {
+        bool two = n - i >= 2 && !memcmp(text + i, "  ", 2), x = flags && n - i >= 5 && !memcmp(text + i, "<|x|>", 5);
+        bool first = !want.n || (want.n >= 5 && !memcmp(want.p + want.n - 5, "<|x|>", 5) && flags) ||
+                     (i >= 2 && want.n && want.p[want.n - 1] == '\1');
+
+        if (two || x) {
+            buf_puts(&want, two ? "  \1" : "<|x|>");           /* \1: a mark, taken out below */
+            i += two ? 2 : 5;
+            continue;
+        }
+        if (v->add_space && first)
+            buf_putc(&want, ' ');
+        bool mark = n - i >= 3 && !memcmp(text + i, "\xe2\x96\x81", 3);
+        buf_putc(&want, mark ? ' ' : text[i]);
+        i += mark ? 3 : 1;
+    }
+    if (NAME_tokenize(&model, text, n, flags, ids, n + 8, &n_ids) != NAME_OK)
+        abort();
+    for (size_t i = 0; i < n_ids; i++) {
+        const char *p;
+        size_t n_p;
+
+        if (NAME_piece(&model, ids[i], &p, &n_p) != NAME_OK)
+            abort();
+        buf_put(&have, p, n_p);
+    }
+    size_t to = 0;
+    for (size_t i = 0; i < want.n; i++)
+        if (want.p[i] != '\1')
+            want.p[to++] = want.p[i];
+    if (to != have.n || memcmp(want.n ? want.p : "", have.n ? have.p : "", to))
+        abort();
+    free(ids);
+}
+
+static void spm(Arena *a, Diag *d, const uint8_t *data, size_t size)
+{
+    enum { N = 256 + 16 + 2 };
+    Str token[N];
+    uint8_t type[N];
+    bool is_end[N] = { 0 };
+    float score[N] = { 0 };
+    Vocab v = { .file = "fuzz", .kind = VOCAB_spm, .bos = -1, .eos = -1, .unk = -1, .token = token, .has_types = true, .type = type,
+                .is_end = is_end, .score = score, .add_space = data[0] >> 6 & 1 };
+    Buf out = buf_in(a);
+    ChatTemplate chat = { .unknown = "" };
+    size_t at = 1, n_new = data[0] % 64 - 48;
+
+    for (; v.n_token < 256; v.n_token++) {
+        token[v.n_token] = str_of(str_printf(a, "<0x%02X>", v.n_token));
+        type[v.n_token] = TOKEN_byte;
+    }
+    for (; n_new && at + 2 <= size; n_new--, at += 2) {
+        static const char *const letters[] = { "a", "b", "\xe2\x96\x81", "\xc3\xa9", "\xe6\x97\xa5", "\xe6", "<", "|" };
+        int made = v.n_token - 256;
+        Str l = made && data[at] & 8 ? token[256 + data[at] / 16 % made] : str_of(letters[data[at] % 8]);
+        Str r = made && data[at + 1] & 8 ? token[256 + data[at + 1] / 16 % made] : data[at] & 0x40 ? STR("") : str_of(letters[data[at + 1] % 8]);
+        Str lr = str_of(str_printf(a, STR_FMT STR_FMT, STR_ARG(l), STR_ARG(r)));
+        bool known = lr.n > 64;
+
+        for (int j = 256; j < v.n_token; j++)
+            known |= str_eq(token[j], lr);
+        if (known)
+            continue;
+        score[v.n_token] = (float)(data[at + 1] / 16);
+        type[v.n_token] = TOKEN_normal;
+        token[v.n_token++] = lr;
+    }
+    token[v.n_token] = STR("<|x|>");
+    type[v.n_token++] = TOKEN_control;
+    token[v.n_token] = STR("  ");
+    type[v.n_token++] = TOKEN_user;
+    if (!text_tables(&v, &chat, a, d, &out))
+        abort();
+    blob = (const uint8_t *)out.p;
+    blob_bytes = out.n;
+    if (!NAME_tok_check(blob, blob_bytes))
+        abort();
+    const char *text = (const char *)data + at;
+    if (!memchr(text, 1, size - at))
+        for (int flags = 0; flags < 2; flags++)
+            spells_spm(&v, a, text, size - at, flags);
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
@@ -62,6 +156,10 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 
     if (!size || size > 4096)
         goto done;
+    if (n_merge >= 48) {
+        spm(a, d, data, size);
+        goto done;
+    }
     v.pretok = &pretok_table[data[0] / 64];
     v.compiled = automata(data[0] / 64);
     for (; v.n_token < 256; v.n_token++)

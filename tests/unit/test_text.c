@@ -633,13 +633,26 @@ static void test_templates(void **state)
         { "{{ bos_token }}{% for m in messages %}{% if 'i' in m.content %}{{ m.content.split('i')[0] }}|{{ m.content.split('i')[-1] }}"
           "{% endif %}{{ m.content.startswith(' ') }}{{ m.content.rstrip('\\n ').lstrip() }}{{ m.role in ['user', 'x'] }}"
           "{% endfor %}{{ eos_token }}", "H|\nFalseHiTrueFalseFalseTrue{{x}}True", "TrueSFalseFalseQTrue", "FalseAFalse" },
+        { "{% macro say(m, end='!') %}{% set x %}[{{ m.role }}{% endset %}{{ x | upper }}]{{ m.content | trim }}{{ end }}{% endmacro %}"
+          "{% for m in messages %}{% if m.content == '' %}{% continue %}{% endif %}{{ say(m) + (say(m, end='?') | lower)[:0] if 0 else "
+          "say(m, '?') | length }}{{ say(m) }}{% if loop.index == 2 or 'Q' in say(m) %}{% break %}{% endif %}{% endfor %}",
+          "9[USER]Hi!12[USER]{{x}}!", "10[SYSTEM]S!8[USER]Q!", "13[ASSISTANT]A!" },
+        { "{% for m in messages %}{{ 'x' + m.content | tojson }}{{ m.content.split(' ', 1)[-1] }};{% endfor %}"
+          "{{ (messages[0].content ~ '\\x01\\\\\"') | tojson }}", "x\"Hi\\n\"Hi\n;x\"\";x\" {{x}} \"{{x}} ;\"Hi\\n\\u0001\\\\\\\"\"",
+          "x\" S\\n\"S\n;x\"Q\"Q;\" S\\n\\u0001\\\\\\\"\"", "x\"A\"A;\"A\\u0001\\\\\\\"\"" },
+        { "{% if messages[0].role == 'user' %}{% set ns = namespace(f=false, l=[]) %}{% set ns.f = messages[0].x is false %}{% else %}"
+          "{% set ns = namespace(f=true) %}{% endif %}{{ ns.f is true }}{{ ns.f is false }}{{ messages[0].x | default('d') }}{{ ns.f | string }}",
+          "FalseTruedFalse", "TrueFalsedTrue", "TrueFalsedTrue" },
         { "{{ messages[1].content }}{{ messages|length }}{% if messages[5] is defined %}x{% else %}y{% endif %}", "3y", "Q2y", NULL },
         { "{% for m in messages %}{% else %}e{% endfor %}{# a comment\n#}\n{{ '' }}a\n\n", "a\n", "a\n", "a\n" },
         { "{% set x = messages | tojson %}{% set y = 'a' %}{% for m in messages %}{% set y = y + 'b' %}{{ y }}{% endfor %}{{ y }}"
           "{{ none }}{{ true and 7 // 2 - 10 % 4 }}", "abababaNone1", "ababaNone1", "abaNone1" },
     };
     static const struct { const char *text, *unknown; } other[] = {
-        { "{% for m in messages %}{{ m.content | tojson }}{% endfor %}", "" }, { "x\n{{ messages | groupby('role') }}", "line 2: the filter" },
+        { "{% for m in messages %}{{ m | tojson }}{% endfor %}", "tojson" },
+        { "{% macro f() %}{{ f() }}{% endmacro %}{{ f() }}", "line 1: " }, { "{% set ns = 1 %}{% set ns.x = 2 %}", "namespace" },
+        { "{% for m in messages %}{% set x %}{% break %}{% endset %}{% endfor %}", "is left" },
+        { "x\n{{ messages | groupby('role') }}", "line 2: the filter" },
         { "\n\n{{ messages[0].content.title() }}", "line 3: the method title" }, { "{{ messages[0].content is sameas 3 }}", "test" },
         { "{% for m in messages", "does not end" }, { "{{ 'a", "does not end" }, { "{% for m in messages %}", "endfor" }, { "{%%}", "statement" },
         { "{{}}", "missing" }, { "{% include 'x' %}", "include" }, { "{% if x %}{% endfor %}{% endif %}", "" }, { "{{ 1.5 }}", "integer" },
