@@ -102,8 +102,8 @@ bench-ideas: $(obj)/sinter      ## what each idea is worth, on SmolLM2 (BENCH_DO
 	    $(if $(BENCH_DOCS),--docs docs/performance.md)
 bench-docs:             ## make bench and make bench-ideas, written into docs/
 	$(V)$(this_make) --no-print-directory bench BENCH_DOCS=1
-	$(V)$(this_make) --no-print-directory bench-ideas BENCH_DOCS=1
 	$(V)tests/bench/roofline.py docs/benchmarks.json docs/roofline.svg
+	$(V)$(this_make) --no-print-directory bench-ideas BENCH_DOCS=1
 
 REF ?= main
 same-output: $(obj)/sinter      ## does every emitted byte equal what REF's sinter emits?  (REF=main)

@@ -45,6 +45,14 @@ ideas = [
 ]
 
 
+PICTURE = """![The roofline of one token, and its time by stage beside what sinter and llama.cpp take](roofline.svg)
+
+The picture is drawn from the figures of [benchmarks.md](benchmarks.md) (`tests/bench/roofline.py docs/benchmarks.json docs/roofline.svg`). The
+upper bars are the floor: the bytes of each stage over the bandwidth that was measured for a block of the model's size.
+
+"""
+
+
 def build(args, variant):
     out = os.path.join(args.work, "ideas", variant.name())
     if not os.path.exists(os.path.join(out, "model")):
@@ -138,7 +146,8 @@ def main():
     text = markdown(args, rows)
     print(text, end="")
     if args.docs:
-        b.write_between_marks(args.docs, text)
+        drawn = os.path.exists(os.path.join(os.path.dirname(args.docs), "roofline.svg"))
+        b.write_between_marks(args.docs, (PICTURE if drawn else "") + text)
     return 0
 
 
