@@ -117,7 +117,7 @@ docs: docs-ops          ## write the parts of docs/ that are made from tables
 install: $(obj)/sinter  ## into $(DESTDIR)$(PREFIX): sinter and its manual
 	install -d $(DESTDIR)$(PREFIX)/bin $(DESTDIR)$(PREFIX)/share/doc/sinter
 	install -m 755 $(obj)/sinter $(DESTDIR)$(PREFIX)/bin/sinter
-	install -m 644 LICENSE README.md docs/*.md $(DESTDIR)$(PREFIX)/share/doc/sinter
+	install -m 644 LICENSE README.md docs/*.md $(wildcard docs/*.svg) $(DESTDIR)$(PREFIX)/share/doc/sinter
 
 clean:                  ## remove what was built
 	rm -rf build build-* sinter
