@@ -4,4 +4,5 @@
 #include "x86_64/avx2_ternary.c"
 #include "x86_64/avx2_planes.c"
 #include "x86_64/avxvnni.c"
+#include "x86_64/avxvnni_planes.c"
 #include "x86_64/avxvnni_ternary.c"
