@@ -160,6 +160,16 @@ static const char *passed_over(Look *k, const Chip *c, const KernelInfo *have)
     return b.n ? buf_z(&b) : NULL;
 }
 
+/* The instruction sets whose kernels are in a unit, best first. */
+static const char *unit_words(Look *k, const KernelUnit *u)
+{
+    Buf b = buf_in(k->a);
+
+    for (int i = 0; u->isas[i]; i++)
+        buf_printf(&b, "%s%s", i ? ", " : "", u->isas[i]);
+    return buf_z(&b);
+}
+
 static void print_kernel(Look *k, const Chip *c, const KernelInfo *u, const char *users)
 {
     const KernelInfo *first = kernel_find(c->unit, c->isas, u->op, *u->layout ? u->layout : NULL,
@@ -178,9 +188,9 @@ static void print_kernel(Look *k, const Chip *c, const KernelInfo *u, const char
                *u->features ? u->features : "nothing beyond the baseline",
                *u->order ? u->order : "its own");
     if (first == u)
-        buf_printf(k->out, "      the first of this contract among the kernels of %s%s%s%s\n",
-                   u->isa, others ? "; also in " : ", and the only one", others ? others : "",
-                   others ? ", later in the list" : "");
+        buf_printf(k->out, "      the %s with this contract in the unit of %s (%s)%s%s%s\n",
+                   others ? "first" : "only one", c->unit->isa, unit_words(k, c->unit),
+                   others ? "; " : "", others ? others : "", others ? " follows" : "");
 }
 
 static void print_kernels(Look *k, const Op *s)
@@ -366,11 +376,11 @@ static void why_one(Look *k, const Total *t, const Func *in, const Op *s)
         return;
     }
     buf_printf(k->out,
-               "  - Its %d ops are one stage: each alone (--fuse none), threads would meet %s more "
-               "a call, where now they meet %d times",
-               n, explain_many(k, saved, "time"), t->n_stage);
+               "  - Its %d ops are one stage: each alone (--fuse none), a call would have %s more "
+               "than the %d that it has",
+               n, explain_many(k, saved, "stage"), t->n_stage);
     if (k->chip[0].n_threads > 1)
-        buf_printf(k->out, "; at %s a meeting, as the cost model has it, that is %s",
+        buf_printf(k->out, "; at %s for a meeting of the threads, as the cost model has it, %s",
                    explain_time(k, COST_MEETING_PS),
                    explain_time(k, (uint64_t)saved * COST_MEETING_PS));
     buf_puts(k->out, ".\n");
@@ -423,8 +433,11 @@ static void why_prologue(Look *k, const Func *in, const Op *s)
         bool one = x->type.rank < 2 || dim_is_one(in, x->type.dim[0]);
 
         for (const Op *o = s->region[0]->first; o; o = o->next)
-            if (explain_part(s, o) == PART_prologue && o->n_out && op_attr(o, "scratch"))
-                bytes += explain_row_bytes(k, o->out[0]);
+            if (explain_part(s, o) == PART_prologue && o->n_out && op_attr(o, "scratch")) {
+                uint64_t end = (uint64_t)op_int(o, "scratch", 0) + explain_row_bytes(k, o->out[0]);
+
+                bytes = end > bytes ? end : bytes;
+            }
         buf_printf(k->out, "  - What makes x (%s) %s: every thread computes it for itself",
                    explain_list(k, who, n), one ? "is a row of one token" : "comes in front");
         if (bytes)
@@ -543,6 +556,26 @@ static void print_why(Look *k, const Total *t, const Func *in, const Op *s)
                    explain_fuse_spec(k));
 }
 
+/* What one run reads and computes. */
+static void print_work(Look *k, const Facts *f)
+{
+    const struct {
+        uint64_t n;
+        const char *what;
+    } work[] = { { f->weight_bytes, "B of weights" },
+                 { f->row_bytes, "B of rows of tables" },
+                 { f->state_bytes, "B of the cache for each position" },
+                 { f->macs, "8-bit multiply-adds" },
+                 { f->float_macs, "multiply-adds of floats" } };
+    const char *words[sizeof work / sizeof *work];
+    int n = 0;
+
+    for (size_t i = 0; i < sizeof work / sizeof *work; i++)
+        if (work[i].n)
+            words[n++] = str_printf(k->a, "%s %s", explain_number(k, work[i].n), work[i].what);
+    buf_printf(k->out, "    one run: %s", n ? explain_list(k, words, n) : "no weights");
+}
+
 void explain_print_stage(Look *k, const Total *t, const Func *in, const Op *s)
 {
     int times = explain_times(t, in);
@@ -555,17 +588,7 @@ void explain_print_stage(Look *k, const Total *t, const Func *in, const Op *s)
                    times == 1 ? "once" : explain_many(k, times, "time"));
     buf_printf(k->out, "\n    %s\n    C function %s; kind %s\n", explain_stage(k, s),
                explain_c_name(k, in, s), op_str(s, "kind", "?"));
-    buf_printf(k->out, "    one run reads %s B of weights%s%s%s", explain_number(k, f.weight_bytes),
-               f.row_bytes
-                   ? str_printf(k->a, " and %s B of rows of tables", explain_number(k, f.row_bytes))
-                   : "",
-               f.state_bytes ? str_printf(k->a, " and %s B of the cache for each position",
-                                          explain_number(k, f.state_bytes))
-                             : "",
-               f.macs + f.float_macs ? str_printf(k->a, ", %s multiply-adds%s",
-                                                  explain_number(k, f.macs + f.float_macs),
-                                                  f.float_macs ? " of floats" : " of 8 bits")
-                                     : "");
+    print_work(k, &f);
     if (explain_has_figures(&k->chip[0]) && f.ps)
         buf_printf(k->out, "; modelled %s, %s of the call%s", explain_time(k, f.ps),
                    explain_percent(k, f.ps * (uint64_t)times, t->ps),

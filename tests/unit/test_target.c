@@ -333,6 +333,7 @@ static void time_is_modelled_in_integers(void **state)
     (void)state;
     assert_int_equal(cost_ps(&t, 2000000, 0, 1), UINT64_C(2000000000)); /* 2 MB at 1 GB/s: 2 ms */
     assert_int_equal(cost_ps(&t, 1000000, 0, 1), UINT64_C(500000000)); /* fits the cache: 2 GB/s */
+    assert_int_equal(cost_part_ps(&t, 2000000, 1000000, 0, 1), UINT64_C(1000000000)); /* half of 2 MB, which do not fit it */
     assert_int_equal(cost_ps(&t, 0, 4000, 4), UINT64_C(1000000)); /* 4000 multiply-adds, 4 per ns */
     assert_int_equal(cost_tps_x100(&t, 2000000, 0, 1), 50000); /* 500 tokens per second */
     assert_int_equal(cost_ps(&t, UINT64_MAX, 0, 1), UINT64_MAX);
