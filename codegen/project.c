@@ -288,6 +288,18 @@ static bool begin(Writer *w)
     return true;
 }
 
+/* The tokenizer of this model's kind, and templates if it has one. */
+static void put_text(const Module *m, Buf *b, const char *name)
+{
+    bool spm = !strcmp(module_meta_str(m, "text.kind", ""), "spm");
+    bool chat = *module_meta_str(m, "text.template", "") != 0;
+
+    put_source(b, spm ? "runtime/text/words_spm.c" : "runtime/text/words_bpe.c", name);
+    put_sources(b, text_parts, name);
+    buf_putc(b, '\n');
+    put_source(b, chat ? "runtime/text/chat.c" : "runtime/text/chat_none.c", name);
+}
+
 bool codegen_folder(const Module *m, FileSet *fs, const char *dir, Diag *d)
 {
     Writer w = { .m = m, .a = m->a, .d = d, .ok = true };
@@ -330,7 +342,7 @@ bool codegen_folder(const Module *m, FileSet *fs, const char *dir, Diag *d)
         buf_printf(
             &b, "/* Text: tokenizer, chat template, sampling. */\n#include \"%s_internal.h\"\n\n",
             n);
-        put_sources(&b, !strcmp(module_meta_str(m, "text.kind", ""), "spm") ? text_parts_spm : text_parts, n);
+        put_text(m, &b, n);
         if (!put(&w, fs, dir, "text.c", &b))
             return false;
     }

@@ -9,12 +9,8 @@ const char *const runtime_parts_one_thread[] = {
     "runtime/core/xxh64.c",       "runtime/core/weights.c", "runtime/core/cpu.c",
     "runtime/core/threads_one.c", "runtime/core/session.c", NULL
 };
-const char *const text_parts[] = { "runtime/text/words_bpe.c", "runtime/text/tokenize.c",
-                                   "runtime/text/sample.c",    "runtime/text/chat.c",
-                                   "runtime/text/generate.c",  NULL };
-const char *const text_parts_spm[] = { "runtime/text/words_spm.c", "runtime/text/tokenize.c",
-                                       "runtime/text/sample.c",    "runtime/text/chat.c",
-                                       "runtime/text/generate.c",  NULL };
+const char *const text_parts[] = { "runtime/text/tokenize.c", "runtime/text/sample.c",
+                                   "runtime/text/generate.c", NULL };
 const char *const main_parts[] = { "runtime/core/main.c", NULL };
 
 static bool is_ident_char(char c)

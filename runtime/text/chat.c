@@ -8,6 +8,13 @@
 
 #include "runtime/text/tokenizer.h"
 
+/* A template runs once for each message that a user writes: small code is worth more than fast code. */
+#if defined __GNUC__
+#define CHAT_COLD __attribute__((cold))
+#else
+#define CHAT_COLD
+#endif
+
 enum { CHAT_PIECES = 512 };
 
 typedef struct { const char *p; size_t n; } ChatPiece;
@@ -42,7 +49,7 @@ typedef struct {
     int n_captured, capture[NAME_CHAT_MAX_CAPTURES], n_capture;     /* where in captured each begins */
 } Chat;
 
-static void chat_copy(Chat *c, const char *p, size_t n)
+static CHAT_COLD void chat_copy(Chat *c, const char *p, size_t n)
 {
     if (c->n < c->cap && n)
         memcpy(c->out + c->n, p, n < c->cap - c->n ? n : c->cap - c->n);
@@ -50,7 +57,7 @@ static void chat_copy(Chat *c, const char *p, size_t n)
 }
 
 /* The text does not begin with the BOS that NAME_tokenize adds. */
-static void chat_put(Chat *c, const char *p, size_t n)
+static CHAT_COLD void chat_put(Chat *c, const char *p, size_t n)
 {
     if (c->n_capture) {
         if (c->n_captured == CHAT_PIECES) {
@@ -76,20 +83,20 @@ static void chat_put(Chat *c, const char *p, size_t n)
 
 /* ---- strings ------------------------------------------------------------------------------------------------------ */
 
-static ChatValue chat_of(int kind, int at)
+static CHAT_COLD ChatValue chat_of(int kind, int at)
 {
     ChatValue v = { kind, at, 0, 0 };
 
     return v;
 }
 
-static ChatValue chat_fail(Chat *c)
+static CHAT_COLD ChatValue chat_fail(Chat *c)
 {
     c->status = NAME_E_ARG;
     return chat_of(NAME_CHAT_IS_UNDEFINED, 0);
 }
 
-static void chat_add_piece(Chat *c, ChatValue *s, const char *p, size_t n)
+static CHAT_COLD void chat_add_piece(Chat *c, ChatValue *s, const char *p, size_t n)
 {
     if (!n)
         return;
@@ -102,14 +109,14 @@ static void chat_add_piece(Chat *c, ChatValue *s, const char *p, size_t n)
     s->n++;
 }
 
-static ChatValue chat_new_string(Chat *c)
+static CHAT_COLD ChatValue chat_new_string(Chat *c)
 {
     ChatValue s = { NAME_CHAT_IS_STR, c->n_piece, 0, 0 };
 
     return s;
 }
 
-static ChatValue chat_string(Chat *c, const char *p, size_t n)
+static CHAT_COLD ChatValue chat_string(Chat *c, const char *p, size_t n)
 {
     ChatValue s = chat_new_string(c);
 
@@ -117,7 +124,7 @@ static ChatValue chat_string(Chat *c, const char *p, size_t n)
     return s;
 }
 
-static size_t chat_length(const Chat *c, ChatValue s)
+static CHAT_COLD size_t chat_length(const Chat *c, ChatValue s)
 {
     size_t n = 0;
 
@@ -127,7 +134,7 @@ static size_t chat_length(const Chat *c, ChatValue s)
 }
 
 /* Bytes from..to of s, added to the newest string. */
-static void chat_add_part(Chat *c, ChatValue *to, ChatValue s, size_t from, size_t end)
+static CHAT_COLD void chat_add_part(Chat *c, ChatValue *to, ChatValue s, size_t from, size_t end)
 {
     size_t at = 0;
 
@@ -141,7 +148,7 @@ static void chat_add_part(Chat *c, ChatValue *to, ChatValue s, size_t from, size
     }
 }
 
-static ChatValue chat_part(Chat *c, ChatValue s, size_t from, size_t end)
+static CHAT_COLD ChatValue chat_part(Chat *c, ChatValue s, size_t from, size_t end)
 {
     ChatValue to = chat_new_string(c);
 
@@ -150,7 +157,7 @@ static ChatValue chat_part(Chat *c, ChatValue s, size_t from, size_t end)
 }
 
 /* Whether t stands in s at a byte. */
-static bool chat_stands(const Chat *c, ChatValue s, ChatValue t, size_t at)
+static CHAT_COLD bool chat_stands(const Chat *c, ChatValue s, ChatValue t, size_t at)
 {
     int i = 0;
 
@@ -177,7 +184,7 @@ static bool chat_stands(const Chat *c, ChatValue s, ChatValue t, size_t at)
 }
 
 /* Where t begins in s, from a byte on; SIZE_MAX: nowhere. */
-static size_t chat_find(const Chat *c, ChatValue s, ChatValue t, size_t from)
+static CHAT_COLD size_t chat_find(const Chat *c, ChatValue s, ChatValue t, size_t from)
 {
     size_t n = chat_length(c, s), n_t = chat_length(c, t);
 
@@ -188,14 +195,14 @@ static size_t chat_find(const Chat *c, ChatValue s, ChatValue t, size_t from)
 }
 
 /* str.isspace() of Python. */
-static bool chat_is_white(uint32_t x)
+static CHAT_COLD bool chat_is_white(uint32_t x)
 {
     return (x >= 9 && x <= 13) || (x >= 0x1c && x <= 0x20) || x == 0x85 || x == 0xa0 || x == 0x1680 || (x >= 0x2000 && x <= 0x200a) ||
            x == 0x2028 || x == 0x2029 || x == 0x202f || x == 0x205f || x == 0x3000;
 }
 
 /* Whether the character of n bytes at p is stripped: white space, or one of ASCII among the pieces of chars. */
-static bool chat_strips(const Chat *c, const char *p, size_t n, const ChatValue *chars)
+static CHAT_COLD bool chat_strips(const Chat *c, const char *p, size_t n, const ChatValue *chars)
 {
     uint32_t x;
     int len = NAME_tok_char((const uint8_t *)p, n, &x);
@@ -210,7 +217,7 @@ static bool chat_strips(const Chat *c, const char *p, size_t n, const ChatValue 
     return false;
 }
 
-static ChatValue chat_strip(Chat *c, ChatValue s, const ChatValue *chars, uint32_t sides)
+static CHAT_COLD ChatValue chat_strip(Chat *c, ChatValue s, const ChatValue *chars, uint32_t sides)
 {
     ChatValue to = chat_new_string(c);
     int lo = 0, hi = s.n;
@@ -248,7 +255,7 @@ static ChatValue chat_strip(Chat *c, ChatValue s, const ChatValue *chars, uint32
 }
 
 /* Part `which` of s.split(t). */
-static ChatValue chat_split(Chat *c, ChatValue s, ChatValue t, uint32_t which)
+static CHAT_COLD ChatValue chat_split(Chat *c, ChatValue s, ChatValue t, uint32_t which)
 {
     size_t n = chat_length(c, s), n_t = chat_length(c, t), from = 0, end;
 
@@ -267,7 +274,7 @@ static ChatValue chat_split(Chat *c, ChatValue s, ChatValue t, uint32_t which)
 }
 
 /* Letters of ASCII that change become pieces of their own. */
-static ChatValue chat_case(Chat *c, ChatValue s, bool capitals)
+static CHAT_COLD ChatValue chat_case(Chat *c, ChatValue s, bool capitals)
 {
     static const char small[] = "abcdefghijklmnopqrstuvwxyz", large[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZ";
     ChatValue to = chat_new_string(c);
@@ -293,7 +300,7 @@ static ChatValue chat_case(Chat *c, ChatValue s, bool capitals)
     return to;
 }
 
-static ChatValue chat_replace(Chat *c, ChatValue s, ChatValue was, ChatValue is)
+static CHAT_COLD ChatValue chat_replace(Chat *c, ChatValue s, ChatValue was, ChatValue is)
 {
     ChatValue to = chat_new_string(c);
     size_t n = chat_length(c, s), n_was = chat_length(c, was), n_is = chat_length(c, is), from = 0, end;
@@ -309,7 +316,7 @@ static ChatValue chat_replace(Chat *c, ChatValue s, ChatValue was, ChatValue is)
 }
 
 /* Characters. */
-static int chat_count(const Chat *c, ChatValue s)
+static CHAT_COLD int chat_count(const Chat *c, ChatValue s)
 {
     int n = 0;
 
@@ -321,16 +328,16 @@ static int chat_count(const Chat *c, ChatValue s)
 
 /* ---- values ------------------------------------------------------------------------------------------------------- */
 
-static bool chat_true(const ChatValue *v)
+static CHAT_COLD bool chat_true(const ChatValue *v)
 {
     if (v->kind == NAME_CHAT_IS_BOOL || v->kind == NAME_CHAT_IS_INT)
         return v->at != 0;
     return v->kind == NAME_CHAT_IS_MESSAGE || ((v->kind == NAME_CHAT_IS_STR || v->kind == NAME_CHAT_IS_LIST) && v->n > 0);
 }
 
-static bool chat_is_number(ChatValue v) { return v.kind == NAME_CHAT_IS_INT || v.kind == NAME_CHAT_IS_BOOL; }
+static CHAT_COLD bool chat_is_number(ChatValue v) { return v.kind == NAME_CHAT_IS_INT || v.kind == NAME_CHAT_IS_BOOL; }
 
-static bool chat_equal(const Chat *c, ChatValue a, ChatValue b)
+static CHAT_COLD bool chat_equal(const Chat *c, ChatValue a, ChatValue b)
 {
     if (chat_is_number(a) && chat_is_number(b))
         return a.at == b.at;
@@ -344,7 +351,7 @@ static bool chat_equal(const Chat *c, ChatValue a, ChatValue b)
 }
 
 /* What is written for a value, as Python's str(). */
-static ChatValue chat_text(Chat *c, ChatValue v)
+static CHAT_COLD ChatValue chat_text(Chat *c, ChatValue v)
 {
     static const char digits[] = "0123456789";
     unsigned x = v.at < 0 ? 0u - (unsigned)v.at : (unsigned)v.at, unit = 1;
@@ -369,7 +376,7 @@ static ChatValue chat_text(Chat *c, ChatValue v)
 }
 
 /* Quotient that is rounded down, as in Python. */
-static ChatValue chat_math(Chat *c, uint32_t op, ChatValue a, ChatValue b)
+static CHAT_COLD ChatValue chat_math(Chat *c, uint32_t op, ChatValue a, ChatValue b)
 {
     int64_t x = a.at, y = b.at, q;
 
@@ -382,7 +389,7 @@ static ChatValue chat_math(Chat *c, uint32_t op, ChatValue a, ChatValue b)
     return x > INT32_MAX || x < -INT32_MAX ? chat_fail(c) : chat_of(NAME_CHAT_IS_INT, (int)x);
 }
 
-static ChatValue chat_join(Chat *c, ChatValue a, ChatValue b)
+static CHAT_COLD ChatValue chat_join(Chat *c, ChatValue a, ChatValue b)
 {
     ChatValue s = chat_new_string(c);
 
@@ -391,7 +398,7 @@ static ChatValue chat_join(Chat *c, ChatValue a, ChatValue b)
     return s;
 }
 
-static ChatValue chat_index(Chat *c, ChatValue list, ChatValue i)
+static CHAT_COLD ChatValue chat_index(Chat *c, ChatValue list, ChatValue i)
 {
     if (list.kind != NAME_CHAT_IS_LIST || i.kind != NAME_CHAT_IS_INT)
         return chat_fail(c);
@@ -399,7 +406,7 @@ static ChatValue chat_index(Chat *c, ChatValue list, ChatValue i)
     return i.at < 0 || i.at >= list.n ? chat_of(NAME_CHAT_IS_UNDEFINED, 0) : chat_of(NAME_CHAT_IS_MESSAGE, list.at + i.at * list.step);
 }
 
-static ChatValue chat_slice(Chat *c, ChatValue list, ChatValue from, ChatValue to, bool backwards)
+static CHAT_COLD ChatValue chat_slice(Chat *c, ChatValue list, ChatValue from, ChatValue to, bool backwards)
 {
     int lo = from.kind == NAME_CHAT_IS_NONE ? 0 : from.at, hi = to.kind == NAME_CHAT_IS_NONE ? list.n : to.at;
 
@@ -416,7 +423,7 @@ static ChatValue chat_slice(Chat *c, ChatValue list, ChatValue from, ChatValue t
     return list;
 }
 
-static ChatValue chat_field(Chat *c, ChatValue v, uint32_t field)
+static CHAT_COLD ChatValue chat_field(Chat *c, ChatValue v, uint32_t field)
 {
     const char *p;
 
@@ -428,7 +435,7 @@ static ChatValue chat_field(Chat *c, ChatValue v, uint32_t field)
     return chat_string(c, p, strlen(p));
 }
 
-static ChatValue chat_loop_field(const Chat *c, uint32_t field)
+static CHAT_COLD ChatValue chat_loop_field(const Chat *c, uint32_t field)
 {
     const ChatLoop *l = &c->loop[c->n_loop - 1];
     int i = l->i, n = l->list.n;
@@ -449,17 +456,16 @@ static ChatValue chat_loop_field(const Chat *c, uint32_t field)
 
 /* ---- the machine -------------------------------------------------------------------------------------------------- */
 
-static ChatValue chat_pop(Chat *c) { return c->stack[--c->n_stack]; }
-static void chat_push(Chat *c, ChatValue v) { c->stack[c->n_stack++] = v; }
+static CHAT_COLD ChatValue chat_pop(Chat *c) { return c->stack[--c->n_stack]; }
 
-static void chat_write(Chat *c, ChatValue s)
+static CHAT_COLD void chat_write(Chat *c, ChatValue s)
 {
     for (int i = 0; i < s.n; i++)
         chat_put(c, c->piece[s.at + i].p, c->piece[s.at + i].n);
 }
 
 /* json.dumps(v, ensure_ascii=False) of Python. */
-static void chat_write_json(Chat *c, ChatValue v)
+static CHAT_COLD void chat_write_json(Chat *c, ChatValue v)
 {
     static const char hex[] = "0123456789abcdef", from[] = "\"\\\n\r\t\b\f", to[] = "\"\\nrtbf";
 
@@ -500,7 +506,7 @@ static void chat_write_json(Chat *c, ChatValue v)
     chat_put(c, "\"", 1);
 }
 
-static ChatValue chat_end_capture(Chat *c)
+static CHAT_COLD ChatValue chat_end_capture(Chat *c)
 {
     ChatValue s = chat_new_string(c);
     int begin = c->capture[--c->n_capture];
@@ -512,7 +518,7 @@ static ChatValue chat_end_capture(Chat *c)
 }
 
 /* The end of a loop's turn: pieces that variables from before the loop hold move down, the others go. */
-static void chat_drop(Chat *c, const ChatLoop *l)
+static CHAT_COLD void chat_drop(Chat *c, const ChatLoop *l)
 {
     int to = l->held;
 
@@ -535,77 +541,103 @@ static void chat_drop(Chat *c, const ChatLoop *l)
     c->n_piece = c->held = to;
 }
 
-/* One operation of two or more operands; the result. */
-static ChatValue chat_operate(Chat *c, uint32_t op, uint32_t arg)
+/* An operation of strings; the result.  s is below z on the stack, x below s. */
+static CHAT_COLD ChatValue chat_of_strings(Chat *c, uint32_t op, uint32_t arg, ChatValue s, ChatValue z)
 {
-    ChatValue z = chat_pop(c), y = chat_pop(c), x;
-    bool strings = y.kind == NAME_CHAT_IS_STR && z.kind == NAME_CHAT_IS_STR;
+    size_t n_s, n_z;
+    ChatValue x;
+
+    if (s.kind != NAME_CHAT_IS_STR || z.kind != NAME_CHAT_IS_STR)
+        return chat_fail(c);
+    if (op == NAME_CHAT_STRIP)
+        return chat_strip(c, s, arg & 4 ? NULL : &z, arg);
+    if (op == NAME_CHAT_SPLIT)
+        return chat_split(c, s, z, arg);
+    if (op == NAME_CHAT_REPLACE) {
+        x = chat_pop(c);
+        return x.kind == NAME_CHAT_IS_STR ? chat_replace(c, x, s, z) : chat_fail(c);
+    }
+    n_s = chat_length(c, s);
+    n_z = chat_length(c, z);
+    if (op == NAME_CHAT_IN)
+        return chat_of(NAME_CHAT_IS_BOOL, chat_find(c, z, s, 0) != SIZE_MAX);
+    return chat_of(NAME_CHAT_IS_BOOL, n_z <= n_s && chat_stands(c, s, z, op == NAME_CHAT_ENDS ? n_s - n_z : 0));
+}
+
+/* Runs one operation that leaves a value, which it returns. */
+static CHAT_COLD ChatValue chat_value(Chat *c, uint32_t op, uint32_t arg)
+{
+    const NAME_TokText *text = (const void *)NAME_tok_u32(c->h, c->h->chat_text_off);
+    ChatValue v, z;
+    bool found = false;
 
     switch (op) {
-    case NAME_CHAT_EQ:
-        return chat_of(NAME_CHAT_IS_BOOL, chat_equal(c, y, z));
-    case NAME_CHAT_CAT:
-        y = chat_text(c, y);
-        return chat_join(c, y, chat_text(c, z));
-    case NAME_CHAT_INDEX:
-        return chat_index(c, y, z);
-    case NAME_CHAT_SLICE:
-        x = chat_pop(c);
-        return chat_slice(c, x, y, z, arg);
-    case NAME_CHAT_ADD:
-        return strings ? chat_join(c, y, z) : chat_math(c, op, y, z);
-    case NAME_CHAT_SUB: case NAME_CHAT_MUL: case NAME_CHAT_DIV: case NAME_CHAT_MOD: case NAME_CHAT_LT: case NAME_CHAT_LE:
-        return chat_math(c, op, y, z);
+    case NAME_CHAT_UNDEFINED: return chat_of(NAME_CHAT_IS_UNDEFINED, 0);
+    case NAME_CHAT_NONE:      return chat_of(NAME_CHAT_IS_NONE, 0);
+    case NAME_CHAT_BOOL:      return chat_of(NAME_CHAT_IS_BOOL, (int)arg);
+    case NAME_CHAT_ANSWER:    return chat_of(NAME_CHAT_IS_BOOL, c->answer);
+    case NAME_CHAT_INT:       return chat_of(NAME_CHAT_IS_INT, (int)arg - NAME_CHAT_ZERO);
+    case NAME_CHAT_STR:       return chat_string(c, (const char *)c->h + text[arg].off, text[arg].n);
+    case NAME_CHAT_LOAD:      return c->slot[arg];
+    case NAME_CHAT_LOOP:      return chat_loop_field(c, arg);
+    case NAME_CHAT_CAPTURED:  return chat_end_capture(c);
+    case NAME_CHAT_FAIL:      return chat_fail(c);
+    case NAME_CHAT_MESSAGES:
+        v = chat_of(NAME_CHAT_IS_LIST, 0);
+        v.n = arg ? 0 : c->n_msgs;
+        v.step = 1;
+        return v;
+    case NAME_CHAT_AMONG:
+        for (v = c->stack[c->n_stack - 1 - (int)arg]; arg; arg--)
+            found |= chat_equal(c, v, chat_pop(c));
+        chat_pop(c);
+        return chat_of(NAME_CHAT_IS_BOOL, found);
     default:
         break;
     }
-    if (!strings)
-        return chat_fail(c);
-    switch (op) {
-    case NAME_CHAT_IN:
-        return chat_of(NAME_CHAT_IS_BOOL, chat_find(c, z, y, 0) != SIZE_MAX);
-    case NAME_CHAT_BEGINS:
-        return chat_of(NAME_CHAT_IS_BOOL, chat_stands(c, y, z, 0));
-    case NAME_CHAT_ENDS: {
-        size_t n_y = chat_length(c, y), n_z = chat_length(c, z);
-        return chat_of(NAME_CHAT_IS_BOOL, n_z <= n_y && chat_stands(c, y, z, n_y - n_z));
-    }
-    case NAME_CHAT_STRIP:
-        return chat_strip(c, y, &z, arg);
-    case NAME_CHAT_SPLIT:
-        return chat_split(c, y, z, arg);
-    case NAME_CHAT_REPLACE:
-        x = chat_pop(c);
-        return x.kind == NAME_CHAT_IS_STR ? chat_replace(c, x, y, z) : chat_fail(c);
-    default:
-        return chat_fail(c);
-    }
-}
-
-/* One operation of one operand; the result. */
-static ChatValue chat_operate_on(Chat *c, uint32_t op, uint32_t arg, ChatValue v)
-{
+    z = chat_pop(c);
     switch (op) {
     case NAME_CHAT_FIELD:
-        return chat_field(c, v, arg);
+        return chat_field(c, z, arg);
     case NAME_CHAT_NOT:
-        return chat_of(NAME_CHAT_IS_BOOL, !chat_true(&v));
+        return chat_of(NAME_CHAT_IS_BOOL, !chat_true(&z));
     case NAME_CHAT_IS:
-        return chat_of(NAME_CHAT_IS_BOOL, (arg >> v.kind & 1) || (v.kind == NAME_CHAT_IS_BOOL &&
-                                                                  (arg >> (v.at ? NAME_CHAT_IS_TRUE : NAME_CHAT_IS_FALSE) & 1)));
+        found = (arg >> z.kind & 1) ||
+                (z.kind == NAME_CHAT_IS_BOOL && (arg >> (z.at ? NAME_CHAT_IS_TRUE : NAME_CHAT_IS_FALSE) & 1));
+        return chat_of(NAME_CHAT_IS_BOOL, found);
     case NAME_CHAT_NEG:
-        return v.kind == NAME_CHAT_IS_INT ? chat_of(v.kind, -v.at) : chat_fail(c);
+        return z.kind == NAME_CHAT_IS_INT ? chat_of(z.kind, -z.at) : chat_fail(c);
     case NAME_CHAT_LENGTH:
-        return v.kind == NAME_CHAT_IS_LIST || v.kind == NAME_CHAT_IS_UNDEFINED ? chat_of(NAME_CHAT_IS_INT, v.n)
-             : v.kind == NAME_CHAT_IS_STR ? chat_of(NAME_CHAT_IS_INT, chat_count(c, v)) : chat_fail(c);
+        return z.kind == NAME_CHAT_IS_LIST || z.kind == NAME_CHAT_IS_UNDEFINED ? chat_of(NAME_CHAT_IS_INT, z.n)
+             : z.kind == NAME_CHAT_IS_STR ? chat_of(NAME_CHAT_IS_INT, chat_count(c, z)) : chat_fail(c);
     case NAME_CHAT_CASE:
-        return v.kind == NAME_CHAT_IS_STR ? chat_case(c, v, arg) : chat_fail(c);
-    default:                    /* STRIP of white space */
-        return v.kind == NAME_CHAT_IS_STR ? chat_strip(c, v, NULL, arg) : chat_fail(c);
+        return z.kind == NAME_CHAT_IS_STR ? chat_case(c, z, arg) : chat_fail(c);
+    default:
+        break;
+    }
+    v = op == NAME_CHAT_STRIP && (arg & 4) ? z : chat_pop(c);
+    switch (op) {
+    case NAME_CHAT_EQ:
+        return chat_of(NAME_CHAT_IS_BOOL, chat_equal(c, v, z));
+    case NAME_CHAT_CAT:
+        v = chat_text(c, v);
+        return chat_join(c, v, chat_text(c, z));
+    case NAME_CHAT_INDEX:
+        return chat_index(c, v, z);
+    case NAME_CHAT_SLICE:
+        return chat_slice(c, chat_pop(c), v, z, arg);
+    case NAME_CHAT_ADD:
+        if (v.kind == NAME_CHAT_IS_STR && z.kind == NAME_CHAT_IS_STR)
+            return chat_join(c, v, z);
+        return chat_math(c, op, v, z);
+    case NAME_CHAT_SUB: case NAME_CHAT_MUL: case NAME_CHAT_DIV: case NAME_CHAT_MOD: case NAME_CHAT_LT: case NAME_CHAT_LE:
+        return chat_math(c, op, v, z);
+    default:
+        return chat_of_strings(c, op, arg, v, z);
     }
 }
 
-static void chat_run(Chat *c)
+static CHAT_COLD void chat_run(Chat *c)
 {
     const uint32_t *code = NAME_tok_u32(c->h, c->h->chat_code_off);
     const NAME_TokText *text = (const void *)NAME_tok_u32(c->h, c->h->chat_text_off);
@@ -622,14 +654,12 @@ static void chat_run(Chat *c)
         case NAME_CHAT_WRITE:
             chat_put(c, (const char *)c->h + text[arg].off, text[arg].n);
             break;
-        case NAME_CHAT_OUT:
+        case NAME_CHAT_OUT: case NAME_CHAT_JSON:
             v = chat_pop(c);
-            chat_write(c, chat_text(c, v));
-            c->n_piece = c->held;
-            break;
-        case NAME_CHAT_JSON:
-            v = chat_pop(c);
-            chat_write_json(c, v);
+            if (op == NAME_CHAT_OUT)
+                chat_write(c, chat_text(c, v));
+            else
+                chat_write_json(c, v);
             c->n_piece = c->held;
             break;
         case NAME_CHAT_CAPTURE:
@@ -640,34 +670,9 @@ static void chat_run(Chat *c)
             c->capture[c->n_capture++] = c->n_captured;
             c->held = c->n_piece;                           /* the stack may hold strings */
             break;
-        case NAME_CHAT_CAPTURED:
-            v = chat_end_capture(c);
-            chat_push(c, v);
-            break;
-        case NAME_CHAT_FAIL:
-            chat_push(c, chat_fail(c));
-            break;
-        case NAME_CHAT_UNDEFINED: chat_push(c, chat_of(NAME_CHAT_IS_UNDEFINED, 0)); break;
-        case NAME_CHAT_NONE:      chat_push(c, chat_of(NAME_CHAT_IS_NONE, 0)); break;
-        case NAME_CHAT_BOOL:      chat_push(c, chat_of(NAME_CHAT_IS_BOOL, (int)arg)); break;
-        case NAME_CHAT_INT:       chat_push(c, chat_of(NAME_CHAT_IS_INT, (int)arg - NAME_CHAT_ZERO)); break;
-        case NAME_CHAT_STR:       chat_push(c, chat_string(c, (const char *)c->h + text[arg].off, text[arg].n)); break;
-        case NAME_CHAT_LOAD:      chat_push(c, c->slot[arg]); break;
         case NAME_CHAT_STORE:
             c->slot[arg] = chat_pop(c);
             c->held = c->n_piece;
-            break;
-        case NAME_CHAT_MESSAGES:
-            v = chat_of(NAME_CHAT_IS_LIST, 0);
-            v.n = arg ? 0 : c->n_msgs;
-            v.step = 1;
-            chat_push(c, v);
-            break;
-        case NAME_CHAT_ANSWER:
-            chat_push(c, chat_of(NAME_CHAT_IS_BOOL, c->answer));
-            break;
-        case NAME_CHAT_LOOP:
-            chat_push(c, chat_loop_field(c, arg));
             break;
         case NAME_CHAT_JUMP:
             pc += arg;
@@ -697,43 +702,19 @@ static void chat_run(Chat *c)
             l->held = c->held;
             c->slot[arg] = chat_of(NAME_CHAT_IS_MESSAGE, v.at);
             break;
-        case NAME_CHAT_NEXT:
+        case NAME_CHAT_NEXT: case NAME_CHAT_BREAK:
             chat_drop(c, l);
-            if (++l->i == l->list.n) {
+            if (op == NAME_CHAT_BREAK || ++l->i == l->list.n) {
                 c->n_loop--;
+                pc += op == NAME_CHAT_BREAK ? arg : 0;
                 break;
             }
             c->slot[l->slot] = chat_of(NAME_CHAT_IS_MESSAGE, l->list.at + l->i * l->list.step);
             pc -= arg;
             break;
-        case NAME_CHAT_BREAK:
-            chat_drop(c, l);
-            c->n_loop--;
-            pc += arg;
-            break;
-        case NAME_CHAT_AMONG: {
-            bool found = false;
-
-            for (v = c->stack[c->n_stack - 1 - (int)arg]; arg; arg--)
-                found |= chat_equal(c, v, chat_pop(c));
-            c->stack[c->n_stack - 1] = chat_of(NAME_CHAT_IS_BOOL, found);
-            break;
-        }
-        case NAME_CHAT_FIELD: case NAME_CHAT_NOT: case NAME_CHAT_IS: case NAME_CHAT_NEG: case NAME_CHAT_LENGTH:
-        case NAME_CHAT_CASE:
-            v = chat_pop(c);
-            chat_push(c, chat_operate_on(c, op, arg, v));
-            break;
-        case NAME_CHAT_STRIP:
-            if (arg & 4) {
-                v = chat_pop(c);
-                chat_push(c, chat_operate_on(c, op, arg, v));
-                break;
-            }
-            /* fall through */
         default:
-            v = chat_operate(c, op, arg);
-            chat_push(c, v);
+            v = chat_value(c, op, arg);
+            c->stack[c->n_stack++] = v;
             break;
         }
     }
