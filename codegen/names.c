@@ -52,6 +52,14 @@ const char *rows_c(const Writer *w, const Func *f, Dim d, bool *is_one)
     return "0";
 }
 
+/* The dimensions alone: layers that differ in the formats of their weights have one struct. */
+static const char *dims_c(const Writer *w, Type t)
+{
+    const char *text = shape_c(w, t), *dims = strchr(text, '[');
+
+    return dims ? dims : text;
+}
+
 static const char *fields_of(Writer *w, const Func *f)
 {
     Buf b = buf_in(w->a);
@@ -60,8 +68,8 @@ static const char *fields_of(Writer *w, const Func *f)
         const Value *p = f->body->param[i];
 
         if (p->stands_for == VAL_weight)
-            buf_printf(&b, "    uint64_t %s;    /* %s as %s */\n", arg_field(w, f, i),
-                       shape_c(w, p->type), p->layout ? p->layout->name : "?");
+            buf_printf(&b, "    uint64_t %s;    /* weight %s */\n", arg_field(w, f, i),
+                       dims_c(w, p->type));
         else if (p->stands_for == VAL_state)
             buf_printf(&b, "    int %s;    /* number of a state: %s */\n", arg_field(w, f, i),
                        shape_c(w, p->type));
@@ -69,7 +77,7 @@ static const char *fields_of(Writer *w, const Func *f)
     return buf_z(&b);
 }
 
-/* Functions with the same fields share a struct: decode's layer and prefill's. */
+/* Functions with the same fields share a struct: decode's layers and prefill's. */
 void find_args(Writer *w)
 {
     int n = 0, n_type = 0;

@@ -1160,8 +1160,14 @@ static bool mentions(const char *text, const char *word)
     return false;
 }
 
+/* Stage functions printed so far, by what is in their braces. */
+typedef struct {
+    const char **body, **name;
+    int n;
+} Printed;
+
 static bool write_stage(Writer *w, int i_target, const KernelUnit *unit, bool *wanted, Emit *out,
-                        const Func *f, const Op *s)
+                        const Func *f, const Op *s, Printed *printed, const char **name)
 {
     Emit body = emit_new(w->a);
     Stage z = { .w = w,
@@ -1197,13 +1203,22 @@ static bool write_stage(Writer *w, int i_target, const KernelUnit *unit, bool *w
                                       : row_stage(&z);
     if (!ok)
         return false;
+    text = str_printf(w->a, "%s%s", args ? args->type : "", buf_z(&body.b));
+    for (int i = 0; i < printed->n; i++)
+        if (!strcmp(printed->body[i], text)) { /* kinds of layers often differ in some stages only */
+            *name = printed->name[i];
+            return true;
+        }
+    *name = stage_c_name(w, f, s);
+    printed->body[printed->n] = text;
+    printed->name[printed->n++] = *name;
     text = buf_z(&body.b);
     z.e = out;
     describe(&z);
     emit(out,
          "static void %s(const %s_Run *r, const void *layer, %s_Worker *me, int c, int count, "
          "const uint8_t *next)\n{\n",
-         stage_c_name(w, f, s), w->name, w->name);
+         *name, w->name, w->name);
     for (const char *const *p =
              (const char *const[]){ "r", "layer", "me", "c", "count", "next", NULL };
          *p; p++)
@@ -1225,23 +1240,41 @@ void write_stages(Writer *w, int i_target, Buf *c, Buf *kernels)
     Emit e = emit_new(w->a);
     const KernelUnit *unit = kernel_unit(w->isa[i_target][0]);
     bool *wanted;
+    Printed printed = { 0 };
+    const char **name;
+    int n = 0;
 
     if (!unit)
         bug("there is no kernel library for '%s'", w->isa[i_target][0]);
     wanted = ARENA_ARRAY(w->a, bool, unit->n_entities + 1);
+    for (const Func *f = w->m->first_func; f; f = f->next)
+        for (const Op *o = f->body->first; o; o = o->next)
+            n += o->kind == OP_fused;
+    name = ARENA_ARRAY(w->a, const char *, n + 1);
+    printed.body = ARENA_ARRAY(w->a, const char *, n + 1);
+    printed.name = ARENA_ARRAY(w->a, const char *, n + 1);
+    n = 0;
     emit(&e, "/* Stages of %s for %s.  Compiled with this target's flags; nothing else is. */\n",
          w->name, w->target[i_target]);
     emit(&e, "#include \"%s_internal.h\"\n#include \"kernels_%s.h\"\n\n", w->name,
          w->target[i_target]);
     for (const Func *f = w->m->first_func; f; f = f->next)
         for (const Op *o = f->body->first; o; o = o->next)
-            if (o->kind == OP_fused && !write_stage(w, i_target, unit, wanted, &e, f, o))
+            if (o->kind == OP_fused &&
+                !write_stage(w, i_target, unit, wanted, &e, f, o, &printed, &name[n++]))
                 return;
     emit(&e, "const %s_Stages %s_stages_%s = {\n", w->name, w->name, w->target[i_target]);
+    n = 0;
     for (const Func *f = w->m->first_func; f; f = f->next)
         for (const Op *o = f->body->first; o; o = o->next)
-            if (o->kind == OP_fused)
-                emit(&e, "    %s,\n", stage_c_name(w, f, o));
+            if (o->kind == OP_fused) {
+                const char *own = stage_c_name(w, f, o), *used = name[n++];
+
+                if (strcmp(own, used))
+                    emit(&e, "    %s,    /* %s is the same */\n", used, own);
+                else
+                    emit(&e, "    %s,\n", own);
+            }
     emit(&e, "};\n");
     buf_put(c, e.b.p, e.b.n);
     buf_printf(kernels,

@@ -5,8 +5,9 @@
  * bound to, a call's result and what the callee returns, and the result of a stage that overwrites
  * an operand in place (residual adds).
  * 2. Each function's own buffers get places, greedy by size, first fit over live ranges [Pisarchyk
- * & Lee 2020, arXiv:2001.03288].  The buffers of a callee are one block in its caller, alive from
- * the first call to the last.
+ * & Lee 2020, arXiv:2001.03288].  The callees' own buffers are one block in their caller, alive from
+ * the first call to the last: no two callees run at the same time, and nothing of theirs is needed
+ * between calls, so all of them use the same bytes (and stages that are alike have the same addresses).
  * 3. Entries do not run at the same time: they share the arena, which is as large as the largest of
  * them.
  *
@@ -272,7 +273,7 @@ static bool plan_func(Plan *p, Func *f, bool is_entry, uint64_t base, bool write
 {
     Arena *a = p->env->scratch;
     Slots *s = &p->slots;
-    int n_op = 0, n_buf = 0, i_op = 0, n_callee = 0;
+    int n_op = 0, n_buf = 0, i_op = 0, n_callee = 0, block = -1;
     int *buf_of_root = ARENA_ARRAY(a, int, s->cap + 1), *root_of_buf;
     Func **callee;
     Buffer *buf;
@@ -327,12 +328,15 @@ static bool plan_func(Plan *p, Func *f, bool is_entry, uint64_t base, bool write
                 if (!plan_func(p, o->callee, false, 0, false, &bytes))
                     return false;
                 callee[n_callee++] = o->callee;
-                root_of_buf[n_buf] = -n_callee; /* the block of callee n_callee - 1 */
-                buf[n_buf++] = (Buffer){ .begin = i_op, .end = i_op, .bytes = bytes };
-            } else
-                for (int k = 0; k < n_buf; k++)
-                    if (root_of_buf[k] == -(c + 1))
-                        touch(&buf[k], i_op);
+                if (block < 0) {
+                    block = n_buf;
+                    root_of_buf[n_buf] = -1;
+                    buf[n_buf++] = (Buffer){ .begin = i_op, .end = i_op };
+                }
+                if (bytes > buf[block].bytes)
+                    buf[block].bytes = bytes;
+            }
+            touch(&buf[block], i_op);
         }
     }
     for (int i = 0; i < n_buf;
@@ -347,9 +351,8 @@ static bool plan_func(Plan *p, Func *f, bool is_entry, uint64_t base, bool write
     for (int i = 0; i < n_buf; i++)
         if (root_of_buf[i] >= 0 && !buf[i].external)
             p->place_of[root_of_buf[i]] = (int64_t)base + buf[i].at;
-    for (int i = 0; i < n_buf; i++)
-        if (root_of_buf[i] < 0 && !plan_func(p, callee[-root_of_buf[i] - 1], false,
-                                             base + (uint64_t)buf[i].at, true, NULL))
+    for (int i = 0; i < n_callee; i++)
+        if (!plan_func(p, callee[i], false, base + (uint64_t)buf[block].at, true, NULL))
             return false;
     return true;
 }

@@ -79,8 +79,8 @@ typedef struct {
 } SnQ8;
 _Static_assert(sizeof(SnQ8) == 44, "SnQ8 has no padding");
 
-/* A helper that works on a whole block and that many kernels call stays a function of its own: inlined and unrolled into
- * every stage, the plain kernels of a model take 162 KB instead of 68, for 10 % more speed. */
+/* A kernel or helper that works on a whole tile, block or span stays a function of its own: inlined and unrolled into every
+ * stage, the plain kernels of a model take 162 KB instead of 68, those of AVX-512 49 instead of 35, and are no faster. */
 #define SN_APART __attribute__((noinline, unused))
 
 /* Numbers that lie anywhere in packed bytes. */

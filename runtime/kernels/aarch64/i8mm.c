@@ -88,8 +88,8 @@ static inline void sn_add_codes_i4_i8mm(int32x4_t s[4], const uint8_t *codes, co
 /* ---- the kernels ------------------------------------------------------------------------------------------------ */
 
 SN_KERNEL(op=dot, layout=i8g32_r32k4, x=q8, tile=32x4, isa=i8mm, features=dotprod+i8mm, order=groups_fma)
-static inline void sn_dot4_i8g32_r32k4_q8_i8mm(float acc[4 * 32], const uint8_t *w, const SnQ8 *x,
-                                               int x_stride, int n_in, const uint8_t *next)
+static SN_APART void sn_dot4_i8g32_r32k4_q8_i8mm(float acc[4 * 32], const uint8_t *w, const SnQ8 *x,
+                                                 int x_stride, int n_in, const uint8_t *next)
 {
     const uint8x16_t middle = vdupq_n_u8(0x80);
 
@@ -121,8 +121,8 @@ static inline void sn_dot4_i8g32_r32k4_q8_i8mm(float acc[4 * 32], const uint8_t 
 }
 
 SN_KERNEL(op=dot, layout=i4g32_r32k4, x=q8, tile=32x4, isa=i8mm, features=dotprod+i8mm, order=groups_fma)
-static inline void sn_dot4_i4g32_r32k4_q8_i8mm(float acc[4 * 32], const uint8_t *w, const SnQ8 *x,
-                                               int x_stride, int n_in, const uint8_t *next)
+static SN_APART void sn_dot4_i4g32_r32k4_q8_i8mm(float acc[4 * 32], const uint8_t *w, const SnQ8 *x,
+                                                 int x_stride, int n_in, const uint8_t *next)
 {
     sn_clear_neon(acc, 4 * 32);
     for (int b = 0; b < n_in / SN_GROUP; b++, w += SN_I4_BLOCK) {
@@ -145,8 +145,8 @@ static inline void sn_dot4_i4g32_r32k4_q8_i8mm(float acc[4 * 32], const uint8_t 
 }
 
 SN_KERNEL(op=dot, layout=i4g32m_r32k4, x=q8, tile=32x4, isa=i8mm, features=dotprod+i8mm, order=groups_fma)
-static inline void sn_dot4_i4g32m_r32k4_q8_i8mm(float acc[4 * 32], const uint8_t *w, const SnQ8 *x,
-                                                int x_stride, int n_in, const uint8_t *next)
+static SN_APART void sn_dot4_i4g32m_r32k4_q8_i8mm(float acc[4 * 32], const uint8_t *w, const SnQ8 *x,
+                                                  int x_stride, int n_in, const uint8_t *next)
 {
     sn_clear_neon(acc, 4 * 32);
     for (int b = 0; b < n_in / SN_GROUP; b++, w += SN_I4M_BLOCK) {

@@ -364,128 +364,128 @@ static inline void sn_dots_f32_f32_neon(float *acc, const uint8_t *w, const floa
 /* ---- the kernels ------------------------------------------------------------------------------------------------ */
 
 SN_KERNEL(op=dot, layout=i8g32_r32k4, x=q8, tile=32x4, isa=neon, order=groups_fma)
-static inline void sn_dot4_i8g32_r32k4_q8_neon(float acc[4 * 32], const uint8_t *w, const SnQ8 *x,
-                                               int x_stride, int n_in, const uint8_t *next)
+static SN_APART void sn_dot4_i8g32_r32k4_q8_neon(float acc[4 * 32], const uint8_t *w, const SnQ8 *x,
+                                                 int x_stride, int n_in, const uint8_t *next)
 {
     sn_dots_i8g32_q8_neon(acc, w, x, x_stride, n_in, next, 4);
 }
 
 SN_KERNEL(op=dot, layout=i8g32_r32k4, x=q8, tile=32x1, isa=neon, order=groups_fma)
-static inline void sn_dot_i8g32_r32k4_q8_neon(float acc[32], const uint8_t *w, const SnQ8 *x,
-                                              int n_in, const uint8_t *next)
+static SN_APART void sn_dot_i8g32_r32k4_q8_neon(float acc[32], const uint8_t *w, const SnQ8 *x,
+                                                int n_in, const uint8_t *next)
 {
     sn_dots_i8g32_q8_neon(acc, w, x, 0, n_in, next, 1);
 }
 
 SN_KERNEL(op=dot, layout=i4g32_r32k4, x=q8, tile=32x4, isa=neon, order=groups_fma)
-static inline void sn_dot4_i4g32_r32k4_q8_neon(float acc[4 * 32], const uint8_t *w, const SnQ8 *x,
-                                               int x_stride, int n_in, const uint8_t *next)
+static SN_APART void sn_dot4_i4g32_r32k4_q8_neon(float acc[4 * 32], const uint8_t *w, const SnQ8 *x,
+                                                 int x_stride, int n_in, const uint8_t *next)
 {
     sn_dots_i4g32_q8_neon(acc, w, x, x_stride, n_in, next, 4);
 }
 
 SN_KERNEL(op=dot, layout=i4g32_r32k4, x=q8, tile=32x1, isa=neon, order=groups_fma)
-static inline void sn_dot_i4g32_r32k4_q8_neon(float acc[32], const uint8_t *w, const SnQ8 *x,
-                                              int n_in, const uint8_t *next)
+static SN_APART void sn_dot_i4g32_r32k4_q8_neon(float acc[32], const uint8_t *w, const SnQ8 *x,
+                                                int n_in, const uint8_t *next)
 {
     sn_dots_i4g32_q8_neon(acc, w, x, 0, n_in, next, 1);
 }
 
 SN_KERNEL(op=dot, layout=i4g32m_r32k4, x=q8, tile=32x4, isa=neon, order=groups_fma)
-static inline void sn_dot4_i4g32m_r32k4_q8_neon(float acc[4 * 32], const uint8_t *w, const SnQ8 *x,
-                                                int x_stride, int n_in, const uint8_t *next)
+static SN_APART void sn_dot4_i4g32m_r32k4_q8_neon(float acc[4 * 32], const uint8_t *w, const SnQ8 *x,
+                                                  int x_stride, int n_in, const uint8_t *next)
 {
     sn_dots_i4g32m_q8_neon(acc, w, x, x_stride, n_in, next, 4);
 }
 
 SN_KERNEL(op=dot, layout=i4g32m_r32k4, x=q8, tile=32x1, isa=neon, order=groups_fma)
-static inline void sn_dot_i4g32m_r32k4_q8_neon(float acc[32], const uint8_t *w, const SnQ8 *x,
-                                               int n_in, const uint8_t *next)
+static SN_APART void sn_dot_i4g32m_r32k4_q8_neon(float acc[32], const uint8_t *w, const SnQ8 *x,
+                                                 int n_in, const uint8_t *next)
 {
     sn_dots_i4g32m_q8_neon(acc, w, x, 0, n_in, next, 1);
 }
 
 SN_KERNEL(op=dot, layout=i8g32_r32k4, x=f32, tile=32x4, isa=neon, order=groups_fma)
-static inline void sn_dot4_i8g32_r32k4_f32_neon(float acc[4 * 32], const uint8_t *w, const float *x,
-                                                int x_stride, int n_in, const uint8_t *next)
+static SN_APART void sn_dot4_i8g32_r32k4_f32_neon(float acc[4 * 32], const uint8_t *w, const float *x,
+                                                  int x_stride, int n_in, const uint8_t *next)
 {
     sn_dots_i8g32_f32_neon(acc, w, x, x_stride, n_in, next, 4);
 }
 
 SN_KERNEL(op=dot, layout=i8g32_r32k4, x=f32, tile=32x1, isa=neon, order=groups_fma)
-static inline void sn_dot_i8g32_r32k4_f32_neon(float acc[32], const uint8_t *w, const float *x,
-                                               int n_in, const uint8_t *next)
+static SN_APART void sn_dot_i8g32_r32k4_f32_neon(float acc[32], const uint8_t *w, const float *x,
+                                                 int n_in, const uint8_t *next)
 {
     sn_dots_i8g32_f32_neon(acc, w, x, 0, n_in, next, 1);
 }
 
 SN_KERNEL(op=dot, layout=i4g32_r32k4, x=f32, tile=32x4, isa=neon, order=groups_fma)
-static inline void sn_dot4_i4g32_r32k4_f32_neon(float acc[4 * 32], const uint8_t *w, const float *x,
-                                                int x_stride, int n_in, const uint8_t *next)
+static SN_APART void sn_dot4_i4g32_r32k4_f32_neon(float acc[4 * 32], const uint8_t *w, const float *x,
+                                                  int x_stride, int n_in, const uint8_t *next)
 {
     sn_dots_i4g32_f32_neon(acc, w, x, x_stride, n_in, next, 4);
 }
 
 SN_KERNEL(op=dot, layout=i4g32_r32k4, x=f32, tile=32x1, isa=neon, order=groups_fma)
-static inline void sn_dot_i4g32_r32k4_f32_neon(float acc[32], const uint8_t *w, const float *x,
-                                               int n_in, const uint8_t *next)
+static SN_APART void sn_dot_i4g32_r32k4_f32_neon(float acc[32], const uint8_t *w, const float *x,
+                                                 int n_in, const uint8_t *next)
 {
     sn_dots_i4g32_f32_neon(acc, w, x, 0, n_in, next, 1);
 }
 
 SN_KERNEL(op=dot, layout=i4g32m_r32k4, x=f32, tile=32x4, isa=neon, order=groups_fma)
-static inline void sn_dot4_i4g32m_r32k4_f32_neon(float acc[4 * 32], const uint8_t *w,
-                                                 const float *x, int x_stride, int n_in,
+static SN_APART void sn_dot4_i4g32m_r32k4_f32_neon(float acc[4 * 32], const uint8_t *w,
+                                                   const float *x, int x_stride, int n_in,
                                                  const uint8_t *next)
 {
     sn_dots_i4g32m_f32_neon(acc, w, x, x_stride, n_in, next, 4);
 }
 
 SN_KERNEL(op=dot, layout=i4g32m_r32k4, x=f32, tile=32x1, isa=neon, order=groups_fma)
-static inline void sn_dot_i4g32m_r32k4_f32_neon(float acc[32], const uint8_t *w, const float *x,
-                                                int n_in, const uint8_t *next)
+static SN_APART void sn_dot_i4g32m_r32k4_f32_neon(float acc[32], const uint8_t *w, const float *x,
+                                                  int n_in, const uint8_t *next)
 {
     sn_dots_i4g32m_f32_neon(acc, w, x, 0, n_in, next, 1);
 }
 
 SN_KERNEL(op=dot, layout=f16_r32k1, x=f32, tile=32x4, isa=neon, order=groups_fma)
-static inline void sn_dot4_f16_r32k1_f32_neon(float acc[4 * 32], const uint8_t *w, const float *x,
-                                              int x_stride, int n_in, const uint8_t *next)
+static SN_APART void sn_dot4_f16_r32k1_f32_neon(float acc[4 * 32], const uint8_t *w, const float *x,
+                                                int x_stride, int n_in, const uint8_t *next)
 {
     sn_dots_f16_f32_neon(acc, w, x, x_stride, n_in, next, 4);
 }
 
 SN_KERNEL(op=dot, layout=f16_r32k1, x=f32, tile=32x1, isa=neon, order=groups_fma)
-static inline void sn_dot_f16_r32k1_f32_neon(float acc[32], const uint8_t *w, const float *x,
-                                             int n_in, const uint8_t *next)
+static SN_APART void sn_dot_f16_r32k1_f32_neon(float acc[32], const uint8_t *w, const float *x,
+                                               int n_in, const uint8_t *next)
 {
     sn_dots_f16_f32_neon(acc, w, x, 0, n_in, next, 1);
 }
 
 SN_KERNEL(op=dot, layout=bf16_r32k1, x=f32, tile=32x4, isa=neon, order=groups_fma)
-static inline void sn_dot4_bf16_r32k1_f32_neon(float acc[4 * 32], const uint8_t *w, const float *x,
-                                               int x_stride, int n_in, const uint8_t *next)
+static SN_APART void sn_dot4_bf16_r32k1_f32_neon(float acc[4 * 32], const uint8_t *w, const float *x,
+                                                 int x_stride, int n_in, const uint8_t *next)
 {
     sn_dots_bf16_f32_neon(acc, w, x, x_stride, n_in, next, 4);
 }
 
 SN_KERNEL(op=dot, layout=bf16_r32k1, x=f32, tile=32x1, isa=neon, order=groups_fma)
-static inline void sn_dot_bf16_r32k1_f32_neon(float acc[32], const uint8_t *w, const float *x,
-                                              int n_in, const uint8_t *next)
+static SN_APART void sn_dot_bf16_r32k1_f32_neon(float acc[32], const uint8_t *w, const float *x,
+                                                int n_in, const uint8_t *next)
 {
     sn_dots_bf16_f32_neon(acc, w, x, 0, n_in, next, 1);
 }
 
 SN_KERNEL(op=dot, layout=f32_r32k1, x=f32, tile=32x4, isa=neon, order=groups_fma)
-static inline void sn_dot4_f32_r32k1_f32_neon(float acc[4 * 32], const uint8_t *w, const float *x,
-                                              int x_stride, int n_in, const uint8_t *next)
+static SN_APART void sn_dot4_f32_r32k1_f32_neon(float acc[4 * 32], const uint8_t *w, const float *x,
+                                                int x_stride, int n_in, const uint8_t *next)
 {
     sn_dots_f32_f32_neon(acc, w, x, x_stride, n_in, next, 4);
 }
 
 SN_KERNEL(op=dot, layout=f32_r32k1, x=f32, tile=32x1, isa=neon, order=groups_fma)
-static inline void sn_dot_f32_r32k1_f32_neon(float acc[32], const uint8_t *w, const float *x,
-                                             int n_in, const uint8_t *next)
+static SN_APART void sn_dot_f32_r32k1_f32_neon(float acc[32], const uint8_t *w, const float *x,
+                                               int n_in, const uint8_t *next)
 {
     sn_dots_f32_f32_neon(acc, w, x, 0, n_in, next, 1);
 }
@@ -516,8 +516,8 @@ static inline void sn_some_halves_neon(float y[16], const uint16_t *x, int n)
 
 /* Two positions at once, eight chains of multiply-adds side by side; the last one of an odd number is computed twice. */
 SN_KERNEL(op=score, kv=f16, isa=neon, order=lanes16_fma)
-static inline void sn_score_f16_neon(float *s, const float *q, const uint16_t *k, int stride, int n, int head_dim,
-                                     float scale)
+static SN_APART void sn_score_f16_neon(float *s, const float *q, const uint16_t *k, int stride, int n, int head_dim,
+                                       float scale)
 {
     for (int i = 0; i < n; i += 2) {
         const uint16_t *e = k + (int64_t)i * stride;
@@ -552,8 +552,8 @@ static inline void sn_score_f16_neon(float *s, const float *q, const uint16_t *k
 }
 
 SN_KERNEL(op=score, kv=f32, isa=neon, order=lanes16_fma)
-static inline void sn_score_f32_neon(float *s, const float *q, const float *k, int stride, int n, int head_dim,
-                                     float scale)
+static SN_APART void sn_score_f32_neon(float *s, const float *q, const float *k, int stride, int n, int head_dim,
+                                       float scale)
 {
     for (int i = 0; i < n; i += 2) {
         const float *e = k + (int64_t)i * stride;
@@ -589,7 +589,7 @@ static inline void sn_score_f32_neon(float *s, const float *q, const float *k, i
 
 /* 64 columns stay in registers over all positions; what is left of head_dim goes 4 at a time, then one by one. */
 SN_KERNEL(op=mix, kv=f16, isa=neon, order=positions_fma)
-static inline void sn_mix_f16_neon(float *y, const float *p, const uint16_t *v, int stride, int n, int head_dim)
+static SN_APART void sn_mix_f16_neon(float *y, const float *p, const uint16_t *v, int stride, int n, int head_dim)
 {
     int d = 0;
 
@@ -620,7 +620,7 @@ static inline void sn_mix_f16_neon(float *y, const float *p, const uint16_t *v, 
 }
 
 SN_KERNEL(op=mix, kv=f32, isa=neon, order=positions_fma)
-static inline void sn_mix_f32_neon(float *y, const float *p, const float *v, int stride, int n, int head_dim)
+static SN_APART void sn_mix_f32_neon(float *y, const float *p, const float *v, int stride, int n, int head_dim)
 {
     int d = 0;
 

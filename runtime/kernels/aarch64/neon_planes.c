@@ -314,116 +314,116 @@ static inline void sn_dots_i6g16s_f32_neon(float *acc, const uint8_t *w, const f
 /* ---- the kernels ------------------------------------------------------------------------------------------------ */
 
 SN_KERNEL(op=dot, layout=i5g32_r32k4, x=q8, tile=32x4, isa=neon, order=groups_fma)
-static inline void sn_dot4_i5g32_r32k4_q8_neon(float acc[4 * 32], const uint8_t *w, const SnQ8 *x,
-                                               int x_stride, int n_in, const uint8_t *next)
+static SN_APART void sn_dot4_i5g32_r32k4_q8_neon(float acc[4 * 32], const uint8_t *w, const SnQ8 *x,
+                                                 int x_stride, int n_in, const uint8_t *next)
 {
     sn_dots_i5g32_q8_neon(acc, w, x, x_stride, n_in, next, 4);
 }
 
 SN_KERNEL(op=dot, layout=i5g32_r32k4, x=q8, tile=32x1, isa=neon, order=groups_fma)
-static inline void sn_dot_i5g32_r32k4_q8_neon(float acc[32], const uint8_t *w, const SnQ8 *x,
-                                              int n_in, const uint8_t *next)
+static SN_APART void sn_dot_i5g32_r32k4_q8_neon(float acc[32], const uint8_t *w, const SnQ8 *x,
+                                                int n_in, const uint8_t *next)
 {
     sn_dots_i5g32_q8_neon(acc, w, x, 0, n_in, next, 1);
 }
 
 SN_KERNEL(op=dot, layout=i4g32ms_r32k4, x=q8, tile=32x4, isa=neon, order=groups_fma)
-static inline void sn_dot4_i4g32ms_r32k4_q8_neon(float acc[4 * 32], const uint8_t *w, const SnQ8 *x,
-                                                 int x_stride, int n_in, const uint8_t *next)
+static SN_APART void sn_dot4_i4g32ms_r32k4_q8_neon(float acc[4 * 32], const uint8_t *w, const SnQ8 *x,
+                                                   int x_stride, int n_in, const uint8_t *next)
 {
     sn_dots_g32ms_q8_neon(acc, w, x, x_stride, n_in, next, 4, 0);
 }
 
 SN_KERNEL(op=dot, layout=i4g32ms_r32k4, x=q8, tile=32x1, isa=neon, order=groups_fma)
-static inline void sn_dot_i4g32ms_r32k4_q8_neon(float acc[32], const uint8_t *w, const SnQ8 *x,
-                                                int n_in, const uint8_t *next)
+static SN_APART void sn_dot_i4g32ms_r32k4_q8_neon(float acc[32], const uint8_t *w, const SnQ8 *x,
+                                                  int n_in, const uint8_t *next)
 {
     sn_dots_g32ms_q8_neon(acc, w, x, 0, n_in, next, 1, 0);
 }
 
 SN_KERNEL(op=dot, layout=i5g32ms_r32k4, x=q8, tile=32x4, isa=neon, order=groups_fma)
-static inline void sn_dot4_i5g32ms_r32k4_q8_neon(float acc[4 * 32], const uint8_t *w, const SnQ8 *x,
-                                                 int x_stride, int n_in, const uint8_t *next)
+static SN_APART void sn_dot4_i5g32ms_r32k4_q8_neon(float acc[4 * 32], const uint8_t *w, const SnQ8 *x,
+                                                   int x_stride, int n_in, const uint8_t *next)
 {
     sn_dots_g32ms_q8_neon(acc, w, x, x_stride, n_in, next, 4, 1);
 }
 
 SN_KERNEL(op=dot, layout=i5g32ms_r32k4, x=q8, tile=32x1, isa=neon, order=groups_fma)
-static inline void sn_dot_i5g32ms_r32k4_q8_neon(float acc[32], const uint8_t *w, const SnQ8 *x,
-                                                int n_in, const uint8_t *next)
+static SN_APART void sn_dot_i5g32ms_r32k4_q8_neon(float acc[32], const uint8_t *w, const SnQ8 *x,
+                                                  int n_in, const uint8_t *next)
 {
     sn_dots_g32ms_q8_neon(acc, w, x, 0, n_in, next, 1, 1);
 }
 
 SN_KERNEL(op=dot, layout=i6g16s_r32k4, x=q8, tile=32x4, isa=neon, order=groups_fma)
-static inline void sn_dot4_i6g16s_r32k4_q8_neon(float acc[4 * 32], const uint8_t *w, const SnQ8 *x,
-                                                int x_stride, int n_in, const uint8_t *next)
+static SN_APART void sn_dot4_i6g16s_r32k4_q8_neon(float acc[4 * 32], const uint8_t *w, const SnQ8 *x,
+                                                  int x_stride, int n_in, const uint8_t *next)
 {
     sn_dots_i6g16s_q8_neon(acc, w, x, x_stride, n_in, next, 4);
 }
 
 SN_KERNEL(op=dot, layout=i6g16s_r32k4, x=q8, tile=32x1, isa=neon, order=groups_fma)
-static inline void sn_dot_i6g16s_r32k4_q8_neon(float acc[32], const uint8_t *w, const SnQ8 *x,
-                                               int n_in, const uint8_t *next)
+static SN_APART void sn_dot_i6g16s_r32k4_q8_neon(float acc[32], const uint8_t *w, const SnQ8 *x,
+                                                 int n_in, const uint8_t *next)
 {
     sn_dots_i6g16s_q8_neon(acc, w, x, 0, n_in, next, 1);
 }
 
 SN_KERNEL(op=dot, layout=i5g32_r32k4, x=f32, tile=32x4, isa=neon, order=groups_fma)
-static inline void sn_dot4_i5g32_r32k4_f32_neon(float acc[4 * 32], const uint8_t *w, const float *x,
-                                                int x_stride, int n_in, const uint8_t *next)
+static SN_APART void sn_dot4_i5g32_r32k4_f32_neon(float acc[4 * 32], const uint8_t *w, const float *x,
+                                                  int x_stride, int n_in, const uint8_t *next)
 {
     sn_dots_i5g32_f32_neon(acc, w, x, x_stride, n_in, next, 4);
 }
 
 SN_KERNEL(op=dot, layout=i5g32_r32k4, x=f32, tile=32x1, isa=neon, order=groups_fma)
-static inline void sn_dot_i5g32_r32k4_f32_neon(float acc[32], const uint8_t *w, const float *x,
-                                               int n_in, const uint8_t *next)
+static SN_APART void sn_dot_i5g32_r32k4_f32_neon(float acc[32], const uint8_t *w, const float *x,
+                                                 int n_in, const uint8_t *next)
 {
     sn_dots_i5g32_f32_neon(acc, w, x, 0, n_in, next, 1);
 }
 
 SN_KERNEL(op=dot, layout=i4g32ms_r32k4, x=f32, tile=32x4, isa=neon, order=groups_fma)
-static inline void sn_dot4_i4g32ms_r32k4_f32_neon(float acc[4 * 32], const uint8_t *w,
-                                                  const float *x, int x_stride, int n_in,
+static SN_APART void sn_dot4_i4g32ms_r32k4_f32_neon(float acc[4 * 32], const uint8_t *w,
+                                                    const float *x, int x_stride, int n_in,
                                                   const uint8_t *next)
 {
     sn_dots_g32ms_f32_neon(acc, w, x, x_stride, n_in, next, 4, 0);
 }
 
 SN_KERNEL(op=dot, layout=i4g32ms_r32k4, x=f32, tile=32x1, isa=neon, order=groups_fma)
-static inline void sn_dot_i4g32ms_r32k4_f32_neon(float acc[32], const uint8_t *w, const float *x,
-                                                 int n_in, const uint8_t *next)
+static SN_APART void sn_dot_i4g32ms_r32k4_f32_neon(float acc[32], const uint8_t *w, const float *x,
+                                                   int n_in, const uint8_t *next)
 {
     sn_dots_g32ms_f32_neon(acc, w, x, 0, n_in, next, 1, 0);
 }
 
 SN_KERNEL(op=dot, layout=i5g32ms_r32k4, x=f32, tile=32x4, isa=neon, order=groups_fma)
-static inline void sn_dot4_i5g32ms_r32k4_f32_neon(float acc[4 * 32], const uint8_t *w,
-                                                  const float *x, int x_stride, int n_in,
+static SN_APART void sn_dot4_i5g32ms_r32k4_f32_neon(float acc[4 * 32], const uint8_t *w,
+                                                    const float *x, int x_stride, int n_in,
                                                   const uint8_t *next)
 {
     sn_dots_g32ms_f32_neon(acc, w, x, x_stride, n_in, next, 4, 1);
 }
 
 SN_KERNEL(op=dot, layout=i5g32ms_r32k4, x=f32, tile=32x1, isa=neon, order=groups_fma)
-static inline void sn_dot_i5g32ms_r32k4_f32_neon(float acc[32], const uint8_t *w, const float *x,
-                                                 int n_in, const uint8_t *next)
+static SN_APART void sn_dot_i5g32ms_r32k4_f32_neon(float acc[32], const uint8_t *w, const float *x,
+                                                   int n_in, const uint8_t *next)
 {
     sn_dots_g32ms_f32_neon(acc, w, x, 0, n_in, next, 1, 1);
 }
 
 SN_KERNEL(op=dot, layout=i6g16s_r32k4, x=f32, tile=32x4, isa=neon, order=groups_fma)
-static inline void sn_dot4_i6g16s_r32k4_f32_neon(float acc[4 * 32], const uint8_t *w,
-                                                 const float *x, int x_stride, int n_in,
+static SN_APART void sn_dot4_i6g16s_r32k4_f32_neon(float acc[4 * 32], const uint8_t *w,
+                                                   const float *x, int x_stride, int n_in,
                                                  const uint8_t *next)
 {
     sn_dots_i6g16s_f32_neon(acc, w, x, x_stride, n_in, next, 4);
 }
 
 SN_KERNEL(op=dot, layout=i6g16s_r32k4, x=f32, tile=32x1, isa=neon, order=groups_fma)
-static inline void sn_dot_i6g16s_r32k4_f32_neon(float acc[32], const uint8_t *w, const float *x,
-                                                int n_in, const uint8_t *next)
+static SN_APART void sn_dot_i6g16s_r32k4_f32_neon(float acc[32], const uint8_t *w, const float *x,
+                                                  int n_in, const uint8_t *next)
 {
     sn_dots_i6g16s_f32_neon(acc, w, x, 0, n_in, next, 1);
 }

@@ -68,7 +68,7 @@ static inline void sn_mix_f32_portable(float *y, const float *p, const float *v,
 
 /* The largest of n values; -infinity of none. */
 SN_KERNEL(op=max, x=f32, isa=portable, order=exact)
-static inline float sn_max(const float *s, int n)
+static SN_APART float sn_max(const float *s, int n)
 {
     float max[16];
     int i = 0;
@@ -88,7 +88,7 @@ static inline float sn_max(const float *s, int n)
 
 /* s[i] = e^(s[i] - max); returns their sum, added in 16 interleaved sums. */
 SN_KERNEL(op=exp_sum, x=f32, isa=portable, order=lanes16)
-static inline float sn_exp_sum(float *s, int n, float max)
+static SN_APART float sn_exp_sum(float *s, int n, float max)
 {
     float sum[16] = { 0 };
     int i = 0;

@@ -319,8 +319,8 @@ static SN_APART void sn_add_scaled_rvv(float acc[32], const float v[32], float a
 /* ---- the kernels: 8-bit activations --------------------------------------------------------------------------------- */
 
 SN_KERNEL(op=dot, layout=i8g32_r32k4, x=q8, tile=32x4, isa=rvv, features=v, order=groups_fma)
-static inline void sn_dot4_i8g32_r32k4_q8_rvv(float acc[4 * 32], const uint8_t *w, const SnQ8 *x, int x_stride, int n_in,
-                                              const uint8_t *next)
+static SN_APART void sn_dot4_i8g32_r32k4_q8_rvv(float acc[4 * 32], const uint8_t *w, const SnQ8 *x, int x_stride, int n_in,
+                                                const uint8_t *next)
 {
     int32_t s[4 * 32];
     float d[32];
@@ -340,7 +340,7 @@ static inline void sn_dot4_i8g32_r32k4_q8_rvv(float acc[4 * 32], const uint8_t *
 }
 
 SN_KERNEL(op=dot, layout=i8g32_r32k4, x=q8, tile=32x1, isa=rvv, features=v, order=groups_fma)
-static inline void sn_dot_i8g32_r32k4_q8_rvv(float acc[32], const uint8_t *w, const SnQ8 *x, int n_in, const uint8_t *next)
+static SN_APART void sn_dot_i8g32_r32k4_q8_rvv(float acc[32], const uint8_t *w, const SnQ8 *x, int n_in, const uint8_t *next)
 {
     int32_t s[32];
     float d[32];
@@ -358,8 +358,8 @@ static inline void sn_dot_i8g32_r32k4_q8_rvv(float acc[32], const uint8_t *w, co
 }
 
 SN_KERNEL(op=dot, layout=i4g32_r32k4, x=q8, tile=32x4, isa=rvv, features=v, order=groups_fma)
-static inline void sn_dot4_i4g32_r32k4_q8_rvv(float acc[4 * 32], const uint8_t *w, const SnQ8 *x, int x_stride, int n_in,
-                                              const uint8_t *next)
+static SN_APART void sn_dot4_i4g32_r32k4_q8_rvv(float acc[4 * 32], const uint8_t *w, const SnQ8 *x, int x_stride, int n_in,
+                                                const uint8_t *next)
 {
     int32_t s[4 * 32];
     float d[32];
@@ -379,7 +379,7 @@ static inline void sn_dot4_i4g32_r32k4_q8_rvv(float acc[4 * 32], const uint8_t *
 }
 
 SN_KERNEL(op=dot, layout=i4g32_r32k4, x=q8, tile=32x1, isa=rvv, features=v, order=groups_fma)
-static inline void sn_dot_i4g32_r32k4_q8_rvv(float acc[32], const uint8_t *w, const SnQ8 *x, int n_in, const uint8_t *next)
+static SN_APART void sn_dot_i4g32_r32k4_q8_rvv(float acc[32], const uint8_t *w, const SnQ8 *x, int n_in, const uint8_t *next)
 {
     int32_t s[32];
     float d[32];
@@ -397,8 +397,8 @@ static inline void sn_dot_i4g32_r32k4_q8_rvv(float acc[32], const uint8_t *w, co
 }
 
 SN_KERNEL(op=dot, layout=i4g32m_r32k4, x=q8, tile=32x4, isa=rvv, features=v, order=groups_fma)
-static inline void sn_dot4_i4g32m_r32k4_q8_rvv(float acc[4 * 32], const uint8_t *w, const SnQ8 *x, int x_stride, int n_in,
-                                               const uint8_t *next)
+static SN_APART void sn_dot4_i4g32m_r32k4_q8_rvv(float acc[4 * 32], const uint8_t *w, const SnQ8 *x, int x_stride, int n_in,
+                                                 const uint8_t *next)
 {
     int32_t s[4 * 32];
     float d[32];
@@ -422,7 +422,7 @@ static inline void sn_dot4_i4g32m_r32k4_q8_rvv(float acc[4 * 32], const uint8_t 
 }
 
 SN_KERNEL(op=dot, layout=i4g32m_r32k4, x=q8, tile=32x1, isa=rvv, features=v, order=groups_fma)
-static inline void sn_dot_i4g32m_r32k4_q8_rvv(float acc[32], const uint8_t *w, const SnQ8 *x, int n_in, const uint8_t *next)
+static SN_APART void sn_dot_i4g32m_r32k4_q8_rvv(float acc[32], const uint8_t *w, const SnQ8 *x, int n_in, const uint8_t *next)
 {
     int32_t s[32];
     float d[32];

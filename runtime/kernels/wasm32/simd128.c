@@ -137,48 +137,48 @@ static inline void sn_dots_i4g32m_q8_simd128(float *acc, const uint8_t *w, const
 /* ---- the kernels (nothing prefetches here) ------------------------------------------------------------------------- */
 
 SN_KERNEL(op=dot, layout=i8g32_r32k4, x=q8, tile=32x4, isa=simd128, features=simd128, order=groups)
-static inline void sn_dot4_i8g32_r32k4_q8_simd128(float acc[4 * 32], const uint8_t *w, const SnQ8 *x,
-                                                  int x_stride, int n_in, const uint8_t *next)
+static SN_APART void sn_dot4_i8g32_r32k4_q8_simd128(float acc[4 * 32], const uint8_t *w, const SnQ8 *x,
+                                                    int x_stride, int n_in, const uint8_t *next)
 {
     (void)next;
     sn_dots_i8g32_q8_simd128(acc, w, x, x_stride, n_in, 4);
 }
 
 SN_KERNEL(op=dot, layout=i8g32_r32k4, x=q8, tile=32x1, isa=simd128, features=simd128, order=groups)
-static inline void sn_dot_i8g32_r32k4_q8_simd128(float acc[32], const uint8_t *w, const SnQ8 *x,
-                                                 int n_in, const uint8_t *next)
+static SN_APART void sn_dot_i8g32_r32k4_q8_simd128(float acc[32], const uint8_t *w, const SnQ8 *x,
+                                                   int n_in, const uint8_t *next)
 {
     (void)next;
     sn_dots_i8g32_q8_simd128(acc, w, x, 0, n_in, 1);
 }
 
 SN_KERNEL(op=dot, layout=i4g32_r32k4, x=q8, tile=32x4, isa=simd128, features=simd128, order=groups)
-static inline void sn_dot4_i4g32_r32k4_q8_simd128(float acc[4 * 32], const uint8_t *w, const SnQ8 *x,
-                                                  int x_stride, int n_in, const uint8_t *next)
+static SN_APART void sn_dot4_i4g32_r32k4_q8_simd128(float acc[4 * 32], const uint8_t *w, const SnQ8 *x,
+                                                    int x_stride, int n_in, const uint8_t *next)
 {
     (void)next;
     sn_dots_i4g32_q8_simd128(acc, w, x, x_stride, n_in, 4);
 }
 
 SN_KERNEL(op=dot, layout=i4g32_r32k4, x=q8, tile=32x1, isa=simd128, features=simd128, order=groups)
-static inline void sn_dot_i4g32_r32k4_q8_simd128(float acc[32], const uint8_t *w, const SnQ8 *x,
-                                                 int n_in, const uint8_t *next)
+static SN_APART void sn_dot_i4g32_r32k4_q8_simd128(float acc[32], const uint8_t *w, const SnQ8 *x,
+                                                   int n_in, const uint8_t *next)
 {
     (void)next;
     sn_dots_i4g32_q8_simd128(acc, w, x, 0, n_in, 1);
 }
 
 SN_KERNEL(op=dot, layout=i4g32m_r32k4, x=q8, tile=32x4, isa=simd128, features=simd128, order=groups)
-static inline void sn_dot4_i4g32m_r32k4_q8_simd128(float acc[4 * 32], const uint8_t *w, const SnQ8 *x,
-                                                   int x_stride, int n_in, const uint8_t *next)
+static SN_APART void sn_dot4_i4g32m_r32k4_q8_simd128(float acc[4 * 32], const uint8_t *w, const SnQ8 *x,
+                                                     int x_stride, int n_in, const uint8_t *next)
 {
     (void)next;
     sn_dots_i4g32m_q8_simd128(acc, w, x, x_stride, n_in, 4);
 }
 
 SN_KERNEL(op=dot, layout=i4g32m_r32k4, x=q8, tile=32x1, isa=simd128, features=simd128, order=groups)
-static inline void sn_dot_i4g32m_r32k4_q8_simd128(float acc[32], const uint8_t *w, const SnQ8 *x,
-                                                  int n_in, const uint8_t *next)
+static SN_APART void sn_dot_i4g32m_r32k4_q8_simd128(float acc[32], const uint8_t *w, const SnQ8 *x,
+                                                    int n_in, const uint8_t *next)
 {
     (void)next;
     sn_dots_i4g32m_q8_simd128(acc, w, x, 0, n_in, 1);

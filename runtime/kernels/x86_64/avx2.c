@@ -393,128 +393,128 @@ static inline void sn_dots_f32_f32_avx2(float *acc, const uint8_t *w, const floa
 /* ---- the kernels ------------------------------------------------------------------------------------------------ */
 
 SN_KERNEL(op=dot, layout=i8g32_r32k4, x=q8, tile=32x4, isa=avx2, features=avx2+fma+f16c, order=groups_fma)
-static inline void sn_dot4_i8g32_r32k4_q8_avx2(float acc[4 * 32], const uint8_t *w, const SnQ8 *x,
-                                               int x_stride, int n_in, const uint8_t *next)
+static SN_APART void sn_dot4_i8g32_r32k4_q8_avx2(float acc[4 * 32], const uint8_t *w, const SnQ8 *x,
+                                                 int x_stride, int n_in, const uint8_t *next)
 {
     sn_dots_i8g32_q8_avx2(acc, w, x, x_stride, n_in, next, 4);
 }
 
 SN_KERNEL(op=dot, layout=i8g32_r32k4, x=q8, tile=32x1, isa=avx2, features=avx2+fma+f16c, order=groups_fma)
-static inline void sn_dot_i8g32_r32k4_q8_avx2(float acc[32], const uint8_t *w, const SnQ8 *x,
-                                              int n_in, const uint8_t *next)
+static SN_APART void sn_dot_i8g32_r32k4_q8_avx2(float acc[32], const uint8_t *w, const SnQ8 *x,
+                                                int n_in, const uint8_t *next)
 {
     sn_dots_i8g32_q8_avx2(acc, w, x, 0, n_in, next, 1);
 }
 
 SN_KERNEL(op=dot, layout=i4g32_r32k4, x=q8, tile=32x4, isa=avx2, features=avx2+fma+f16c, order=groups_fma)
-static inline void sn_dot4_i4g32_r32k4_q8_avx2(float acc[4 * 32], const uint8_t *w, const SnQ8 *x,
-                                               int x_stride, int n_in, const uint8_t *next)
+static SN_APART void sn_dot4_i4g32_r32k4_q8_avx2(float acc[4 * 32], const uint8_t *w, const SnQ8 *x,
+                                                 int x_stride, int n_in, const uint8_t *next)
 {
     sn_dots_i4g32_q8_avx2(acc, w, x, x_stride, n_in, next, 4);
 }
 
 SN_KERNEL(op=dot, layout=i4g32_r32k4, x=q8, tile=32x1, isa=avx2, features=avx2+fma+f16c, order=groups_fma)
-static inline void sn_dot_i4g32_r32k4_q8_avx2(float acc[32], const uint8_t *w, const SnQ8 *x,
-                                              int n_in, const uint8_t *next)
+static SN_APART void sn_dot_i4g32_r32k4_q8_avx2(float acc[32], const uint8_t *w, const SnQ8 *x,
+                                                int n_in, const uint8_t *next)
 {
     sn_dots_i4g32_q8_avx2(acc, w, x, 0, n_in, next, 1);
 }
 
 SN_KERNEL(op=dot, layout=i4g32m_r32k4, x=q8, tile=32x4, isa=avx2, features=avx2+fma+f16c, order=groups_fma)
-static inline void sn_dot4_i4g32m_r32k4_q8_avx2(float acc[4 * 32], const uint8_t *w, const SnQ8 *x,
-                                                int x_stride, int n_in, const uint8_t *next)
+static SN_APART void sn_dot4_i4g32m_r32k4_q8_avx2(float acc[4 * 32], const uint8_t *w, const SnQ8 *x,
+                                                  int x_stride, int n_in, const uint8_t *next)
 {
     sn_dots_i4g32m_q8_avx2(acc, w, x, x_stride, n_in, next, 4);
 }
 
 SN_KERNEL(op=dot, layout=i4g32m_r32k4, x=q8, tile=32x1, isa=avx2, features=avx2+fma+f16c, order=groups_fma)
-static inline void sn_dot_i4g32m_r32k4_q8_avx2(float acc[32], const uint8_t *w, const SnQ8 *x,
-                                               int n_in, const uint8_t *next)
+static SN_APART void sn_dot_i4g32m_r32k4_q8_avx2(float acc[32], const uint8_t *w, const SnQ8 *x,
+                                                 int n_in, const uint8_t *next)
 {
     sn_dots_i4g32m_q8_avx2(acc, w, x, 0, n_in, next, 1);
 }
 
 SN_KERNEL(op=dot, layout=i8g32_r32k4, x=f32, tile=32x4, isa=avx2, features=avx2+fma+f16c, order=groups_fma)
-static inline void sn_dot4_i8g32_r32k4_f32_avx2(float acc[4 * 32], const uint8_t *w, const float *x,
-                                                int x_stride, int n_in, const uint8_t *next)
+static SN_APART void sn_dot4_i8g32_r32k4_f32_avx2(float acc[4 * 32], const uint8_t *w, const float *x,
+                                                  int x_stride, int n_in, const uint8_t *next)
 {
     sn_dots_i8g32_f32_avx2(acc, w, x, x_stride, n_in, next, 4);
 }
 
 SN_KERNEL(op=dot, layout=i8g32_r32k4, x=f32, tile=32x1, isa=avx2, features=avx2+fma+f16c, order=groups_fma)
-static inline void sn_dot_i8g32_r32k4_f32_avx2(float acc[32], const uint8_t *w, const float *x,
-                                               int n_in, const uint8_t *next)
+static SN_APART void sn_dot_i8g32_r32k4_f32_avx2(float acc[32], const uint8_t *w, const float *x,
+                                                 int n_in, const uint8_t *next)
 {
     sn_dots_i8g32_f32_avx2(acc, w, x, 0, n_in, next, 1);
 }
 
 SN_KERNEL(op=dot, layout=i4g32_r32k4, x=f32, tile=32x4, isa=avx2, features=avx2+fma+f16c, order=groups_fma)
-static inline void sn_dot4_i4g32_r32k4_f32_avx2(float acc[4 * 32], const uint8_t *w, const float *x,
-                                                int x_stride, int n_in, const uint8_t *next)
+static SN_APART void sn_dot4_i4g32_r32k4_f32_avx2(float acc[4 * 32], const uint8_t *w, const float *x,
+                                                  int x_stride, int n_in, const uint8_t *next)
 {
     sn_dots_i4g32_f32_avx2(acc, w, x, x_stride, n_in, next, 4);
 }
 
 SN_KERNEL(op=dot, layout=i4g32_r32k4, x=f32, tile=32x1, isa=avx2, features=avx2+fma+f16c, order=groups_fma)
-static inline void sn_dot_i4g32_r32k4_f32_avx2(float acc[32], const uint8_t *w, const float *x,
-                                               int n_in, const uint8_t *next)
+static SN_APART void sn_dot_i4g32_r32k4_f32_avx2(float acc[32], const uint8_t *w, const float *x,
+                                                 int n_in, const uint8_t *next)
 {
     sn_dots_i4g32_f32_avx2(acc, w, x, 0, n_in, next, 1);
 }
 
 SN_KERNEL(op=dot, layout=i4g32m_r32k4, x=f32, tile=32x4, isa=avx2, features=avx2+fma+f16c, order=groups_fma)
-static inline void sn_dot4_i4g32m_r32k4_f32_avx2(float acc[4 * 32], const uint8_t *w,
-                                                 const float *x, int x_stride, int n_in,
+static SN_APART void sn_dot4_i4g32m_r32k4_f32_avx2(float acc[4 * 32], const uint8_t *w,
+                                                   const float *x, int x_stride, int n_in,
                                                  const uint8_t *next)
 {
     sn_dots_i4g32m_f32_avx2(acc, w, x, x_stride, n_in, next, 4);
 }
 
 SN_KERNEL(op=dot, layout=i4g32m_r32k4, x=f32, tile=32x1, isa=avx2, features=avx2+fma+f16c, order=groups_fma)
-static inline void sn_dot_i4g32m_r32k4_f32_avx2(float acc[32], const uint8_t *w, const float *x,
-                                                int n_in, const uint8_t *next)
+static SN_APART void sn_dot_i4g32m_r32k4_f32_avx2(float acc[32], const uint8_t *w, const float *x,
+                                                  int n_in, const uint8_t *next)
 {
     sn_dots_i4g32m_f32_avx2(acc, w, x, 0, n_in, next, 1);
 }
 
 SN_KERNEL(op=dot, layout=f16_r32k1, x=f32, tile=32x4, isa=avx2, features=avx2+fma+f16c, order=groups_fma)
-static inline void sn_dot4_f16_r32k1_f32_avx2(float acc[4 * 32], const uint8_t *w, const float *x,
-                                              int x_stride, int n_in, const uint8_t *next)
+static SN_APART void sn_dot4_f16_r32k1_f32_avx2(float acc[4 * 32], const uint8_t *w, const float *x,
+                                                int x_stride, int n_in, const uint8_t *next)
 {
     sn_dots_f16_f32_avx2(acc, w, x, x_stride, n_in, next, 4);
 }
 
 SN_KERNEL(op=dot, layout=f16_r32k1, x=f32, tile=32x1, isa=avx2, features=avx2+fma+f16c, order=groups_fma)
-static inline void sn_dot_f16_r32k1_f32_avx2(float acc[32], const uint8_t *w, const float *x,
-                                             int n_in, const uint8_t *next)
+static SN_APART void sn_dot_f16_r32k1_f32_avx2(float acc[32], const uint8_t *w, const float *x,
+                                               int n_in, const uint8_t *next)
 {
     sn_dots_f16_f32_avx2(acc, w, x, 0, n_in, next, 1);
 }
 
 SN_KERNEL(op=dot, layout=bf16_r32k1, x=f32, tile=32x4, isa=avx2, features=avx2+fma+f16c, order=groups_fma)
-static inline void sn_dot4_bf16_r32k1_f32_avx2(float acc[4 * 32], const uint8_t *w, const float *x,
-                                               int x_stride, int n_in, const uint8_t *next)
+static SN_APART void sn_dot4_bf16_r32k1_f32_avx2(float acc[4 * 32], const uint8_t *w, const float *x,
+                                                 int x_stride, int n_in, const uint8_t *next)
 {
     sn_dots_bf16_f32_avx2(acc, w, x, x_stride, n_in, next, 4);
 }
 
 SN_KERNEL(op=dot, layout=bf16_r32k1, x=f32, tile=32x1, isa=avx2, features=avx2+fma+f16c, order=groups_fma)
-static inline void sn_dot_bf16_r32k1_f32_avx2(float acc[32], const uint8_t *w, const float *x,
-                                              int n_in, const uint8_t *next)
+static SN_APART void sn_dot_bf16_r32k1_f32_avx2(float acc[32], const uint8_t *w, const float *x,
+                                                int n_in, const uint8_t *next)
 {
     sn_dots_bf16_f32_avx2(acc, w, x, 0, n_in, next, 1);
 }
 
 SN_KERNEL(op=dot, layout=f32_r32k1, x=f32, tile=32x4, isa=avx2, features=avx2+fma+f16c, order=groups_fma)
-static inline void sn_dot4_f32_r32k1_f32_avx2(float acc[4 * 32], const uint8_t *w, const float *x,
-                                              int x_stride, int n_in, const uint8_t *next)
+static SN_APART void sn_dot4_f32_r32k1_f32_avx2(float acc[4 * 32], const uint8_t *w, const float *x,
+                                                int x_stride, int n_in, const uint8_t *next)
 {
     sn_dots_f32_f32_avx2(acc, w, x, x_stride, n_in, next, 4);
 }
 
 SN_KERNEL(op=dot, layout=f32_r32k1, x=f32, tile=32x1, isa=avx2, features=avx2+fma+f16c, order=groups_fma)
-static inline void sn_dot_f32_r32k1_f32_avx2(float acc[32], const uint8_t *w, const float *x,
-                                             int n_in, const uint8_t *next)
+static SN_APART void sn_dot_f32_r32k1_f32_avx2(float acc[32], const uint8_t *w, const float *x,
+                                               int n_in, const uint8_t *next)
 {
     sn_dots_f32_f32_avx2(acc, w, x, 0, n_in, next, 1);
 }
@@ -575,8 +575,8 @@ static inline void sn_store_some_avx2(float *s, __m128 v, int n)
 /* 4 positions at once, so that eight chains of multiply-adds run side by side; the last ones are computed with whatever
  * positions there are, twice if need be. */
 SN_KERNEL(op=score, kv=f16, isa=avx2, features=avx2+fma+f16c, order=lanes16_fma)
-static inline void sn_score_f16_avx2(float *s, const float *q, const uint16_t *k, int stride, int n, int head_dim,
-                                     float scale)
+static SN_APART void sn_score_f16_avx2(float *s, const float *q, const uint16_t *k, int stride, int n, int head_dim,
+                                       float scale)
 {
     for (int i = 0; i < n; i += 4) {
         const int left = n - i < 4 ? n - i : 4;
@@ -623,8 +623,8 @@ static inline void sn_score_f16_avx2(float *s, const float *q, const uint16_t *k
 }
 
 SN_KERNEL(op=score, kv=f32, isa=avx2, features=avx2+fma+f16c, order=lanes16_fma)
-static inline void sn_score_f32_avx2(float *s, const float *q, const float *k, int stride, int n, int head_dim,
-                                     float scale)
+static SN_APART void sn_score_f32_avx2(float *s, const float *q, const float *k, int stride, int n, int head_dim,
+                                       float scale)
 {
     for (int i = 0; i < n; i += 4) {
         const int left = n - i < 4 ? n - i : 4;
@@ -674,7 +674,7 @@ static inline void sn_score_f32_avx2(float *s, const float *q, const float *k, i
 
 /* 64 columns stay in registers over all positions; what is left of head_dim goes 8 at a time, then one by one. */
 SN_KERNEL(op=mix, kv=f16, isa=avx2, features=avx2+fma+f16c, order=positions_fma)
-static inline void sn_mix_f16_avx2(float *y, const float *p, const uint16_t *v, int stride, int n, int head_dim)
+static SN_APART void sn_mix_f16_avx2(float *y, const float *p, const uint16_t *v, int stride, int n, int head_dim)
 {
     int d = 0;
 
@@ -706,7 +706,7 @@ static inline void sn_mix_f16_avx2(float *y, const float *p, const uint16_t *v, 
 }
 
 SN_KERNEL(op=mix, kv=f32, isa=avx2, features=avx2+fma+f16c, order=positions_fma)
-static inline void sn_mix_f32_avx2(float *y, const float *p, const float *v, int stride, int n, int head_dim)
+static SN_APART void sn_mix_f32_avx2(float *y, const float *p, const float *v, int stride, int n, int head_dim)
 {
     int d = 0;
 

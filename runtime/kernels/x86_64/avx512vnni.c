@@ -372,136 +372,136 @@ static inline void sn_dots_f32_f32_avx512(float *acc, const uint8_t *w, const fl
 /* ---- the kernels ------------------------------------------------------------------------------------------------ */
 
 SN_KERNEL(op=dot, layout=i8g32_r32k4, x=q8, tile=32x4, isa=avx512vnni, features=x86_64_v4+avx512vnni, order=groups_fma)
-static inline void sn_dot4_i8g32_r32k4_q8_avx512vnni(float acc[4 * 32], const uint8_t *w,
-                                                     const SnQ8 *x, int x_stride, int n_in,
+static SN_APART void sn_dot4_i8g32_r32k4_q8_avx512vnni(float acc[4 * 32], const uint8_t *w,
+                                                       const SnQ8 *x, int x_stride, int n_in,
                                                      const uint8_t *next)
 {
     sn_dots_i8g32_q8_avx512(acc, w, x, x_stride, n_in, next, 4);
 }
 
 SN_KERNEL(op=dot, layout=i8g32_r32k4, x=q8, tile=32x1, isa=avx512vnni, features=x86_64_v4+avx512vnni, order=groups_fma)
-static inline void sn_dot_i8g32_r32k4_q8_avx512vnni(float acc[32], const uint8_t *w, const SnQ8 *x,
-                                                    int n_in, const uint8_t *next)
+static SN_APART void sn_dot_i8g32_r32k4_q8_avx512vnni(float acc[32], const uint8_t *w, const SnQ8 *x,
+                                                      int n_in, const uint8_t *next)
 {
     sn_dots_i8g32_q8_avx512(acc, w, x, 0, n_in, next, 1);
 }
 
 SN_KERNEL(op=dot, layout=i4g32_r32k4, x=q8, tile=32x4, isa=avx512vnni, features=x86_64_v4+avx512vnni, order=groups_fma)
-static inline void sn_dot4_i4g32_r32k4_q8_avx512vnni(float acc[4 * 32], const uint8_t *w,
-                                                     const SnQ8 *x, int x_stride, int n_in,
+static SN_APART void sn_dot4_i4g32_r32k4_q8_avx512vnni(float acc[4 * 32], const uint8_t *w,
+                                                       const SnQ8 *x, int x_stride, int n_in,
                                                      const uint8_t *next)
 {
     sn_dots_i4g32_q8_avx512(acc, w, x, x_stride, n_in, next, 4);
 }
 
 SN_KERNEL(op=dot, layout=i4g32_r32k4, x=q8, tile=32x1, isa=avx512vnni, features=x86_64_v4+avx512vnni, order=groups_fma)
-static inline void sn_dot_i4g32_r32k4_q8_avx512vnni(float acc[32], const uint8_t *w, const SnQ8 *x,
-                                                    int n_in, const uint8_t *next)
+static SN_APART void sn_dot_i4g32_r32k4_q8_avx512vnni(float acc[32], const uint8_t *w, const SnQ8 *x,
+                                                      int n_in, const uint8_t *next)
 {
     sn_dots_i4g32_q8_avx512(acc, w, x, 0, n_in, next, 1);
 }
 
 SN_KERNEL(op=dot, layout=i4g32m_r32k4, x=q8, tile=32x4, isa=avx512vnni, features=x86_64_v4+avx512vnni, order=groups_fma)
-static inline void sn_dot4_i4g32m_r32k4_q8_avx512vnni(float acc[4 * 32], const uint8_t *w,
-                                                      const SnQ8 *x, int x_stride, int n_in,
+static SN_APART void sn_dot4_i4g32m_r32k4_q8_avx512vnni(float acc[4 * 32], const uint8_t *w,
+                                                        const SnQ8 *x, int x_stride, int n_in,
                                                       const uint8_t *next)
 {
     sn_dots_i4g32m_q8_avx512(acc, w, x, x_stride, n_in, next, 4);
 }
 
 SN_KERNEL(op=dot, layout=i4g32m_r32k4, x=q8, tile=32x1, isa=avx512vnni, features=x86_64_v4+avx512vnni, order=groups_fma)
-static inline void sn_dot_i4g32m_r32k4_q8_avx512vnni(float acc[32], const uint8_t *w, const SnQ8 *x,
-                                                     int n_in, const uint8_t *next)
+static SN_APART void sn_dot_i4g32m_r32k4_q8_avx512vnni(float acc[32], const uint8_t *w, const SnQ8 *x,
+                                                       int n_in, const uint8_t *next)
 {
     sn_dots_i4g32m_q8_avx512(acc, w, x, 0, n_in, next, 1);
 }
 
 SN_KERNEL(op=dot, layout=i8g32_r32k4, x=f32, tile=32x4, isa=avx512vnni, features=x86_64_v4+avx512vnni, order=groups_fma)
-static inline void sn_dot4_i8g32_r32k4_f32_avx512vnni(float acc[4 * 32], const uint8_t *w,
-                                                      const float *x, int x_stride, int n_in,
+static SN_APART void sn_dot4_i8g32_r32k4_f32_avx512vnni(float acc[4 * 32], const uint8_t *w,
+                                                        const float *x, int x_stride, int n_in,
                                                       const uint8_t *next)
 {
     sn_dots_i8g32_f32_avx512(acc, w, x, x_stride, n_in, next, 4);
 }
 
 SN_KERNEL(op=dot, layout=i8g32_r32k4, x=f32, tile=32x1, isa=avx512vnni, features=x86_64_v4+avx512vnni, order=groups_fma)
-static inline void sn_dot_i8g32_r32k4_f32_avx512vnni(float acc[32], const uint8_t *w,
-                                                     const float *x, int n_in, const uint8_t *next)
+static SN_APART void sn_dot_i8g32_r32k4_f32_avx512vnni(float acc[32], const uint8_t *w,
+                                                       const float *x, int n_in, const uint8_t *next)
 {
     sn_dots_i8g32_f32_avx512(acc, w, x, 0, n_in, next, 1);
 }
 
 SN_KERNEL(op=dot, layout=i4g32_r32k4, x=f32, tile=32x4, isa=avx512vnni, features=x86_64_v4+avx512vnni, order=groups_fma)
-static inline void sn_dot4_i4g32_r32k4_f32_avx512vnni(float acc[4 * 32], const uint8_t *w,
-                                                      const float *x, int x_stride, int n_in,
+static SN_APART void sn_dot4_i4g32_r32k4_f32_avx512vnni(float acc[4 * 32], const uint8_t *w,
+                                                        const float *x, int x_stride, int n_in,
                                                       const uint8_t *next)
 {
     sn_dots_i4g32_f32_avx512(acc, w, x, x_stride, n_in, next, 4);
 }
 
 SN_KERNEL(op=dot, layout=i4g32_r32k4, x=f32, tile=32x1, isa=avx512vnni, features=x86_64_v4+avx512vnni, order=groups_fma)
-static inline void sn_dot_i4g32_r32k4_f32_avx512vnni(float acc[32], const uint8_t *w,
-                                                     const float *x, int n_in, const uint8_t *next)
+static SN_APART void sn_dot_i4g32_r32k4_f32_avx512vnni(float acc[32], const uint8_t *w,
+                                                       const float *x, int n_in, const uint8_t *next)
 {
     sn_dots_i4g32_f32_avx512(acc, w, x, 0, n_in, next, 1);
 }
 
 SN_KERNEL(op=dot, layout=i4g32m_r32k4, x=f32, tile=32x4, isa=avx512vnni, features=x86_64_v4+avx512vnni, order=groups_fma)
-static inline void sn_dot4_i4g32m_r32k4_f32_avx512vnni(float acc[4 * 32], const uint8_t *w,
-                                                       const float *x, int x_stride, int n_in,
+static SN_APART void sn_dot4_i4g32m_r32k4_f32_avx512vnni(float acc[4 * 32], const uint8_t *w,
+                                                         const float *x, int x_stride, int n_in,
                                                        const uint8_t *next)
 {
     sn_dots_i4g32m_f32_avx512(acc, w, x, x_stride, n_in, next, 4);
 }
 
 SN_KERNEL(op=dot, layout=i4g32m_r32k4, x=f32, tile=32x1, isa=avx512vnni, features=x86_64_v4+avx512vnni, order=groups_fma)
-static inline void sn_dot_i4g32m_r32k4_f32_avx512vnni(float acc[32], const uint8_t *w,
-                                                      const float *x, int n_in, const uint8_t *next)
+static SN_APART void sn_dot_i4g32m_r32k4_f32_avx512vnni(float acc[32], const uint8_t *w,
+                                                        const float *x, int n_in, const uint8_t *next)
 {
     sn_dots_i4g32m_f32_avx512(acc, w, x, 0, n_in, next, 1);
 }
 
 SN_KERNEL(op=dot, layout=f16_r32k1, x=f32, tile=32x4, isa=avx512vnni, features=x86_64_v4+avx512vnni, order=groups_fma)
-static inline void sn_dot4_f16_r32k1_f32_avx512vnni(float acc[4 * 32], const uint8_t *w,
-                                                    const float *x, int x_stride, int n_in,
+static SN_APART void sn_dot4_f16_r32k1_f32_avx512vnni(float acc[4 * 32], const uint8_t *w,
+                                                      const float *x, int x_stride, int n_in,
                                                     const uint8_t *next)
 {
     sn_dots_f16_f32_avx512(acc, w, x, x_stride, n_in, next, 4);
 }
 
 SN_KERNEL(op=dot, layout=f16_r32k1, x=f32, tile=32x1, isa=avx512vnni, features=x86_64_v4+avx512vnni, order=groups_fma)
-static inline void sn_dot_f16_r32k1_f32_avx512vnni(float acc[32], const uint8_t *w, const float *x,
-                                                   int n_in, const uint8_t *next)
+static SN_APART void sn_dot_f16_r32k1_f32_avx512vnni(float acc[32], const uint8_t *w, const float *x,
+                                                     int n_in, const uint8_t *next)
 {
     sn_dots_f16_f32_avx512(acc, w, x, 0, n_in, next, 1);
 }
 
 SN_KERNEL(op=dot, layout=bf16_r32k1, x=f32, tile=32x4, isa=avx512vnni, features=x86_64_v4+avx512vnni, order=groups_fma)
-static inline void sn_dot4_bf16_r32k1_f32_avx512vnni(float acc[4 * 32], const uint8_t *w,
-                                                     const float *x, int x_stride, int n_in,
+static SN_APART void sn_dot4_bf16_r32k1_f32_avx512vnni(float acc[4 * 32], const uint8_t *w,
+                                                       const float *x, int x_stride, int n_in,
                                                      const uint8_t *next)
 {
     sn_dots_bf16_f32_avx512(acc, w, x, x_stride, n_in, next, 4);
 }
 
 SN_KERNEL(op=dot, layout=bf16_r32k1, x=f32, tile=32x1, isa=avx512vnni, features=x86_64_v4+avx512vnni, order=groups_fma)
-static inline void sn_dot_bf16_r32k1_f32_avx512vnni(float acc[32], const uint8_t *w, const float *x,
-                                                    int n_in, const uint8_t *next)
+static SN_APART void sn_dot_bf16_r32k1_f32_avx512vnni(float acc[32], const uint8_t *w, const float *x,
+                                                      int n_in, const uint8_t *next)
 {
     sn_dots_bf16_f32_avx512(acc, w, x, 0, n_in, next, 1);
 }
 
 SN_KERNEL(op=dot, layout=f32_r32k1, x=f32, tile=32x4, isa=avx512vnni, features=x86_64_v4+avx512vnni, order=groups_fma)
-static inline void sn_dot4_f32_r32k1_f32_avx512vnni(float acc[4 * 32], const uint8_t *w,
-                                                    const float *x, int x_stride, int n_in,
+static SN_APART void sn_dot4_f32_r32k1_f32_avx512vnni(float acc[4 * 32], const uint8_t *w,
+                                                      const float *x, int x_stride, int n_in,
                                                     const uint8_t *next)
 {
     sn_dots_f32_f32_avx512(acc, w, x, x_stride, n_in, next, 4);
 }
 
 SN_KERNEL(op=dot, layout=f32_r32k1, x=f32, tile=32x1, isa=avx512vnni, features=x86_64_v4+avx512vnni, order=groups_fma)
-static inline void sn_dot_f32_r32k1_f32_avx512vnni(float acc[32], const uint8_t *w, const float *x,
-                                                   int n_in, const uint8_t *next)
+static SN_APART void sn_dot_f32_r32k1_f32_avx512vnni(float acc[32], const uint8_t *w, const float *x,
+                                                     int n_in, const uint8_t *next)
 {
     sn_dots_f32_f32_avx512(acc, w, x, 0, n_in, next, 1);
 }
@@ -538,8 +538,8 @@ static inline __m128 sn_sum_four_avx512(__m512 a, __m512 b, __m512 c, __m512 d)
 /* 4 positions at once, so that four chains of multiply-adds run side by side; the last ones are computed with whatever
  * positions there are, twice if need be. */
 SN_KERNEL(op=score, kv=f16, isa=avx512vnni, features=x86_64_v4, order=lanes16_fma)
-static inline void sn_score_f16_avx512vnni(float *s, const float *q, const uint16_t *k, int stride, int n, int head_dim,
-                                           float scale)
+static SN_APART void sn_score_f16_avx512vnni(float *s, const float *q, const uint16_t *k, int stride, int n, int head_dim,
+                                             float scale)
 {
     for (int i = 0; i < n; i += 4) {
         const int left = n - i < 4 ? n - i : 4;
@@ -573,8 +573,8 @@ static inline void sn_score_f16_avx512vnni(float *s, const float *q, const uint1
 }
 
 SN_KERNEL(op=score, kv=f32, isa=avx512vnni, features=x86_64_v4, order=lanes16_fma)
-static inline void sn_score_f32_avx512vnni(float *s, const float *q, const float *k, int stride, int n, int head_dim,
-                                           float scale)
+static SN_APART void sn_score_f32_avx512vnni(float *s, const float *q, const float *k, int stride, int n, int head_dim,
+                                             float scale)
 {
     for (int i = 0; i < n; i += 4) {
         const int left = n - i < 4 ? n - i : 4;
@@ -600,7 +600,7 @@ static inline void sn_score_f32_avx512vnni(float *s, const float *q, const float
 
 /* 64 columns stay in registers over all positions; what is left of head_dim goes 16 at a time. */
 SN_KERNEL(op=mix, kv=f16, isa=avx512vnni, features=x86_64_v4, order=positions_fma)
-static inline void sn_mix_f16_avx512vnni(float *y, const float *p, const uint16_t *v, int stride, int n, int head_dim)
+static SN_APART void sn_mix_f16_avx512vnni(float *y, const float *p, const uint16_t *v, int stride, int n, int head_dim)
 {
     int d = 0;
 
@@ -634,7 +634,7 @@ static inline void sn_mix_f16_avx512vnni(float *y, const float *p, const uint16_
 }
 
 SN_KERNEL(op=mix, kv=f32, isa=avx512vnni, features=x86_64_v4, order=positions_fma)
-static inline void sn_mix_f32_avx512vnni(float *y, const float *p, const float *v, int stride, int n, int head_dim)
+static SN_APART void sn_mix_f32_avx512vnni(float *y, const float *p, const float *v, int stride, int n, int head_dim)
 {
     int d = 0;
 

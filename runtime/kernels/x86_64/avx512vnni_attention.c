@@ -40,8 +40,8 @@ static inline void sn_score_step_avx512(__m512 (*s)[4], const float *q, int q_st
 }
 
 SN_KERNEL(op=score4, kv=f16, isa=avx512vnni, features=x86_64_v4, order=lanes16_fma)
-static inline void sn_score4_f16_avx512vnni(float *s, int s_stride, const float *q, int q_stride, const uint16_t *k, int stride,
-                                            int n, int head_dim, float scale)
+static SN_APART void sn_score4_f16_avx512vnni(float *s, int s_stride, const float *q, int q_stride, const uint16_t *k, int stride,
+                                              int n, int head_dim, float scale)
 {
     for (int i = 0; i < n; i += 4) {
         const int left = n - i < 4 ? n - i : 4;
@@ -77,8 +77,8 @@ static inline void sn_score4_f16_avx512vnni(float *s, int s_stride, const float 
 
 /* 64 dimensions of four queries stay in registers over all positions; what is left of head_dim goes 16 at a time. */
 SN_KERNEL(op=mix4, kv=f16, isa=avx512vnni, features=x86_64_v4, order=positions_fma)
-static inline void sn_mix4_f16_avx512vnni(float *y, int y_stride, const float *p, int p_stride, const uint16_t *v, int stride,
-                                          int n, int head_dim)
+static SN_APART void sn_mix4_f16_avx512vnni(float *y, int y_stride, const float *p, int p_stride, const uint16_t *v, int stride,
+                                            int n, int head_dim)
 {
     int d = 0;
 

@@ -222,29 +222,29 @@ static inline void sn_dots_t5g256_q8_avx512(float *acc, const uint8_t *w, const 
 /* ---- the kernels ------------------------------------------------------------------------------------------------ */
 
 SN_KERNEL(op=dot, layout=i2g256_r32k4, x=q8, tile=32x4, isa=avx512vnni, features=x86_64_v4+avx512vnni, order=groups_fma)
-static inline void sn_dot4_i2g256_r32k4_q8_avx512vnni(float acc[4 * 32], const uint8_t *w, const SnQ8 *x, int x_stride,
-                                                      int n_in, const uint8_t *next)
+static SN_APART void sn_dot4_i2g256_r32k4_q8_avx512vnni(float acc[4 * 32], const uint8_t *w, const SnQ8 *x, int x_stride,
+                                                        int n_in, const uint8_t *next)
 {
     sn_dots_i2g256_q8_avx512(acc, w, x, x_stride, n_in, next, 4);
 }
 
 SN_KERNEL(op=dot, layout=i2g256_r32k4, x=q8, tile=32x1, isa=avx512vnni, features=x86_64_v4+avx512vnni, order=groups_fma)
-static inline void sn_dot_i2g256_r32k4_q8_avx512vnni(float acc[32], const uint8_t *w, const SnQ8 *x, int n_in,
-                                                     const uint8_t *next)
+static SN_APART void sn_dot_i2g256_r32k4_q8_avx512vnni(float acc[32], const uint8_t *w, const SnQ8 *x, int n_in,
+                                                       const uint8_t *next)
 {
     sn_dots_i2g256_q8_avx512(acc, w, x, 0, n_in, next, 1);
 }
 
 SN_KERNEL(op=dot, layout=t5g256_r32k4, x=q8, tile=32x4, isa=avx512vnni, features=x86_64_v4+avx512vnni, order=groups_fma)
-static inline void sn_dot4_t5g256_r32k4_q8_avx512vnni(float acc[4 * 32], const uint8_t *w, const SnQ8 *x, int x_stride,
-                                                      int n_in, const uint8_t *next)
+static SN_APART void sn_dot4_t5g256_r32k4_q8_avx512vnni(float acc[4 * 32], const uint8_t *w, const SnQ8 *x, int x_stride,
+                                                        int n_in, const uint8_t *next)
 {
     sn_dots_t5g256_q8_avx512(acc, w, x, x_stride, n_in, next, 4);
 }
 
 SN_KERNEL(op=dot, layout=t5g256_r32k4, x=q8, tile=32x1, isa=avx512vnni, features=x86_64_v4+avx512vnni, order=groups_fma)
-static inline void sn_dot_t5g256_r32k4_q8_avx512vnni(float acc[32], const uint8_t *w, const SnQ8 *x, int n_in,
-                                                     const uint8_t *next)
+static SN_APART void sn_dot_t5g256_r32k4_q8_avx512vnni(float acc[32], const uint8_t *w, const SnQ8 *x, int n_in,
+                                                       const uint8_t *next)
 {
     sn_dots_t5g256_q8_avx512(acc, w, x, 0, n_in, next, 1);
 }

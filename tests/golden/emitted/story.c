@@ -151,7 +151,7 @@ const story_Desc story_desc = {
     .max_tokens = 256,
     .decode = decode,
     .prefill = prefill,
-    .verify = NULL,
+    .verify = prefill,
     .isa = isas,
     .n_isa = 2,
 };
