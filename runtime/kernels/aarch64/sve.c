@@ -1,9 +1,10 @@
 /* 64-bit ARM with scalable vectors (SVE and its 8-bit matrix products), any vector length: one 32-bit lane per row.
  *
  * Nothing here knows how long a vector is.  A packed vector of 64 bytes is 16 rows x 4 columns; these loops go through it in
- * as many steps as it takes, under predicates: 4 steps at 128 bits, 2 at 256, 1 from 512 on.  Activations are the same in
+ * as many steps as it takes, under predicates: 2 steps at 256 bits, 1 from 512 on.  Activations are the same in
  * every 128 bits of a vector, which is all that sdot by lane and smmla see.  So one program serves Neoverse V1 (256 bits)
- * and N2 or V2 (128), where it is as fast as i8mm.c; a fixed length would need a target each and gain a few predicates.
+ * and N2 or V2 (128); a fixed length would need a target each and gain a few predicates.  At 128 bits these would cost a
+ * fifth more instructions than NEON does: dotprod.c and i8mm.c, which compute the same bits, do the work there.
  *
  * Sums are those of dotprod.c and i8mm.c, in the same order.  zip and uzp go across the whole vector and undo one another:
  *
@@ -34,9 +35,10 @@ static inline void sn_add_minima_sve(svbool_t rows, float *acc, svfloat32_t m, f
     svst1_f32(rows, acc, svmla_n_f32_x(rows, svld1_f32(rows, acc), m, ds));
 }
 
+/* The constants are vectors: with a number in the instruction, it overwrites its operand, which is copied first. */
 static inline svint8_t sn_low_sve(svuint8_t v)
 {
-    return svreinterpret_s8_u8(svand_n_u8_x(svptrue_b8(), v, 15));
+    return svreinterpret_s8_u8(svand_u8_x(svptrue_b8(), v, svdup_n_u8(15)));
 }
 
 static inline svint8_t sn_high_sve(svuint8_t v)
@@ -47,17 +49,15 @@ static inline svint8_t sn_high_sve(svuint8_t v)
 /* Codes of 8 bits lose their 128. */
 static inline svint8_t sn_middle_sve(svuint8_t v)
 {
-    return svreinterpret_s8_u8(sveor_n_u8_x(svptrue_b8(), v, 0x80));
+    return svreinterpret_s8_u8(sveor_u8_x(svptrue_b8(), v, svdup_n_u8(0x80)));
 }
 
 /* ---- one token: the sums of some rows x 32 columns ------------------------------------------------------------------ */
 
-/* s + 4-bit codes; `bytes` are those of the rows. */
+/* s + 4-bit codes; `bytes` are those of the rows, lo and hi the activations of columns 0.. and 16... */
 __attribute__((always_inline))
-static inline svint32_t sn_sum_i4_sve(svint32_t s, svbool_t bytes, const uint8_t *codes, const int8_t *q)
+static inline svint32_t sn_sum_i4_sve(svint32_t s, svbool_t bytes, const uint8_t *codes, svint8_t lo, svint8_t hi)
 {
-    const svint8_t lo = svld1rq_s8(svptrue_b8(), q);
-    const svint8_t hi = svld1rq_s8(svptrue_b8(), q + 16);
     const svuint8_t v0 = svld1_u8(bytes, codes);
     const svuint8_t v1 = svld1_u8(bytes, codes + 64);
     const svuint8_t v2 = svld1_u8(bytes, codes + 128);
@@ -75,10 +75,8 @@ static inline svint32_t sn_sum_i4_sve(svint32_t s, svbool_t bytes, const uint8_t
 
 /* s + 16 columns of 8-bit codes. */
 __attribute__((always_inline))
-static inline svint32_t sn_sum16_i8_sve(svint32_t s, svbool_t bytes, const uint8_t *codes, const int8_t *q)
+static inline svint32_t sn_sum16_i8_sve(svint32_t s, svbool_t bytes, const uint8_t *codes, svint8_t x)
 {
-    const svint8_t x = svld1rq_s8(svptrue_b8(), q);
-
     s = svdot_lane_s32(s, sn_middle_sve(svld1_u8(bytes, codes)), x, 0);
     s = svdot_lane_s32(s, sn_middle_sve(svld1_u8(bytes, codes + 64)), x, 1);
     s = svdot_lane_s32(s, sn_middle_sve(svld1_u8(bytes, codes + 128)), x, 2);
@@ -86,10 +84,17 @@ static inline svint32_t sn_sum16_i8_sve(svint32_t s, svbool_t bytes, const uint8
 }
 
 SN_KERNEL(op=dot, layout=i8g32_r32k4, x=q8, tile=32x1, isa=sve, features=sve+dotprod+i8mm, order=groups_fma)
-static inline void sn_dot_i8g32_r32k4_q8_sve(float acc[32], const uint8_t *w, const SnQ8 *x, int n_in, const uint8_t *next)
+static SN_APART void sn_dot_i8g32_r32k4_q8_sve(float acc[32], const uint8_t *w, const SnQ8 *x, int n_in, const uint8_t *next)
 {
+    if (svcntw() == 4) {
+        sn_dot_i8g32_r32k4_q8_dotprod(acc, w, x, n_in, next);
+        return;
+    }
     sn_clear_neon(acc, 32);
     for (int b = 0; b < n_in / SN_GROUP; b++, w += SN_I8_BLOCK) {
+        const svint8_t lo = svld1rq_s8(svptrue_b8(), x[b].q);
+        const svint8_t hi = svld1rq_s8(svptrue_b8(), x[b].q + 16);
+
         if (next) {
             sn_prefetch(next, SN_I8_BLOCK);
             next += SN_I8_BLOCK;
@@ -99,19 +104,26 @@ static inline void sn_dot_i8g32_r32k4_q8_sve(float acc[32], const uint8_t *w, co
                 const svbool_t rows = svwhilelt_b32_s32(r, 16);
                 const svbool_t bytes = svwhilelt_b8_s32(4 * r, 64);
                 const uint8_t *codes = w + 512 * h + 4 * r;
-                svint32_t s = sn_sum16_i8_sve(svdup_n_s32(0), bytes, codes, x[b].q);
+                svint32_t s = sn_sum16_i8_sve(svdup_n_s32(0), bytes, codes, lo);
 
-                s = sn_sum16_i8_sve(s, bytes, codes + 256, x[b].q + 16);
+                s = sn_sum16_i8_sve(s, bytes, codes + 256, hi);
                 sn_scale_sve(rows, acc + 16 * h + r, s, sn_halves_sve(rows, w + 1024 + 32 * h + 2 * r), x[b].d);
             }
     }
 }
 
 SN_KERNEL(op=dot, layout=i4g32_r32k4, x=q8, tile=32x1, isa=sve, features=sve+dotprod+i8mm, order=groups_fma)
-static inline void sn_dot_i4g32_r32k4_q8_sve(float acc[32], const uint8_t *w, const SnQ8 *x, int n_in, const uint8_t *next)
+static SN_APART void sn_dot_i4g32_r32k4_q8_sve(float acc[32], const uint8_t *w, const SnQ8 *x, int n_in, const uint8_t *next)
 {
+    if (svcntw() == 4) {
+        sn_dot_i4g32_r32k4_q8_dotprod(acc, w, x, n_in, next);
+        return;
+    }
     sn_clear_neon(acc, 32);
     for (int b = 0; b < n_in / SN_GROUP; b++, w += SN_I4_BLOCK) {
+        const svint8_t lo = svld1rq_s8(svptrue_b8(), x[b].q);
+        const svint8_t hi = svld1rq_s8(svptrue_b8(), x[b].q + 16);
+
         if (next) {
             sn_prefetch(next, SN_I4_BLOCK);
             next += SN_I4_BLOCK;
@@ -120,7 +132,7 @@ static inline void sn_dot_i4g32_r32k4_q8_sve(float acc[32], const uint8_t *w, co
             for (int r = 0; r < 16; r += (int)svcntw()) {
                 const svbool_t rows = svwhilelt_b32_s32(r, 16);
                 const svbool_t bytes = svwhilelt_b8_s32(4 * r, 64);
-                const svint32_t s = sn_sum_i4_sve(svdup_n_s32(-8 * x[b].sum), bytes, w + 256 * h + 4 * r, x[b].q);
+                const svint32_t s = sn_sum_i4_sve(svdup_n_s32(-8 * x[b].sum), bytes, w + 256 * h + 4 * r, lo, hi);
 
                 sn_scale_sve(rows, acc + 16 * h + r, s, sn_halves_sve(rows, w + 512 + 32 * h + 2 * r), x[b].d);
             }
@@ -128,10 +140,17 @@ static inline void sn_dot_i4g32_r32k4_q8_sve(float acc[32], const uint8_t *w, co
 }
 
 SN_KERNEL(op=dot, layout=i4g32m_r32k4, x=q8, tile=32x1, isa=sve, features=sve+dotprod+i8mm, order=groups_fma)
-static inline void sn_dot_i4g32m_r32k4_q8_sve(float acc[32], const uint8_t *w, const SnQ8 *x, int n_in, const uint8_t *next)
+static SN_APART void sn_dot_i4g32m_r32k4_q8_sve(float acc[32], const uint8_t *w, const SnQ8 *x, int n_in, const uint8_t *next)
 {
+    if (svcntw() == 4) {
+        sn_dot_i4g32m_r32k4_q8_dotprod(acc, w, x, n_in, next);
+        return;
+    }
     sn_clear_neon(acc, 32);
     for (int b = 0; b < n_in / SN_GROUP; b++, w += SN_I4M_BLOCK) {
+        const svint8_t lo = svld1rq_s8(svptrue_b8(), x[b].q);
+        const svint8_t hi = svld1rq_s8(svptrue_b8(), x[b].q + 16);
+
         if (next) {
             sn_prefetch(next, SN_I4M_BLOCK);
             next += SN_I4M_BLOCK;
@@ -140,7 +159,7 @@ static inline void sn_dot_i4g32m_r32k4_q8_sve(float acc[32], const uint8_t *w, c
             for (int r = 0; r < 16; r += (int)svcntw()) {
                 const svbool_t rows = svwhilelt_b32_s32(r, 16);
                 const svbool_t bytes = svwhilelt_b8_s32(4 * r, 64);
-                const svint32_t s = sn_sum_i4_sve(svdup_n_s32(0), bytes, w + 256 * h + 4 * r, x[b].q);
+                const svint32_t s = sn_sum_i4_sve(svdup_n_s32(0), bytes, w + 256 * h + 4 * r, lo, hi);
                 float *out = acc + 16 * h + r;
 
                 sn_scale_sve(rows, out, s, sn_halves_sve(rows, w + 512 + 32 * h + 2 * r), x[b].d);
@@ -243,11 +262,15 @@ static inline void sn_scale_sums_sve(svbool_t rows, float *acc, SnSums s, svfloa
 }
 
 SN_KERNEL(op=dot, layout=i8g32_r32k4, x=q8, tile=32x4, isa=sve, features=sve+dotprod+i8mm, order=groups_fma)
-static inline void sn_dot4_i8g32_r32k4_q8_sve(float acc[4 * 32], const uint8_t *w, const SnQ8 *x, int x_stride, int n_in,
-                                              const uint8_t *next)
+static SN_APART void sn_dot4_i8g32_r32k4_q8_sve(float acc[4 * 32], const uint8_t *w, const SnQ8 *x, int x_stride, int n_in,
+                                                const uint8_t *next)
 {
     SnPairs y;
 
+    if (svcntw() == 4) {
+        sn_dot4_i8g32_r32k4_q8_i8mm(acc, w, x, x_stride, n_in, next);
+        return;
+    }
     sn_clear_neon(acc, 4 * 32);
     for (int b = 0; b < n_in / SN_GROUP; b++, w += SN_I8_BLOCK) {
         if (next) {
@@ -269,11 +292,15 @@ static inline void sn_dot4_i8g32_r32k4_q8_sve(float acc[4 * 32], const uint8_t *
 }
 
 SN_KERNEL(op=dot, layout=i4g32_r32k4, x=q8, tile=32x4, isa=sve, features=sve+dotprod+i8mm, order=groups_fma)
-static inline void sn_dot4_i4g32_r32k4_q8_sve(float acc[4 * 32], const uint8_t *w, const SnQ8 *x, int x_stride, int n_in,
-                                              const uint8_t *next)
+static SN_APART void sn_dot4_i4g32_r32k4_q8_sve(float acc[4 * 32], const uint8_t *w, const SnQ8 *x, int x_stride, int n_in,
+                                                const uint8_t *next)
 {
     SnPairs y;
 
+    if (svcntw() == 4) {
+        sn_dot4_i4g32_r32k4_q8_i8mm(acc, w, x, x_stride, n_in, next);
+        return;
+    }
     sn_clear_neon(acc, 4 * 32);
     for (int b = 0; b < n_in / SN_GROUP; b++, w += SN_I4_BLOCK) {
         if (next) {
@@ -295,11 +322,15 @@ static inline void sn_dot4_i4g32_r32k4_q8_sve(float acc[4 * 32], const uint8_t *
 }
 
 SN_KERNEL(op=dot, layout=i4g32m_r32k4, x=q8, tile=32x4, isa=sve, features=sve+dotprod+i8mm, order=groups_fma)
-static inline void sn_dot4_i4g32m_r32k4_q8_sve(float acc[4 * 32], const uint8_t *w, const SnQ8 *x, int x_stride, int n_in,
-                                               const uint8_t *next)
+static SN_APART void sn_dot4_i4g32m_r32k4_q8_sve(float acc[4 * 32], const uint8_t *w, const SnQ8 *x, int x_stride, int n_in,
+                                                 const uint8_t *next)
 {
     SnPairs y;
 
+    if (svcntw() == 4) {
+        sn_dot4_i4g32m_r32k4_q8_i8mm(acc, w, x, x_stride, n_in, next);
+        return;
+    }
     sn_clear_neon(acc, 4 * 32);
     for (int b = 0; b < n_in / SN_GROUP; b++, w += SN_I4M_BLOCK) {
         if (next) {
