@@ -9,9 +9,10 @@ A round, for one model and one number of threads:
     limits      read bandwidth of a block as large as what one token reads; the widest integer unit's multiply-adds; the time in which a
                 process maps the weights file and reads it once
 
-Every other round begins with sinter.  Nothing is pinned, no priority is changed.  A round in which other processes (and, on a virtual machine,
-other guests) took more than BUSY percent of the machine is thrown away and repeated; after three times as many tries as rounds the least
-disturbed ones are taken, and the table says so.  Medians and ranges are printed; the ratio is that of the medians.
+Every other round begins with sinter.  Nothing is pinned, no priority is changed.  A round waits for a quiet moment, but not for ever; one in
+which other processes (and, on a virtual machine, other guests) took more than BUSY percent of the machine is thrown away and repeated; after
+three times as many tries as rounds the least disturbed ones are taken, and the table says so.  Medians and ranges are printed; the ratio is that
+of the medians.
 
 Of models with a vocabulary, the emitted program's --spec lookup is measured, too, against --spec none: 256 tokens that go on code, a text that
 repeats itself, and prose (lookup_*.txt), which must come out the same.
@@ -156,6 +157,17 @@ class Watch:
         return max(0.0, 100 * ((now - self.all) - (mine - self.mine)) / seconds)
 
 
+def wait_for_quiet(args):
+    """Returns when others take no more than args.busy percent for a second, or after args.patience seconds."""
+    end = time.monotonic() + args.patience
+    while time.monotonic() < end:
+        watch = Watch()
+        time.sleep(1)
+        if watch.others() <= args.busy:
+            return
+        time.sleep(2)
+
+
 def machine():
     text = open("/proc/cpuinfo").read()
     name = re.search(r"^(?:model name|Model|isa)\s*: (.*)", text, re.M)
@@ -278,6 +290,7 @@ def all_rounds(bench, model, path, program, bytes_per_token, threads):
     """bench.args.rounds quiet ones, or the quietest of three times as many."""
     want, good, bad = bench.args.rounds, [], []
     while len(good) < want and len(good) + len(bad) < 3 * want:
+        wait_for_quiet(bench.args)
         r = one_round(bench, path, program, bytes_per_token, threads, len(good) % 2 == 1)
         quiet = r["others"] <= bench.args.busy
         (good if quiet else bad).append(r)
@@ -285,8 +298,6 @@ def all_rounds(bench, model, path, program, bytes_per_token, threads):
             model.name, plural(threads, "thread"), len(good), want, r["llama"]["decode"], r["sinter"]["decode"], r["llama"]["prefill"],
             r["sinter"]["prefill"], min(r["llama"]["first_repacked"], r["llama"]["first_as_is"]), r["sinter"]["first"],
             "" if quiet else "; others took %.0f %%: again" % r["others"]))
-        if not quiet:
-            time.sleep(1)
     return good + sorted(bad, key=lambda r: r["others"])[:want - len(good)]
 
 
@@ -310,6 +321,7 @@ def lookup_round(program, threads, lookup_first):
 def lookup_rows(bench, model, program, threads):
     good, bad = [], []
     while len(good) < bench.args.rounds and len(good) + len(bad) < 3 * bench.args.rounds:
+        wait_for_quiet(bench.args)
         r = lookup_round(program, threads, len(good) % 2 == 1)
         quiet = r["others"] <= bench.args.busy
         (good if quiet else bad).append(r)
@@ -478,6 +490,7 @@ def main():
     p.add_argument("--threads", type=numbers, default=[1, 2])
     p.add_argument("--rounds", type=int, default=7)
     p.add_argument("--busy", type=float, default=4, help="percent of the machine that others may take (default: 4)")
+    p.add_argument("--patience", type=float, default=60, help="seconds that a round waits for a quiet machine at most (default: 60)")
     p.add_argument("--flags", default="", help="more words for `sinter build`")
     p.add_argument("--json", action="store_true", help="figures instead of the table")
     p.add_argument("--docs", help="a document that gets the table, between its two marks")

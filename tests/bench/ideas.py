@@ -101,6 +101,7 @@ def compare(args, title, what, threads, with_it, without, ids):
     programs = build(args, with_it), build(args, without)
     good, bad = [], []
     while len(good) < args.rounds and len(good) + len(bad) < 3 * args.rounds:
+        b.wait_for_quiet(args)
         order = (0, 1) if len(good) % 2 == 0 else (1, 0)
         v, others = [0, 0], 0
         for i in order:
@@ -133,6 +134,7 @@ def main():
     p.add_argument("--model", required=True, help="a GGUF file")
     p.add_argument("--rounds", type=int, default=7)
     p.add_argument("--busy", type=float, default=4)
+    p.add_argument("--patience", type=float, default=60)
     p.add_argument("--docs", help="a document that gets the table, between its two marks")
     args = p.parse_args()
     b.shutil.rmtree(os.path.join(args.work, "ideas"), ignore_errors=True)

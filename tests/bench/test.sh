@@ -72,7 +72,7 @@ FAKE
 chmod +x "$tmp/llama/llama-bench" "$tmp/llama/peer"
 LLAMA=$tmp/llama XDG_CACHE_HOME=$tmp/cache SINTER_OFFLINE=1 SINTER_DATA=$tmp/nothing
 export LLAMA XDG_CACHE_HOME SINTER_OFFLINE SINTER_DATA
-bench() { tests/bench/bench.py --sinter "$obj/sinter" --measure "$measure" --work "$tmp/work" "$@" 2>> "$tmp/log"; }
+bench() { tests/bench/bench.py --sinter "$obj/sinter" --measure "$measure" --work "$tmp/work" --patience 0 "$@" 2>> "$tmp/log"; }
 printf 'before\n<!-- bench: begin -->\nstale\n<!-- bench: end -->\nafter\n' > "$tmp/page.md"
 head -c 1000 samples/model/story.gguf > "$tmp/cut.gguf"
 
