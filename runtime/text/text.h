@@ -40,6 +40,16 @@ NAME_Status NAME_tokenize(const NAME_Model *m, const char *text, size_t n_bytes,
  * names.  NAME_E_ARG: there is no such token. */
 NAME_Status NAME_piece(const NAME_Model *m, int32_t id, const char **p, size_t *n);
 
+/* The text of n tokens: what NAME_tokenize was given, where they are all of what it gave.  Control tokens are left out, with
+ * NAME_TEXT_SPECIAL they give their names.  A space that the model wants before a text is taken off again, at the beginning and
+ * behind special tokens; the pieces of an answer that goes on from a prompt keep theirs, so show these with NAME_piece.
+ *
+ *   out, cap   receives the text (not terminated, of any bytes); out may be NULL when cap is 0
+ *   n_out      its length, also where it did not fit
+ *
+ * NAME_E_ARG: an id that does not exist; NAME_E_TEXT: the model has no tokenizer, or there are more than cap bytes. */
+NAME_Status NAME_detokenize(const NAME_Model *m, const int32_t *ids, size_t n, int flags, char *out, size_t cap, size_t *n_out);
+
 bool NAME_is_end(const NAME_Model *m, int32_t id);          /* it ends an answer */
 bool NAME_is_control(const NAME_Model *m, int32_t id);      /* its name is not meant to be shown */
 int32_t NAME_bos(const NAME_Model *m);                      /* -1: none */

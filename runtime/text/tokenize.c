@@ -393,6 +393,40 @@ static int tok_kind(const NAME_Model *m, int32_t id)
     return h && id >= 0 && (uint32_t)id < h->n_vocab ? ((const uint8_t *)h + h->kind_off)[id] : 0;
 }
 
+NAME_Status NAME_detokenize(const NAME_Model *m, const int32_t *ids, size_t n, int flags, char *out, size_t cap, size_t *n_out)
+{
+    const NAME_TokHeader *h = NAME_tok_tables(m);
+    bool space = h && h->flags & NAME_TOK_ADD_SPACE;        /* the next text begins with one that was added */
+
+    if (!m || (!ids && n) || (!out && cap) || !n_out)
+        return NAME_E_ARG;
+    *n_out = 0;
+    for (size_t i = 0; i < n; i++) {
+        int kind = tok_kind(m, ids[i]);
+        const char *p = "";
+        size_t n_p = 0;
+        NAME_Status status = NAME_piece(m, ids[i], &p, &n_p);
+
+        if (status)
+            return status;
+        if (kind & (NAME_TOK_CONTROL | NAME_TOK_USER)) {
+            space = h->flags & NAME_TOK_ADD_SPACE;
+            if ((kind & NAME_TOK_CONTROL) && !(flags & NAME_TEXT_SPECIAL))
+                continue;
+        } else if (n_p) {
+            size_t added = space && *p == ' ';
+
+            p += added;
+            n_p -= added;
+            space = false;
+        }
+        if (*n_out < cap && n_p)
+            memcpy(out + *n_out, p, n_p < cap - *n_out ? n_p : cap - *n_out);
+        *n_out += n_p;
+    }
+    return !h || *n_out > cap ? NAME_E_TEXT : NAME_OK;
+}
+
 bool NAME_is_end(const NAME_Model *m, int32_t id) { return tok_kind(m, id) & NAME_TOK_END; }
 bool NAME_is_control(const NAME_Model *m, int32_t id) { return tok_kind(m, id) & NAME_TOK_CONTROL; }
 

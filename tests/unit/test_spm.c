@@ -277,6 +277,23 @@ static void test_special(void **state)
     assert_int_equal(n, 1);
     assert_memory_equal(p, "\xc3", 1);
     assert_true(NAME_is_control(&model, 1) && NAME_is_control(&model, 0) && !NAME_is_control(&model, two));
+    static const struct { const char *text, *plain, *special; } back[] = {
+        { "b a", "b a", "b a" }, { " b", " b", " b" }, { "b<s>a  <s>", "ba  ", "b<s>a  <s>" }, { "ab a", "ab a", "ab a" }, { "", "", "" } };
+    for (size_t i = 0; i < sizeof back / sizeof *back; i++)
+        for (int flags = 0; flags < 2; flags++) {
+            const char *want = flags ? back[i].special : back[i].plain;
+            int32_t ids[64];
+            char out[64];
+            size_t n_ids;
+
+            assert_int_equal(NAME_tokenize(&model, back[i].text, strlen(back[i].text), NAME_TEXT_SPECIAL, ids, 64, &n_ids), NAME_OK);
+            assert_int_equal(NAME_detokenize(&model, ids + 1, n_ids - 1, flags, out, sizeof out, &n), NAME_OK);
+            assert_int_equal(n, strlen(want));
+            assert_memory_equal(out, want, n);
+            assert_int_equal(NAME_detokenize(&model, ids + 1, n_ids - 1, flags, NULL, 0, &n), n ? NAME_E_TEXT : NAME_OK);
+            assert_int_equal(n, strlen(want));
+        }
+    assert_int_equal(NAME_detokenize(&model, &k->n, 1, 0, NULL, 0, &n), NAME_E_ARG);
     k->add_space = k->add_bos = k->bos = -1;                /* what files without these keys mean */
     assert_true(build(k));
     check_ids("a", NAME_TEXT_SPECIAL, (int32_t[]){ 1, spa }, 2);
