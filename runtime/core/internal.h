@@ -65,6 +65,8 @@ typedef struct {
     NAME_Line *range;                   /* [n_threads] */
     NAME_Line *done;                    /* [n_threads] */
     NAME_Flag cancel;                /* set: chunks are taken and counted, but no longer computed */
+    NAME_Flag stalled;  /* set by a thread that waited so long that it gave its core away: somebody
+                         * has a chunk and no core to compute it on */
 } NAME_Crew;
 
 struct NAME_Stages;                     /* generated: the stage functions of one instruction set */
@@ -80,6 +82,7 @@ typedef struct NAME_Run {
     int P;                              /* positions already in the state */
     int O;                              /* rows of logits wanted: the last O tokens, 0..T */
     int C;                              /* positions that the state has room for */
+    int n_threads;                      /* of the crew's, that take part in this call: 0 .. n - 1 */
     NAME_Crew *crew;
     const struct NAME_Stages *stages;
 } NAME_Run;
@@ -163,11 +166,11 @@ size_t NAME_pool_bytes(int n_threads);
 /* Starts n_threads - 1 threads that sleep until there is work; worker[0] is the caller's.  The
  * block is aligned to 64. */
 NAME_Status NAME_pool_start(NAME_Pool **out, void *block, NAME_Worker *worker, int n_threads);
-/* All threads run entry(r, worker); returns when every stage is over. */
+/* The first r->n_threads threads run entry(r, worker), the others sleep on; returns when every stage is over. */
 void NAME_pool_run(NAME_Pool *p, NAME_EntryFn *entry, const NAME_Run *r);
 void NAME_pool_stop(NAME_Pool *p);
 /* Waits, at first spinning, then giving the core away, until the crew has done `due` chunks. */
-void NAME_wait_for(const NAME_Crew *crew, uint64_t due);
+void NAME_wait_for(NAME_Crew *crew, uint64_t due);
 
 /* Linux: the CPU quota of a process's cgroups in cores, rounded up; 0: none.  self is its
  * /proc/self/cgroup, root where the groups are: /sys/fs/cgroup. */
@@ -208,21 +211,21 @@ typedef struct {
 } NAME_Stage;
 
 #if NAME_THREADS
-static inline int NAME_range_begin(const NAME_Crew *crew, int n, int t)
+static inline int NAME_range_begin(int n_threads, int n, int t)
 {
-    return n * t / crew->n_threads;
+    return n * t / n_threads;
 }
 
 /* A chunk of thread t's range of n chunks, from its front or back; -1: none is left. */
-static inline int NAME_claim(const NAME_Crew *crew, int t, uint32_t epoch, int n, int back)
+static inline int NAME_claim(const NAME_Run *r, int t, uint32_t epoch, int n, int back)
 {
-    _Atomic uint64_t *word = &crew->range[t].v;
+    _Atomic uint64_t *word = &r->crew->range[t].v;
     uint64_t v = atomic_load_explicit(word, memory_order_relaxed);
 
     for (;;) {
         uint32_t e = (uint32_t)(v >> 32);
-        uint32_t lo = (uint32_t)NAME_range_begin(crew, n, t),
-                 hi = (uint32_t)NAME_range_begin(crew, n, t + 1), got;
+        uint32_t lo = (uint32_t)NAME_range_begin(r->n_threads, n, t),
+                 hi = (uint32_t)NAME_range_begin(r->n_threads, n, t + 1), got;
 
         if ((int32_t)(e - epoch) > 0)
             return -1;                                  /* younger: this thread is late */
@@ -242,23 +245,23 @@ static inline int NAME_claim(const NAME_Crew *crew, int t, uint32_t epoch, int n
 #endif
 
 /* The next chunk for this thread, or -1. */
-static inline int NAME_stage_chunk(const NAME_Crew *crew, const NAME_Worker *me, NAME_Stage *s)
+static inline int NAME_stage_chunk(const NAME_Run *r, const NAME_Worker *me, NAME_Stage *s)
 {
     int c = -1;
 
-    if (crew->n_threads == 1) {
+    if (r->n_threads == 1) {
         c = s->count < s->n ? s->count : -1;
         s->ahead = s->count + 1 < s->n ? s->count + 1 : -1;
     }
 #if NAME_THREADS
     else {
         if (s->victim == 0) {
-            c = NAME_claim(crew, me->id, me->epoch, s->n, 0);
-            s->ahead = c + 1 < NAME_range_begin(crew, s->n, me->id + 1) ? c + 1 : -1;
+            c = NAME_claim(r, me->id, me->epoch, s->n, 0);
+            s->ahead = c + 1 < NAME_range_begin(r->n_threads, s->n, me->id + 1) ? c + 1 : -1;
             s->victim = c < 0;
         }
-        while (c < 0 && s->victim < crew->n_threads) {
-            c = NAME_claim(crew, (me->id + s->victim) % crew->n_threads, me->epoch, s->n, 1);
+        while (c < 0 && s->victim < r->n_threads) {
+            c = NAME_claim(r, (me->id + s->victim) % r->n_threads, me->epoch, s->n, 1);
             s->ahead = c - 1;
             s->victim += c < 0;
         }
@@ -271,18 +274,18 @@ static inline int NAME_stage_chunk(const NAME_Crew *crew, const NAME_Worker *me,
 }
 
 /* Publishes what this thread did, and waits until every chunk of the stage is done. */
-static inline void NAME_stage_end(const NAME_Crew *crew, NAME_Worker *me, const NAME_Stage *s)
+static inline void NAME_stage_end(const NAME_Run *r, NAME_Worker *me, const NAME_Stage *s)
 {
     me->due += (uint64_t)s->n;
     me->mine += (uint64_t)s->count;
     me->epoch++;
 #if NAME_THREADS
-    if (crew->n_threads > 1) {
-        atomic_store_explicit(&crew->done[me->id].v, me->mine, memory_order_release);
-        NAME_wait_for(crew, me->due);
+    if (r->n_threads > 1) {
+        atomic_store_explicit(&r->crew->done[me->id].v, me->mine, memory_order_release);
+        NAME_wait_for(r->crew, me->due);
     }
 #else
-    (void)crew;
+    (void)r;
 #endif
 }
 
@@ -293,16 +296,15 @@ static inline void NAME_stage_stream(const NAME_Run *r, NAME_Worker *me, NAME_St
                                      const void *layer, int n_chunks, const uint8_t *w,
                                      size_t chunk_bytes, const uint8_t *after)
 {
-    NAME_Crew *crew = r->crew;
     NAME_Stage s = { 0, 0, 0, 0 };
     int c;
 
     s.n = n_chunks;
-    while ((c = NAME_stage_chunk(crew, me, &s)) >= 0)
-        if (!NAME_FLAG_GET(&crew->cancel))
+    while ((c = NAME_stage_chunk(r, me, &s)) >= 0)
+        if (!NAME_FLAG_GET(&r->crew->cancel))
             fn(r, layer, me, c, s.count,
                w && s.ahead >= 0 ? w + (size_t)s.ahead * chunk_bytes : after);
-    NAME_stage_end(crew, me, &s);
+    NAME_stage_end(r, me, &s);
 }
 
 /* The same without prefetching. */

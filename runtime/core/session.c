@@ -29,6 +29,8 @@ struct NAME_Session {
     NAME_Worker *worker;                /* [n_threads] */
     uint8_t **state;                    /* [n_state] */
     uint8_t *arena;
+    int n_active;                       /* threads that take part in a call (note_stalls) */
+    int n_stalled, n_calls, hold, trying;
 #if NAME_HAS_LOOKUP
     NAME_Lookup *lookup;                /* NULL: it does not guess */
     float *ahead_logits;                /* [NAME_MAX_DRAFT + 1, n_vocab]: of the last evaluation */
@@ -36,6 +38,8 @@ struct NAME_Session {
     int32_t draft[NAME_MAX_DRAFT + 1];  /* the token that was due, then the guesses */
 #endif
 };
+
+enum { HOLD_LEAST = 32, HOLD_MOST = 1024, TRIAL = 16 };    /* calls of one token: note_stalls */
 
 /* Offsets in the aligned block. */
 typedef struct {
@@ -118,7 +122,8 @@ NAME_Status NAME_session_open(NAME_Session **out, const NAME_Model *m, void *blo
     s->model = m;
     s->opt = opt;
     s->n_ctx = opt.n_ctx;
-    s->crew.n_threads = opt.n_threads;
+    s->crew.n_threads = s->n_active = opt.n_threads;
+    s->hold = HOLD_LEAST;
     s->crew.range = (NAME_Line *)(void *)(b + l.range);
     s->crew.done = (NAME_Line *)(void *)(b + l.done);
     s->arena = b + l.arena;
@@ -177,9 +182,33 @@ static void host_job(void *arg, int i)
     j->entry(j->run, &j->worker[i]);
 }
 
+/* How many threads the next call of one token has.  A stage is as slow as the slowest holder of a chunk, and one whose
+ * core runs another program holds it for milliseconds.  So after two stalls within 16 calls half of the threads stay
+ * asleep for `hold` calls; then twice as many are tried.  A stall during the trial ends it, and the next one
+ * comes twice as late.  Results do not depend on it: they are the same for any number of threads. */
+static void note_stalls(NAME_Session *s)
+{
+    int stalled = NAME_FLAG_GET(&s->crew.stalled);
+
+    NAME_FLAG_SET(&s->crew.stalled, 0);
+    s->n_calls++;
+    s->n_stalled += stalled;
+    if (s->n_active > 1 && (s->n_stalled >= 2 || (stalled && s->trying))) {
+        s->hold = s->trying && s->hold < HOLD_MOST ? 2 * s->hold : s->trying ? s->hold : HOLD_LEAST;
+        s->n_active = (s->n_active + 1) / 2;
+        s->trying = s->n_stalled = s->n_calls = 0;
+    } else if (s->n_active < s->crew.n_threads && s->n_calls >= s->hold && !s->trying) {
+        s->n_active = 2 * s->n_active < s->crew.n_threads ? 2 * s->n_active : s->crew.n_threads;
+        s->trying = 1;
+        s->n_stalled = s->n_calls = 0;
+    } else if (s->n_calls % TRIAL == 0) {
+        s->trying = s->n_stalled = 0;
+    }
+}
+
 static void run_entry(NAME_Session *s, NAME_EntryFn *entry, const NAME_Run *r)
 {
-    if (s->crew.n_threads == 1)
+    if (r->n_threads == 1)
         entry(r, &s->worker[0]);
     else if (s->pool)
         NAME_pool_run(s->pool, entry, r);
@@ -189,11 +218,11 @@ static void run_entry(NAME_Session *s, NAME_EntryFn *entry, const NAME_Run *r)
         j.entry = entry;
         j.run = r;
         j.worker = s->worker;
-        for (int t = 1; t < s->crew.n_threads; t++) {
+        for (int t = 1; t < r->n_threads; t++) {
             s->worker[t].epoch = s->worker[0].epoch;
             s->worker[t].due = s->worker[0].due;
         }
-        s->opt.run(s->opt.pool, host_job, &j, s->crew.n_threads);
+        s->opt.run(s->opt.pool, host_job, &j, r->n_threads);
     }
 }
 
@@ -246,9 +275,13 @@ static int run_tokens(NAME_Session *s, NAME_EntryFn *entry, const int32_t *ids, 
     r.P = s->n_past;
     r.O = O;
     r.C = s->n_ctx;
+    r.n_threads = s->n_active;
     r.crew = &s->crew;
     r.stages = NAME_desc.isa[s->model->isa].stages;
     run_entry(s, entry, &r);
+    if (s->crew.n_threads > 1 && T == 1)    /* a prompt's chunks are long, waiting for one says nothing */
+        note_stalls(s);
+    NAME_FLAG_SET(&s->crew.stalled, 0);
     return take_cancel(s);
 }
 

@@ -73,7 +73,8 @@ static void *pool_thread(void *arg)
         me->epoch = p->epoch;
         me->due = p->due;
         pthread_mutex_unlock(&p->lock);
-        entry(&run, me);
+        if (me->id < run.n_threads)
+            entry(&run, me);
     }
 }
 
@@ -154,7 +155,7 @@ static inline void pause_cpu(void)
 #endif
 }
 
-void NAME_wait_for(const NAME_Crew *crew, uint64_t due)
+void NAME_wait_for(NAME_Crew *crew, uint64_t due)
 {
     for (int spins = 0;; spins++) {
         uint64_t sum = 0;
@@ -166,6 +167,7 @@ void NAME_wait_for(const NAME_Crew *crew, uint64_t due)
         if (spins < SPINS)
             pause_cpu();
         else {
+            NAME_FLAG_SET(&crew->stalled, 1);
             sched_yield();
             spins = 0;
         }
