@@ -42,11 +42,10 @@ static inline void sn_dots_i2g256_q8_avx2(float *acc, const uint8_t *w, const Sn
 
     sn_clear_avx2(acc, 32 * tokens);
     for (int b = 0; b < n_in / SN_TERNARY_COLUMNS; b++, w += SN_I2_BLOCK) {
+        const uint8_t *ahead = sn_ahead(w, b, n_in / SN_TERNARY_COLUMNS, SN_I2_BLOCK, next);
+
         for (int g = 0; g < 8; g++, x++) {
-            if (next) {
-                sn_prefetch(next, 256);
-                next += 256;
-            }
+            sn_ask_lines(ahead + 256 * g, 256);
             #pragma GCC unroll 1
             for (int k = 0; k < 4; k++) {
                 const uint8_t *codes = w + 256 * g + k / 2 * 128 + k % 2 * 32;
@@ -65,10 +64,7 @@ static inline void sn_dots_i2g256_q8_avx2(float *acc, const uint8_t *w, const Sn
                 sn_end_ternary_avx2(acc + 8 * k, s, w + 2048 + 16 * k, y, x_stride, tokens);
             }
         }
-        if (next) {
-            sn_prefetch(next, 64);
-            next += 64;
-        }
+        sn_ask(ahead + 2048);
     }
 }
 
@@ -102,14 +98,13 @@ static inline void sn_dots_t5g256_q8_avx2(float *acc, const uint8_t *w, const Sn
 {
     sn_clear_avx2(acc, 32 * tokens);
     for (int b = 0; b < n_in / SN_TERNARY_COLUMNS; b++, w += SN_T5_BLOCK, x += 8) {
-        if (next) {
-            sn_prefetch(next, SN_T5_BLOCK);
-            next += SN_T5_BLOCK;
-        }
+        const uint8_t *ahead = sn_ahead(w, b, n_in / SN_TERNARY_COLUMNS, SN_T5_BLOCK, next);
+
         for (int k = 0; k < 4; k++) {
             const uint8_t *scales = w + 1664 + 16 * k;
             __m256i last = sn_load_t5_avx2(w + 32 * k);
 
+            sn_ask_lines(ahead + 448 * k, k < 3 ? 448 : 384);         /* 27 lines: 7, 7, 7, 6 */
             #pragma GCC unroll 1
             for (int pair = 0; pair < 4; pair++) {
                 const uint8_t *codes = w + 128 + 384 * pair + k / 2 * 192 + k % 2 * 32;

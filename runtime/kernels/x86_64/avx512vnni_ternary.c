@@ -43,14 +43,13 @@ static inline void sn_dots_i2g256_q8_avx512(float *acc, const uint8_t *w, const 
 
     sn_clear_avx512(f, 2 * tokens);
     for (int b = 0; b < n_in / SN_TERNARY_COLUMNS; b++, w += SN_I2_BLOCK) {
+        const uint8_t *ahead = sn_ahead(w, b, n_in / SN_TERNARY_COLUMNS, SN_I2_BLOCK, next);
+
         for (int g = 0; g < 8; g++, x++) {
             const uint8_t *codes = w + 256 * g;
             __m512i s[8];
 
-            if (next) {
-                sn_prefetch(next, 256);
-                next += 256;
-            }
+            sn_ask_lines(ahead + 256 * g, 256);
             if (tokens == 1) {
                 sn_sum_i2_avx512(s, codes, x);
             } else {
@@ -69,10 +68,7 @@ static inline void sn_dots_i2g256_q8_avx512(float *acc, const uint8_t *w, const 
             }
             sn_scale_avx512(f, s, w + 2048, x, x_stride, tokens);
         }
-        if (next) {
-            sn_prefetch(next, 64);
-            next += 64;
-        }
+        sn_ask(ahead + 2048);
     }
     sn_store_sums_avx512(acc, f, tokens);
 }
@@ -194,27 +190,19 @@ static inline void sn_dots_t5g256_q8_avx512(float *acc, const uint8_t *w, const 
 
     sn_clear_avx512(f, 2 * tokens);
     for (int b = 0; b < n_in / SN_TERNARY_COLUMNS; b++, w += SN_T5_BLOCK) {
+        const uint8_t *ahead = sn_ahead(w, b, n_in / SN_TERNARY_COLUMNS, SN_T5_BLOCK, next);
         __m512i y = _mm512_loadu_si512(w);              /* a digit of it for each pair of groups */
         __m512i z = _mm512_loadu_si512(w + 64);
 
-        if (next) {
-            sn_prefetch(next, 128);
-            next += 128;
-        }
+        sn_ask_lines(ahead, 128);
         for (int p = 0; p < 4; p++, x += 2) {
-            if (next) {
-                sn_prefetch(next, 384);
-                next += 384;
-            }
+            sn_ask_lines(ahead + 128 + 384 * p, 384);
             if (tokens == 1)
                 sn_add_pair_avx512(f, &y, &z, w + 128 + 384 * p, w + 1664, x);
             else
                 sn_add_pairs_avx512(f, &y, &z, w + 128 + 384 * p, w + 1664, x, x_stride, tokens);
         }
-        if (next) {
-            sn_prefetch(next, 64);
-            next += 64;
-        }
+        sn_ask(ahead + 1664);
     }
     sn_store_sums_avx512(acc, f, tokens);
 }
