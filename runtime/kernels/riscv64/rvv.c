@@ -316,6 +316,25 @@ static SN_APART void sn_add_scaled_rvv(float acc[32], const float v[32], float a
           "memory");
 }
 
+/* y[r] = v[r] * s[r], 32 scales of a block times those of a group. */
+static SN_APART void sn_subscales_rvv(float y[32], const float v[32], const uint8_t *s)
+{
+    const long n = 32;
+
+    __asm__ volatile(
+        "vsetvli zero, %[n], e32, m8, ta, ma\n\t"
+        "vle8.v v8, (%[s])\n\t"
+        "vle32.v v24, (%[v])\n\t"
+        "vzext.vf4 v16, v8\n\t"
+        "vfcvt.f.xu.v v16, v16\n\t"
+        "vfmul.vv v16, v24, v16\n\t"
+        "vse32.v v16, (%[y])"
+        :
+        : [y] "r"(y), [v] "r"(v), [s] "r"(s), [n] "r"(n)
+        : "v8", "v9", "v16", "v17", "v18", "v19", "v20", "v21", "v22", "v23", "v24", "v25", "v26", "v27", "v28", "v29", "v30",
+          "v31", "memory");
+}
+
 /* ---- the kernels: 8-bit activations --------------------------------------------------------------------------------- */
 
 SN_KERNEL(op=dot, layout=i8g32_r32k4, x=q8, tile=32x4, isa=rvv, features=v, order=groups_fma)
@@ -439,5 +458,67 @@ static SN_APART void sn_dot_i4g32m_r32k4_q8_rvv(float acc[32], const uint8_t *w,
         sn_halves_rvv(m, w + 576);
         sn_scale_rvv(acc, s, 0, d, x[b].d);
         sn_add_scaled_rvv(acc, m, x[b].ds);
+    }
+}
+
+/* ---- scales of two levels: see portable/dot_planes.c ----------------------------------------------------------------- */
+
+SN_KERNEL(op=dot, layout=i4g32ms_r32k4, x=q8, tile=32x4, isa=rvv, features=v, order=groups_fma)
+static inline void sn_dot4_i4g32ms_r32k4_q8_rvv(float acc[4 * 32], const uint8_t *w, const SnQ8 *x, int x_stride, int n_in,
+                                                const uint8_t *next)
+{
+    int32_t s[4 * 32];
+    float d[32];
+    float m[32];
+    float ds[32];
+    float mt[32];
+
+    sn_zero(acc, 4 * SN_ROWS);
+    for (int b = 0; b < n_in / SN_GROUP; b++, w += SN_I4MS_SPAN) {
+        if (b % SN_SPANS == 0) {
+            sn_halves_rvv(d, w);
+            sn_halves_rvv(m, w + 64);
+            w += 128;
+        }
+        if (next) {
+            sn_prefetch(next, SN_I4MS_SPAN);
+            next += SN_I4MS_SPAN;
+        }
+        sn_sum4_i4_rvv(s, w, x + b, x_stride);
+        sn_sum4_i4_rvv(s + 16, w + 256, x + b, x_stride);
+        sn_subscales_rvv(ds, d, w + 512);
+        sn_subscales_rvv(mt, m, w + 544);
+        for (int t = 0; t < 4; t++) {
+            sn_scale_rvv(acc + 32 * t, s + 32 * t, 0, ds, x[t * x_stride + b].d);
+            sn_add_scaled_rvv(acc + 32 * t, mt, x[t * x_stride + b].ds);
+        }
+    }
+}
+
+SN_KERNEL(op=dot, layout=i4g32ms_r32k4, x=q8, tile=32x1, isa=rvv, features=v, order=groups_fma)
+static inline void sn_dot_i4g32ms_r32k4_q8_rvv(float acc[32], const uint8_t *w, const SnQ8 *x, int n_in, const uint8_t *next)
+{
+    int32_t s[32];
+    float d[32];
+    float m[32];
+    float ds[32];
+    float mt[32];
+
+    sn_zero(acc, SN_ROWS);
+    for (int b = 0; b < n_in / SN_GROUP; b++, w += SN_I4MS_SPAN) {
+        if (b % SN_SPANS == 0) {
+            sn_halves_rvv(d, w);
+            sn_halves_rvv(m, w + 64);
+            w += 128;
+        }
+        if (next) {
+            sn_prefetch(next, SN_I4MS_SPAN);
+            next += SN_I4MS_SPAN;
+        }
+        sn_sum_i4_rvv(s, w, x[b].q);
+        sn_subscales_rvv(ds, d, w + 512);
+        sn_subscales_rvv(mt, m, w + 544);
+        sn_scale_rvv(acc, s, 0, ds, x[b].d);
+        sn_add_scaled_rvv(acc, mt, x[b].ds);
     }
 }

@@ -134,6 +134,39 @@ static inline void sn_dots_i4g32m_q8_simd128(float *acc, const uint8_t *w, const
     }
 }
 
+/* Scales of two levels: see portable/dot_planes.c. */
+__attribute__((always_inline))
+static inline void sn_dots_i4g32ms_q8_simd128(float *acc, const uint8_t *w, const SnQ8 *x, int x_stride, int n_in, int tokens)
+{
+    int16_t q[4 * SN_GROUP];
+    float d[SN_ROWS];
+    float m[SN_ROWS];
+    float ds[SN_ROWS];
+    float mt[SN_ROWS];
+
+    sn_zero(acc, SN_ROWS * tokens);
+    for (int b = 0; b < n_in / SN_GROUP; b++, w += SN_I4MS_SPAN) {
+        if (b % SN_SPANS == 0) {
+            sn_halves(d, w);
+            sn_halves(m, w + 64);
+            w += 128;
+        }
+        sn_widen_simd128(q, x + b, x_stride, tokens);
+        sn_subscales(ds, d, w + 512);
+        sn_subscales(mt, m, w + 544);
+        for (int g = 0; g < 8; g++) {
+            v128_t s[8];
+
+            for (int k = 0; k < 2 * tokens; k++)
+                s[k] = wasm_i32x4_splat(0);
+            sn_add_block_i4_simd128(s, w + 256 * (g / 4) + 16 * (g % 4), q, tokens);
+            sn_scale_simd128(acc + 4 * g, s, 0, wasm_v128_load(ds + 4 * g), x + b, x_stride, tokens);
+        }
+        for (int t = 0; t < tokens; t++)
+            sn_add_minima(acc + SN_ROWS * t, mt, x + t * x_stride + b);
+    }
+}
+
 /* ---- the kernels (nothing prefetches here) ------------------------------------------------------------------------- */
 
 SN_KERNEL(op=dot, layout=i8g32_r32k4, x=q8, tile=32x4, isa=simd128, features=simd128, order=groups)
@@ -182,4 +215,20 @@ static SN_APART void sn_dot_i4g32m_r32k4_q8_simd128(float acc[32], const uint8_t
 {
     (void)next;
     sn_dots_i4g32m_q8_simd128(acc, w, x, 0, n_in, 1);
+}
+
+SN_KERNEL(op=dot, layout=i4g32ms_r32k4, x=q8, tile=32x4, isa=simd128, features=simd128, order=groups)
+static inline void sn_dot4_i4g32ms_r32k4_q8_simd128(float acc[4 * 32], const uint8_t *w, const SnQ8 *x,
+                                                    int x_stride, int n_in, const uint8_t *next)
+{
+    (void)next;
+    sn_dots_i4g32ms_q8_simd128(acc, w, x, x_stride, n_in, 4);
+}
+
+SN_KERNEL(op=dot, layout=i4g32ms_r32k4, x=q8, tile=32x1, isa=simd128, features=simd128, order=groups)
+static inline void sn_dot_i4g32ms_r32k4_q8_simd128(float acc[32], const uint8_t *w, const SnQ8 *x,
+                                                   int n_in, const uint8_t *next)
+{
+    (void)next;
+    sn_dots_i4g32ms_q8_simd128(acc, w, x, 0, n_in, 1);
 }
