@@ -115,7 +115,7 @@ static void prefill_logits(const story_Run *r, const void *layer, story_Worker *
             float logits_4[4 * 32];
             int n_t = r->O - u < 4 ? r->O - u : 4;
 
-            if (n_t == 4)
+            if (n_t > 1)
                 sn_dot4_i8g32_r32k4_q8_portable(logits_4, logits_tile, output_norm_q8 + (size_t)u * 4, 4, 128, u ? NULL : logits_tile + 4352);
             else
                 for (int t = 0; t < n_t; t++)
@@ -377,7 +377,7 @@ static void prefill_layer_attn_q_k_v(const story_Run *r, const void *layer, stor
                 float attn_q_4[4 * 32];
                 int n_t = r->T - u < 4 ? r->T - u : 4;
 
-                if (n_t == 4)
+                if (n_t > 1)
                     sn_dot4_i8g32_r32k4_q8_portable(attn_q_4, attn_q_tile, attn_norm_q8 + (size_t)u * 4, 4, 128, u ? NULL : attn_q_tile + 4352);
                 else
                     for (int t = 0; t < n_t; t++)
@@ -408,7 +408,7 @@ static void prefill_layer_attn_q_k_v(const story_Run *r, const void *layer, stor
                 float attn_k_4[4 * 32];
                 int n_t = r->T - u < 4 ? r->T - u : 4;
 
-                if (n_t == 4)
+                if (n_t > 1)
                     sn_dot4_i8g32_r32k4_q8_portable(attn_k_4, attn_k_tile, attn_norm_q8 + (size_t)u * 4, 4, 128, u ? NULL : attn_k_tile + 4352);
                 else
                     for (int t = 0; t < n_t; t++)
@@ -438,7 +438,7 @@ static void prefill_layer_attn_q_k_v(const story_Run *r, const void *layer, stor
                 float attn_v_4[4 * 32];
                 int n_t = r->T - u < 4 ? r->T - u : 4;
 
-                if (n_t == 4)
+                if (n_t > 1)
                     sn_dot4_i8g32_r32k4_q8_portable(attn_v_4, attn_v_tile, attn_norm_q8 + (size_t)u * 4, 4, 128, u ? NULL : attn_v_tile + 4352);
                 else
                     for (int t = 0; t < n_t; t++)
@@ -519,7 +519,7 @@ static void prefill_layer_attn_output(const story_Run *r, const void *layer, sto
             float attn_output_4[4 * 32];
             int n_t = r->T - u < 4 ? r->T - u : 4;
 
-            if (n_t == 4)
+            if (n_t > 1)
                 sn_dot4_i8g32_r32k4_q8_portable(attn_output_4, attn_output_tile, attn_q8 + (size_t)u * 4, 4, 128, u ? NULL : attn_output_tile + 4352);
             else
                 for (int t = 0; t < n_t; t++)
@@ -575,12 +575,12 @@ static void prefill_layer_ffn_gate_up(const story_Run *r, const void *layer, sto
         float ffn_up_4[4 * 32];
         int n_t = r->T - u < 4 ? r->T - u : 4;
 
-        if (n_t == 4)
+        if (n_t > 1)
             sn_dot4_i8g32_r32k4_q8_portable(ffn_gate_4, ffn_gate_tile, ffn_norm_q8 + (size_t)u * 4, 4, 128, u ? NULL : ffn_gate_tile + 8704);
         else
             for (int t = 0; t < n_t; t++)
                 sn_dot_i8g32_r32k4_q8_portable(ffn_gate_4 + 32 * t, ffn_gate_tile, ffn_norm_q8 + (size_t)(u + t) * 4, 128, NULL);
-        if (n_t == 4)
+        if (n_t > 1)
             sn_dot4_i8g32_r32k4_q8_portable(ffn_up_4, ffn_up_tile, ffn_norm_q8 + (size_t)u * 4, 4, 128, u ? NULL : ffn_up_tile + 8704);
         else
             for (int t = 0; t < n_t; t++)
@@ -618,7 +618,7 @@ static void prefill_layer_ffn_down(const story_Run *r, const void *layer, story_
         float ffn_down_4[4 * 32];
         int n_t = r->T - u < 4 ? r->T - u : 4;
 
-        if (n_t == 4)
+        if (n_t > 1)
             sn_dot4_i8g32_r32k4_q8_portable(ffn_down_4, ffn_down_tile, ffn_act_q8 + (size_t)u * 12, 12, 384, u ? NULL : ffn_down_tile + 13056);
         else
             for (int t = 0; t < n_t; t++)
