@@ -7,9 +7,10 @@ all=${all:-}
 mkdir -p outside/inside && cd outside/inside || exit 1
 cc_for_text="gcc -std=c11 -D_GNU_SOURCE -trigraphs -Wall -Wextra -Wpedantic -fsyntax-only"
 
-# A C file without comments, and without what differs between two weights files.
+# A C file without comments, and without what differs between two weights files: digest, sizes, places (a longer tokenizer has one more
+# hash in front of all weights).
 plain() {
-    gcc -fpreprocessed -dD -E -P "$1" 2> gcc.log | sed -e 's/\.digest = {.*}/.digest/' -e 's/\.weights_bytes = [0-9]*u/.weights_bytes/'
+    gcc -fpreprocessed -dD -E -P "$1" 2> gcc.log | sed -e 's/\.digest = {.*}/.digest/' -e 's/[0-9][0-9][0-9][0-9]*/N/g'
     cat gcc.log
 }
 # What of a page is not text: if it is the same, no text has become a tag or an attribute.
@@ -29,7 +30,7 @@ check() {
         b=${f##*/}
         case $b in
         *.weights | *.sir) ;;
-        h.c | h.h) plain $f > want; plain "$1/$b" > have; that "$name: $b without comments" cmp want have ;;
+        h.c | h.h | h_portable.c) plain $f > want; plain "$1/$b" > have; that "$name: $b without comments" cmp want have ;;
         manifest.json) shape $f > want; shape "$1/$b" > have 2>&1; that "$name: $b has the same shape" cmp want have ;;
         report.html) marks $f > want; marks "$1/$b" > have; that "$name: $b has the same tags" cmp want have ;;
         *) that "$name: $b" cmp $f "$1/$b" ;;
@@ -69,6 +70,8 @@ run() {
 name=harmless
 that 'a harmless model' "$hostile" 0 harmless.gguf
 that 'builds' build harmless.gguf -t portable -o harmless/h
+"$hostile" 0 none.gguf none                 # text.c has chat or has none: nothing else about it may depend on a string
+that 'builds without a template' build none.gguf -t portable -o none/h
 "$hostile" --raw 0 > payload
 run harmless/h gcc
 make -s -C harmless/h clean
@@ -82,7 +85,8 @@ while read -r i name; do
     for t in bare none; do
         "$hostile" "$i" t.gguf $t
         that "$name: builds, template $t" build t.gguf -t portable -o t/h
-        cmp -s harmless/h/main.c t/h/main.c && cmp -s harmless/h/text.c t/h/text.c; that "$name: template $t: the same sources" test $? = 0
+        cmp -s harmless/h/main.c t/h/main.c && { cmp -s harmless/h/text.c t/h/text.c || cmp -s none/h/text.c t/h/text.c; }
+        that "$name: template $t: the same sources" test $? = 0
     done
     "$hostile" "$i" t.gguf merges
     "$sinter" build t.gguf -t portable -o t/h > log 2>&1
