@@ -71,7 +71,8 @@ static bool has_kernel_or_none(Check *c, const Op *s, const Op *o, const char *r
         for (int k = 0; name && k < c->unit[i]->n_kernels; k++)
             found = found || !strcmp(c->unit[i]->kernels[k].name, name);
         if (!found)
-            return fail(c->d, at_stage(c, s), "'%s' names a kernel as '%s' that target %d does not have",
+            return fail(c->d, at_stage(c, s),
+                        "'%s' names a kernel as '%s' that target %d does not have",
                         op_info[o->kind].name, role, i);
     }
     return true;

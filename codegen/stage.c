@@ -7,9 +7,10 @@
  *
  * A contraction's chunk is a loop over tiles of 32 outputs (or over heads, where the epilogue needs
  * whole ones), inside it a loop over tokens; a micro-kernel leaves a tile of results in a local
- * array, and the epilogue is plain C over that array: expressions composed from the table of ops.  Where an op needs a whole array (rope's
- * pairs, quantization, the store into a cache) the expression so far is stored first.  Everything
- * printed here follows from the Module's attributes; no choice is made. */
+ * array, and the epilogue is plain C over that array: expressions composed from the table of ops.
+ * Where an op needs a whole array (rope's pairs, quantization, the store into a cache) the
+ * expression so far is stored first.  Everything printed here follows from the Module's attributes;
+ * no choice is made. */
 #include "codegen/c.h"
 #include "ir/stages.h"
 
@@ -288,7 +289,8 @@ static bool same_rows(const Op *o)
     return true;
 }
 
-/* Rotates the heads among the first n numbers of `from` into `to`; cs: the angles' cosines and sines. */
+/* Rotates the heads among the first n numbers of `from` into `to`; cs: the angles' cosines and
+ * sines. */
 static void rope_heads(Stage *z, const Op *o, const char *to, const char *from, const char *cs,
                        const char *n)
 {
@@ -525,9 +527,9 @@ static void tile_rope(Stage *z, const Op *o, const Tile *at)
     const char *x = tile_array(z, o->in[0], at), *y = fresh(z, o->out[0]->name),
                *cs = name_of(z, o->in[1])->base;
     int64_t hd = op_int(o, "head_dim", 1), n_rot = row_width(o->in[1]);
-    const char *row = !strcmp(at->t, "0")
-                          ? cs
-                          : str_printf(z->w->a, "(%s + (size_t)%s * %" PRId64 ")", cs, at->t, n_rot);
+    const char *row = !strcmp(at->t, "0") ? cs
+                                          : str_printf(z->w->a, "(%s + (size_t)%s * %" PRId64 ")",
+                                                       cs, at->t, n_rot);
 
     emit(e, "float %s[%" PRId64 "];\n\n", y, at->width);
     name_of(z, o->out[0])->tile = y;
@@ -726,8 +728,8 @@ static void four_tokens(Stage *z, const Op *o, const char *four_acc, const char 
         emit(e, "const uint8_t *%s = %s + (size_t)(j / 32) * %" PRIu64 ";\n", from, tile, stride);
         emit(e, "float %s[4 * 32];\n\n", to);
     }
-    /* Where the buffer of x has whole fours of rows, four tokens cost less than two alone: what is left over of the last four is
-     * computed from whatever lies there, and nobody reads it. */
+    /* Where the buffer of x has whole fours of rows, four tokens cost less than two alone: what is
+     * left over of the last four is computed from whatever lies there, and nobody reads it. */
     emit(e, "if (n_t %s)\n", dim_hi(o->in[0]->type.dim[0]) % 4 == 0 ? "> 1" : "== 4");
     emit(e,
          "    %s(%s, %s, %s + (size_t)u * %" PRId64 ", %" PRId64 ", %" PRId64
@@ -821,7 +823,8 @@ static bool contract_group(Stage *z, int g)
     return true;
 }
 
-/* A result that the prologue has made: everybody has it, whoever computes the first chunk stores it. */
+/* A result that the prologue has made: everybody has it, whoever computes the first chunk stores
+ * it. */
 static void store_prologue(Stage *z)
 {
     for (int i = 0; i < z->r->last->n_in; i++) {
@@ -831,7 +834,8 @@ static void store_prologue(Stage *z)
         if (v->kind != VAL_result || !stage_is_prologue(z->s, v->op))
             continue;
         n = name_of(z, v);
-        emit(z->e, "if (c == 0)\n    for (int k = 0; k < %" PRId64 "; k++)\n        %s[k] = %s[k];\n",
+        emit(z->e,
+             "if (c == 0)\n    for (int k = 0; k < %" PRId64 "; k++)\n        %s[k] = %s[k];\n",
              row_width(v), n->base, n->row);
     }
 }
@@ -894,7 +898,8 @@ static bool contract_stage(Stage *z)
 
 enum {
     SPAN = 128
-}; /* cache positions whose scores are held at a time: fixed pieces, whatever the number of threads */
+}; /* cache positions whose scores are held at a time: fixed pieces, whatever the number of threads
+    */
 
 /* What an attention stage is printed from. */
 typedef struct {
@@ -903,10 +908,10 @@ typedef struct {
     const char *q, *k, *v, *pos;                         /* pointers */
 } Attention;
 
-/* Scores of positions p[j]..end[j]-1 in span b are in s, from s[p[j] - b] on: softmax so far and weighted sum of query
- * `j`.  y, top and sum: its running result, maximum and sum. */
-static void soften(Stage *z, const Attention *n, const char *scores, const char *count, const char *y,
-                   const char *max, const char *sum)
+/* Scores of positions p[j]..end[j]-1 in span b are in s, from s[p[j] - b] on: softmax so far and
+ * weighted sum of query `j`.  y, top and sum: its running result, maximum and sum. */
+static void soften(Stage *z, const Attention *n, const char *scores, const char *count,
+                   const char *y, const char *max, const char *sum)
 {
     Emit *e = z->e;
     const Op *o = n->o;
@@ -950,8 +955,8 @@ static const char *first_position(Stage *z, const Attention *n, const char *end)
                      : "0";
 }
 
-/* One query after the other: spans end where a multiple of SPAN does, so that neighbouring tokens have the same
- * ones. */
+/* One query after the other: spans end where a multiple of SPAN does, so that neighbouring tokens
+ * have the same ones. */
 static bool attend_one(Stage *z, const Attention *n, const char *y, const Tile *at)
 {
     Emit *e = z->e;
@@ -960,7 +965,8 @@ static bool attend_one(Stage *z, const Attention *n, const char *y, const Tile *
     emit(e, "int end = %s[t] + 1;\n\n", n->pos);
     emit_open(e, "for (int p = %s, to; p < end; p = to) {", first_position(z, n, "end"));
     emit(e, "float top, shrink;\n\n");
-    emit(e, "to = p / %d * %d + %d < end ? p / %d * %d + %d : end;\n", SPAN, SPAN, SPAN, SPAN, SPAN, SPAN);
+    emit(e, "to = p / %d * %d + %d < end ? p / %d * %d + %d : end;\n", SPAN, SPAN, SPAN, SPAN, SPAN,
+         SPAN);
     score_one(z, n, "s", "t", "p", "to - p");
     soften(z, n, "s", "to - p", y, "max", "sum");
     mix_one(z, n, y, "s", "p", "to - p");
@@ -970,14 +976,16 @@ static bool attend_one(Stage *z, const Attention *n, const char *y, const Tile *
     return epilogue(z, at);
 }
 
-/* Four tokens, u and on, share what they read: of each span the positions that all four look at, while what only some
- * see, at both ends, goes one by one.  Every token's sums are those of attend_one. */
+/* Four tokens, u and on, share what they read: of each span the positions that all four look at,
+ * while what only some see, at both ends, goes one by one.  Every token's sums are those of
+ * attend_one. */
 static bool attend_four(Stage *z, const Attention *n, const char *y, const Tile *at)
 {
     Emit *e = z->e;
     const char *score4 = kernel_of(z, n->o, "score4"), *mix4 = kernel_of(z, n->o, "mix4");
 
-    emit(e, "float %s_4[4][%" PRId64 "] = { { 0 } }, s[4][%d], max[4], sum[4] = { 0 };\n", y, n->hd, SPAN);
+    emit(e, "float %s_4[4][%" PRId64 "] = { { 0 } }, s[4][%d], max[4], sum[4] = { 0 };\n", y, n->hd,
+         SPAN);
     emit(e, "int from[4], end[4];\n\n");
     emit_open(e, "for (int j = 0; j < 4; j++) {");
     emit(e, "end[j] = %s[u + j] + 1;\n", n->pos);
@@ -985,17 +993,20 @@ static bool attend_four(Stage *z, const Attention *n, const char *y, const Tile 
     emit(e, "max[j] = -3.4e38f;\n");
     emit_close(e, "");
     emit_open(e, "for (int b = from[0] / %d * %d; b < end[3]; b += %d) {", SPAN, SPAN, SPAN);
-    emit(e, "int lo = from[3] > b ? from[3] : b, hi = end[0] < b + %d ? end[0] : b + %d;    /* seen by all four */\n\n",
+    emit(e,
+         "int lo = from[3] > b ? from[3] : b, hi = end[0] < b + %d ? end[0] : b + %d;    /* seen "
+         "by all four */\n\n",
          SPAN, SPAN);
     emit(e, "if (lo < hi)\n");
     emit(e,
-         "    %s(&s[0][lo - b], %d, %s + (size_t)u * %" PRId64 " + i, %" PRId64 ", %s + (size_t)lo * %" PRId64
-         " + g, %" PRId64 ", hi - lo, %" PRId64 ", %s);\n",
+         "    %s(&s[0][lo - b], %d, %s + (size_t)u * %" PRId64 " + i, %" PRId64
+         ", %s + (size_t)lo * %" PRId64 " + g, %" PRId64 ", hi - lo, %" PRId64 ", %s);\n",
          score4, SPAN, n->q, n->width, n->width, n->k, n->stride, n->stride, n->hd,
          float_c(z, op_float(n->o, "scale", 1)));
     emit(e, "else\n    lo = hi = b;\n");
     emit_open(e, "for (int j = 0; j < 4; j++) {");
-    emit(e, "int p = from[j] > b ? from[j] : b, to = end[j] < b + %d ? end[j] : b + %d;\n", SPAN, SPAN);
+    emit(e, "int p = from[j] > b ? from[j] : b, to = end[j] < b + %d ? end[j] : b + %d;\n", SPAN,
+         SPAN);
     emit(e, "float top, shrink;\n\n");
     emit(e, "if (p >= to)\n    continue;\n");
     emit_open(e, "if (lo == hi) {");
@@ -1006,7 +1017,8 @@ static bool attend_four(Stage *z, const Attention *n, const char *y, const Tile 
     score_one(z, n, "&s[j][hi - b]", "(u + j)", "hi", "to - hi");
     emit_close(e, "");
     soften(z, n, "(&s[j][p - b])", "to - p", str_printf(z->w->a, "%s_4[j]", y), "max[j]", "sum[j]");
-    mix_one(z, n, str_printf(z->w->a, "%s_4[j]", y), "&s[j][p - b]", "p", "(lo < hi ? lo : to) - p");
+    mix_one(z, n, str_printf(z->w->a, "%s_4[j]", y), "&s[j][p - b]", "p",
+            "(lo < hi ? lo : to) - p");
     emit_close(e, "");
     emit_open(e, "if (lo < hi) {");
     emit(e,
@@ -1034,7 +1046,8 @@ static bool attention_stage(Stage *z)
     Emit *e = z->e;
     const Op *o = stage_anchor(z->s);
     int64_t n_head = op_int(o, "n_head", 1), n_kv = op_int(o, "n_head_kv", 1),
-            group = n_head / n_kv, tokens = op_int(z->s, "tokens", 1), hd = row_width(o->in[0]) / n_head;
+            group = n_head / n_kv, tokens = op_int(z->s, "tokens", 1),
+            hd = row_width(o->in[0]) / n_head;
     bool one, four = op_attr(o, str_printf(z->w->a, "score4.%d", z->i_target)) &&
                      op_attr(o, str_printf(z->w->a, "mix4.%d", z->i_target));
     const char *rows = rows_c(z->w, z->f, o->out[0]->type.dim[0], &one),
@@ -1070,7 +1083,9 @@ static bool attention_stage(Stage *z)
         emit(e, "int t = 0;\n");
         return attend_one(z, &n, y, &at);
     }
-    emit(e, "int u = c / %" PRId64 " * %" PRId64 ", u_end = u + %" PRId64 " < %s ? u + %" PRId64 " : %s;\n\n",
+    emit(e,
+         "int u = c / %" PRId64 " * %" PRId64 ", u_end = u + %" PRId64 " < %s ? u + %" PRId64
+         " : %s;\n\n",
          n_head, tokens, tokens, rows, tokens, rows);
     if (four) {
         emit_open(e, "for (; u + 4 <= u_end; u += 4) {");
@@ -1191,9 +1206,10 @@ static bool write_stage(Writer *w, int i_target, const KernelUnit *unit, bool *w
     z.taken = ARENA_ARRAY(w->a, const char *, 8 * n + 64);
     body.indent = 1;
     for (const char *const *k =
-             (const char *const[]){ "args", "top", "shrink", "sum", "max", "end", "pos_", "cos",
-                                    "sin", "a", "b", "h", "g", "j", "k", "s", "t", "u", "lo", "hi", "to", "p", "from",
-                                    "u_end", "n_t", NULL };
+             (const char *const[]){ "args", "top",  "shrink", "sum", "max", "end", "pos_",
+                                    "cos",  "sin",  "a",      "b",   "h",   "g",   "j",
+                                    "k",    "s",    "t",      "u",   "lo",  "hi",  "to",
+                                    "p",    "from", "u_end",  "n_t", NULL };
          *k; k++)
         z.taken[z.n_taken++] = *k;
     for (int i = 0; i < z.r->n_param; i++)
@@ -1207,7 +1223,8 @@ static bool write_stage(Writer *w, int i_target, const KernelUnit *unit, bool *w
         return false;
     text = str_printf(w->a, "%s%s", args ? args->type : "", buf_z(&body.b));
     for (int i = 0; i < printed->n; i++)
-        if (!strcmp(printed->body[i], text)) { /* kinds of layers often differ in some stages only */
+        if (!strcmp(printed->body[i],
+                    text)) { /* kinds of layers often differ in some stages only */
             *name = printed->name[i];
             return true;
         }

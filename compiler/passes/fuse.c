@@ -18,9 +18,9 @@
  * write after a read).  Stages are then sorted so that each comes after what it needs, in the order
  * of the first op otherwise.
  *
- * --fuse says which of this is done: `siblings` (contractions of one x), `epilogue` (what follows an
- * anchor), `prologue` (what makes x), `rows` (row stages of more than one op).  --fuse none makes
- * every op a stage of its own.
+ * --fuse says which of this is done: `siblings` (contractions of one x), `epilogue` (what follows
+ * an anchor), `prologue` (what makes x), `rows` (row stages of more than one op).  --fuse none
+ * makes every op a stage of its own.
  *
  * Requires: functions that are one list of ops.  Leaves: functions of `fused` ops and the return.
  */
@@ -196,9 +196,9 @@ static int64_t tile_width(const Op *o)
     return n / op_int(o, "n_head", 1);
 }
 
-/* Does it pay to give whole heads to one thread, `width` elements at a time, so that norms of heads and rope need
- * no stage of their own?  A wide piece leaves threads idle at the end of a stage; a stage of its own
- * costs a meeting.  Where the target's figures are unknown: yes. */
+/* Does it pay to give whole heads to one thread, `width` elements at a time, so that norms of heads
+ * and rope need no stage of their own?  A wide piece leaves threads idle at the end of a stage; a
+ * stage of its own costs a meeting.  Where the target's figures are unknown: yes. */
 static bool wide_pays(const Fuse *z, const Op *anchor, int64_t width)
 {
     const Target *t = z->env->n_target ? z->env->target[0] : NULL;
@@ -210,7 +210,8 @@ static bool wide_pays(const Fuse *z, const Op *anchor, int64_t width)
         !dim_is_one(z->f, anchor->out[0]->type.dim[0])) /* many tokens: there is enough to share */
         return true;
     return cost_uneven_ps(t, bytes, (n_out + width - 1) / width, n_threads) <=
-           cost_uneven_ps(t, bytes, (n_out + TILE_ROWS - 1) / TILE_ROWS, n_threads) + COST_MEETING_PS;
+           cost_uneven_ps(t, bytes, (n_out + TILE_ROWS - 1) / TILE_ROWS, n_threads) +
+               COST_MEETING_PS;
 }
 
 /* Is y another way to count the elements of the rows of x? */
@@ -219,9 +220,9 @@ static bool same_row(Type x, Type y)
     return x.rank > 1 && y.rank > 1 && x.dim[0] == y.dim[0] && type_n(x) == type_n(y);
 }
 
-/* May an epilogue that works on `width` elements of a row take in an op that reaches over `reach`?  Along
- * contractions a tile may become as wide as whole heads, as long as it pays; an attention's is one
- * head. */
+/* May an epilogue that works on `width` elements of a row take in an op that reaches over `reach`?
+ * Along contractions a tile may become as wide as whole heads, as long as it pays; an attention's
+ * is one head. */
 static bool widen(Fuse *z, const Op *anchor, int64_t *width, int64_t reach)
 {
     int64_t both = width_of_both(*width, reach);
@@ -254,7 +255,8 @@ static bool can_follow(Fuse *z, int g, int i, const Op *anchor, int64_t *width)
                 return false;
         }
     } else if (o->kind == OP_rope) {
-        any = on_tile(z, o->in[0], g) && !on_tile(z, o->in[1], g) && op_int(o, "head_dim", 1) % 2 == 0;
+        any = on_tile(z, o->in[0], g) && !on_tile(z, o->in[1], g) &&
+              op_int(o, "head_dim", 1) % 2 == 0;
     } else if (o->kind == OP_append) {
         any = on_tile(z, o->in[1], g);
     } else if (o->kind == OP_quant) {
@@ -310,8 +312,9 @@ static bool wanted_outside(const Fuse *z, int g, const Value *x)
     return false;
 }
 
-/* What makes x, where that is a row of one token: quant, norm, the residual add behind a norm.  Every thread
- * computes it for itself; what others want too (the sum of the residual stream) is stored by one. */
+/* What makes x, where that is a row of one token: quant, norm, the residual add behind a norm.
+ * Every thread computes it for itself; what others want too (the sum of the residual stream) is
+ * stored by one. */
 static void take_prologue(Fuse *z, int g, const Value *x, int layer)
 {
     int i = x->kind == VAL_result ? index_of(z, x->op) : -1;
@@ -609,8 +612,7 @@ bool pass_fuse(Module *m, const Env *env, Diag *d)
     Str wrong;
 
     if (env->opt->fuse && !fuse_parse(str_of(env->opt->fuse), &may, &wrong))
-        return fail(d, NOWHERE, "--fuse: '%s' is not what can be fused",
-                    str_show(m->a, wrong, 40));
+        return fail(d, NOWHERE, "--fuse: '%s' is not what can be fused", str_show(m->a, wrong, 40));
     for (Func *f = m->first_func; f; f = f->next)
         fuse_func(env, f, may);
     return true;

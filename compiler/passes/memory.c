@@ -5,9 +5,10 @@
  * bound to, a call's result and what the callee returns, and the result of a stage that overwrites
  * an operand in place (residual adds).
  * 2. Each function's own buffers get places, greedy by size, first fit over live ranges [Pisarchyk
- * & Lee 2020, arXiv:2001.03288].  The callees' own buffers are one block in their caller, alive from
- * the first call to the last: no two callees run at the same time, and nothing of theirs is needed
- * between calls, so all of them use the same bytes (and stages that are alike have the same addresses).
+ * & Lee 2020, arXiv:2001.03288].  The callees' own buffers are one block in their caller, alive
+ * from the first call to the last: no two callees run at the same time, and nothing of theirs is
+ * needed between calls, so all of them use the same bytes (and stages that are alike have the same
+ * addresses).
  * 3. Entries do not run at the same time: they share the arena, which is as large as the largest of
  * them.
  *
@@ -396,8 +397,8 @@ static bool yielded(const Region *r, const Value *v)
     return false;
 }
 
-/* Scratch of a thread for one stage: rows that a prologue makes (every thread its own, also of what is
- * handed on), or that a row stage makes and does not hand on. */
+/* Scratch of a thread for one stage: rows that a prologue makes (every thread its own, also of what
+ * is handed on), or that a row stage makes and does not hand on. */
 static bool place_scratch(Func *f, Diag *d, uint64_t *max)
 {
     for (Op *o = f->body->first; o; o = o->next) {

@@ -4,10 +4,11 @@
  * attributes and types, wired alike.  What differs (which weights, which states, where x comes
  * from) becomes parameters.  Every call works on the same buffers, so that addresses are constants:
  * a layer qualifies if each tensor that it hands on can lie where one that it takes lay, which is
- * so if that one is no longer needed when the other is made, or is overwritten in place (stage_in_place).
- * Most layers hand on x alone; where a norm stands behind the sublayers, its stage is the first of
- * the next layer, and a layer hands on the residual stream and what is to be normed.  Other tensors
- * (positions, angles) must be the same ones in each call, for the same reason.
+ * so if that one is no longer needed when the other is made, or is overwritten in place
+ * (stage_in_place). Most layers hand on x alone; where a norm stands behind the sublayers, its
+ * stage is the first of the next layer, and a layer hands on the residual stream and what is to be
+ * normed.  Other tensors (positions, angles) must be the same ones in each call, for the same
+ * reason.
  *
  * Requires: fuse.  Leaves: functions of `fused`, `call` and the return; one readable function per
  * kind of layer. */
@@ -159,8 +160,8 @@ static bool can_lie_on(const Run *r, const Value *v, const Value *e)
         return false;
     for (const Op *o = r->first;; o = o->next) {
         for (int i = 0; i < o->n_in; i++)
-            if (o->in[i] == e && (made || (o == v->op && !(o->kind == OP_fused &&
-                                                            stage_in_place(o, i, v->index)))))
+            if (o->in[i] == e &&
+                (made || (o == v->op && !(o->kind == OP_fused && stage_in_place(o, i, v->index)))))
                 return false;
         made = made || o == v->op;
         if (o == r->last)
@@ -187,8 +188,8 @@ static bool made_before(const Func *f, const Value *a, const Value *b)
     return false;
 }
 
-/* For each result, the last made first, the tensor it lies on: of those that are left what was made last,
- * as the layer before hands on what this one does.  false: there is none for one of them. */
+/* For each result, the last made first, the tensor it lies on: of those that are left what was made
+ * last, as the layer before hands on what this one does.  false: there is none for one of them. */
 static bool find_places(Run *r, const Func *f, Arena *a)
 {
     r->on = ARENA_ARRAY(a, int, r->n_out + 1);
@@ -208,8 +209,8 @@ static bool find_places(Run *r, const Func *f, Arena *a)
     return r->n_out > 0;
 }
 
-/* Does run b take what run a hands on in the same order, if it takes it at all?  Otherwise two buffers would
- * have to be one. */
+/* Does run b take what run a hands on in the same order, if it takes it at all?  Otherwise two
+ * buffers would have to be one. */
 static bool hands_on_to(const Run *a, const Run *b)
 {
     for (int i = 0; i < a->n_out; i++)
@@ -219,8 +220,8 @@ static bool hands_on_to(const Run *a, const Run *b)
     return true;
 }
 
-/* What follows ".N." in a name, N the number of the layer or of the one before it, whose last ops may stand in this
- * one's first stage; NULL: neither is there.  *at: where the number begins. */
+/* What follows ".N." in a name, N the number of the layer or of the one before it, whose last ops
+ * may stand in this one's first stage; NULL: neither is there.  *at: where the number begins. */
 static const char *behind_number(Arena *a, const char *name, int layer, const char **at)
 {
     for (int n = layer; n >= 0 && n >= layer - 1; n--) {
@@ -304,7 +305,8 @@ static void make_unique(Module *m, Region *r)
     }
 }
 
-/* The value that runs through the layers is "x" (with another one behind it, the first of the two). */
+/* The value that runs through the layers is "x" (with another one behind it, the first of the two).
+ */
 static Func *make_func(Module *m, Func *caller, const Run *r, int n_kinds, int kind)
 {
     Func *f = module_add_func(m, n_kinds > 1 ? str_printf(m->a, "%s_layer_%d", caller->name, kind)

@@ -5,9 +5,9 @@
  *
  *   contract    a chunk is a run of tiles of one group of contractions, for all tokens of the call:
  * the tile's weights are read once and stay in the first-level cache while tokens pass. CHUNK_BYTES
- * of weights or one tile (or a head, where the epilogue needs whole ones), whichever is more: between 11 and 60 KB the size was found not to matter,
- * smaller ones leave more to steal. attention   a chunk is one head and a few tokens. row         a
- * chunk is a few tokens.
+ * of weights or one tile (or a head, where the epilogue needs whole ones), whichever is more:
+ * between 11 and 60 KB the size was found not to matter, smaller ones leave more to steal.
+ * attention   a chunk is one head and a few tokens. row         a chunk is a few tokens.
  *
  * Kernels are looked up in the library by contract (op, layout, activations), best instruction set
  * of the target first.
@@ -45,8 +45,8 @@ static bool choose(Sched *s, Op *o, const char *role, const char *op, const char
     return true;
 }
 
-/* Notes kernels that do the work of `role` for four rows at once, where there are some of the same order of
- * sums, so that a token's bits do not depend on its neighbours. */
+/* Notes kernels that do the work of `role` for four rows at once, where there are some of the same
+ * order of sums, so that a token's bits do not depend on its neighbours. */
 static void choose_four(Sched *s, Op *o, const char *role, const char *op, const char *act)
 {
     for (int i = 0; i < s->env->n_target; i++) {

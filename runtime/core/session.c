@@ -182,10 +182,11 @@ static void host_job(void *arg, int i)
     j->entry(j->run, &j->worker[i]);
 }
 
-/* How many threads the next call of one token has.  A stage is as slow as the slowest holder of a chunk, and one whose
- * core runs another program holds it for milliseconds.  So after two stalls within 16 calls half of the threads stay
- * asleep for `hold` calls; then twice as many are tried.  A stall during the trial ends it, and the next one
- * comes twice as late.  Results do not depend on it: they are the same for any number of threads. */
+/* How many threads the next call of one token has.  A stage is as slow as the slowest holder of a
+ * chunk, and one whose core runs another program holds it for milliseconds.  So after two stalls
+ * within 16 calls half of the threads stay asleep for `hold` calls; then twice as many are tried.
+ * A stall during the trial ends it, and the next one comes twice as late.  Results do not depend on
+ * it: they are the same for any number of threads. */
 static void note_stalls(NAME_Session *s)
 {
     int stalled = NAME_FLAG_GET(&s->crew.stalled);
@@ -279,7 +280,7 @@ static int run_tokens(NAME_Session *s, NAME_EntryFn *entry, const int32_t *ids, 
     r.crew = &s->crew;
     r.stages = NAME_desc.isa[s->model->isa].stages;
     run_entry(s, entry, &r);
-    if (s->crew.n_threads > 1 && T == 1)    /* a prompt's chunks are long, waiting for one says nothing */
+    if (s->crew.n_threads > 1 && T == 1) /* a prompt's chunks are long: waiting says nothing */
         note_stalls(s);
     NAME_FLAG_SET(&s->crew.stalled, 0);
     return take_cancel(s);
