@@ -65,8 +65,8 @@ typedef struct {
     NAME_Line *range;                   /* [n_threads] */
     NAME_Line *done;                    /* [n_threads] */
     NAME_Flag cancel;                /* set: chunks are taken and counted, but no longer computed */
-    NAME_Flag stalled;  /* set by a thread that waited so long that it gave its core away: somebody
-                         * has a chunk and no core to compute it on */
+    NAME_Flag stalled;  /* set by a thread that waited for a millisecond: somebody has a chunk and no
+                         * core to compute it on */
 } NAME_Crew;
 
 struct NAME_Stages;                     /* generated: the stage functions of one instruction set */

@@ -15,9 +15,13 @@
 #include <sched.h>
 #include <signal.h>
 #include <string.h>
+#include <time.h>
 #include <unistd.h>
 
-enum { SPINS = 2000 };        /* pauses, about 50 us, before a waiting thread gives its core away */
+enum {
+    SPINS = 2000,             /* pauses, about 50 us, before a waiting thread gives its core away */
+    STALL_NS = 1000000        /* less is a hiccup; a core that runs another program is gone for longer */
+};
 
 typedef struct {
     NAME_Pool *pool;
@@ -155,8 +159,18 @@ static inline void pause_cpu(void)
 #endif
 }
 
+static int64_t now_ns(void)
+{
+    struct timespec t;
+
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    return (int64_t)t.tv_sec * 1000000000 + t.tv_nsec;
+}
+
 void NAME_wait_for(NAME_Crew *crew, uint64_t due)
 {
+    int64_t begun = 0;
+
     for (int spins = 0;; spins++) {
         uint64_t sum = 0;
 
@@ -167,7 +181,11 @@ void NAME_wait_for(NAME_Crew *crew, uint64_t due)
         if (spins < SPINS)
             pause_cpu();
         else {
-            NAME_FLAG_SET(&crew->stalled, 1);
+            int64_t now = now_ns();
+
+            begun = begun ? begun : now;
+            if (now - begun > STALL_NS)
+                NAME_FLAG_SET(&crew->stalled, 1);
             sched_yield();
             spins = 0;
         }
