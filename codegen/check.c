@@ -46,11 +46,13 @@ static bool check_targets(Check *c)
     return true;
 }
 
-static bool has_kernel(Check *c, const Op *s, const Op *o, const char *role)
+/* Does every target have the kernel that o names for `role`?  Where `optional`, it need not name
+ * one. */
+static bool kernel_is_there(Check *c, const Op *s, const Op *o, const char *role, bool optional)
 {
     for (int i = 0; i < c->n_target; i++) {
         const char *name = op_str(o, str_printf(c->m->a, "%s.%d", role, i), NULL);
-        bool found = false;
+        bool found = !name && optional;
 
         for (int k = 0; name && k < c->unit[i]->n_kernels; k++)
             found = found || !strcmp(c->unit[i]->kernels[k].name, name);
@@ -61,21 +63,9 @@ static bool has_kernel(Check *c, const Op *s, const Op *o, const char *role)
     return true;
 }
 
-/* The same of a role that need not be filled. */
-static bool has_kernel_or_none(Check *c, const Op *s, const Op *o, const char *role)
+static bool has_kernel(Check *c, const Op *s, const Op *o, const char *role)
 {
-    for (int i = 0; i < c->n_target; i++) {
-        const char *name = op_str(o, str_printf(c->m->a, "%s.%d", role, i), NULL);
-        bool found = !name;
-
-        for (int k = 0; name && k < c->unit[i]->n_kernels; k++)
-            found = found || !strcmp(c->unit[i]->kernels[k].name, name);
-        if (!found)
-            return fail(c->d, at_stage(c, s),
-                        "'%s' names a kernel as '%s' that target %d does not have",
-                        op_info[o->kind].name, role, i);
-    }
-    return true;
+    return kernel_is_there(c, s, o, role, false);
 }
 
 /* Weight operands that a kernel reads in tiles. */
@@ -122,7 +112,7 @@ static bool check_op(Check *c, const Func *f, const Op *s, const Op *o)
                         "attention over tensors (encoders, cross-attention) cannot be written yet, "
                         "only over states");
         return has_kernel(c, s, o, "score") && has_kernel(c, s, o, "mix") &&
-               has_kernel_or_none(c, s, o, "score4") && has_kernel_or_none(c, s, o, "mix4") &&
+               kernel_is_there(c, s, o, "score4", true) && kernel_is_there(c, s, o, "mix4", true) &&
                has_kernel(c, s, o, "max") && has_kernel(c, s, o, "exp_sum");
     case OP_append:
         return strcmp(o->in[0]->type.fmt->name, "f16") || has_kernel(c, s, o, "store");

@@ -1048,8 +1048,8 @@ static bool attention_stage(Stage *z)
     int64_t n_head = op_int(o, "n_head", 1), n_kv = op_int(o, "n_head_kv", 1),
             group = n_head / n_kv, tokens = op_int(z->s, "tokens", 1),
             hd = row_width(o->in[0]) / n_head;
-    bool one, four = op_attr(o, str_printf(z->w->a, "score4.%d", z->i_target)) &&
-                     op_attr(o, str_printf(z->w->a, "mix4.%d", z->i_target));
+    bool one, four = op_str(o, str_printf(z->w->a, "score4.%d", z->i_target), NULL) &&
+                     op_str(o, str_printf(z->w->a, "mix4.%d", z->i_target), NULL);
     const char *rows = rows_c(z->w, z->f, o->out[0]->type.dim[0], &one),
                *y = fresh(z, o->out[0]->name);
     Attention n = { .o = o,
