@@ -1,6 +1,8 @@
 # Tests of the kernel library and of its reader.  check-kernels runs what this machine's CPU can run; check-kernels-qemu
 # cross-compiles and runs the other ISAs in an emulator.
 kt = $(obj)/tests/kernels
+# Loops are written out as far as in an emitted folder (codegen/project.c): more would hide spills.
+kt_tight = $(shell $(1) -Werror --param=max-completely-peeled-insns=100 -E -x c /dev/null > /dev/null 2>&1 && echo --param=max-completely-peeled-insns=100)
 kt_cc = -std=gnu11 -g -O3 -ffp-contract=off -Wall -Wextra -Wpedantic -Wno-unused-function -I.
 kt_san = -O1 -fsanitize=address,undefined -fno-sanitize-recover=all
 
@@ -49,7 +51,7 @@ $(kt)/main.o: tests/kernels/main.c
 	@mkdir -p $(@D)
 	$(V)$(CC) -std=c11 -O1 -Wall -Wextra -Wpedantic -c $< -o $@
 $(kt)/test-%.o: $(kt)/%.inc tests/kernels/test_kernels.c tests/kernels/layouts.h $(kernel_src)
-	$(V)$(CC) $(kt_cc) $(call kt_def,$*) -c tests/kernels/test_kernels.c -o $@
+	$(V)$(CC) $(kt_cc) $(call kt_tight,$(CC)) $(call kt_def,$*) -c tests/kernels/test_kernels.c -o $@
 $(kt)/san-%.o: $(kt)/%.inc tests/kernels/test_kernels.c tests/kernels/layouts.h $(kernel_src)
 	$(V)$(CC) $(kt_cc) $(kt_san) $(call kt_def,$*) -c tests/kernels/test_kernels.c -o $@
 $(kt)/test-%: $(kt)/test-%.o $(kt)/main.o
@@ -91,7 +93,7 @@ check-kernels-qemu: $(kt_aarch64:%=$(kt)/aarch64-%) $(kt)/riscv64-portable $(kt)
 	$(V)for vlen in 128 256 512; do $(QEMU_RISCV64) -cpu rv64,v=true,vlen=$$vlen,vext_spec=v1.0 $(kt)/riscv64-rvv || exit 1; done
 
 $(kt)/bench-%: $(kt)/%.inc tests/kernels/bench_kernels.c tests/kernels/layouts.h $(kernel_src)
-	$(V)$(CC) $(kt_cc) $(call kt_def,$*) tests/kernels/bench_kernels.c -o $@
+	$(V)$(CC) $(kt_cc) $(call kt_tight,$(CC)) $(call kt_def,$*) tests/kernels/bench_kernels.c -o $@
 bench-kernels: $(kt_host:%=$(kt)/bench-%)      ## rates of the dot and attention kernels from the second-level cache
 	$(V)for u in $(kt_host); do $(kt)/bench-$$u | grep _$$u; done
 
