@@ -11,8 +11,8 @@
 
 /* The contract of a kernel, `key=value` pairs:
  *
- *   op        dot row rmsnorm quant score score4 mix mix4 max exp_sum store_f16
- *   layout    of the packed weights (ir/layouts.def); dot and row only
+ *   op        dot row rmsnorm quant quant_i8 unpack gemm score score4 mix mix4 max exp_sum store_f16
+ *   layout    of the packed weights (ir/layouts.def); dot, row and unpack only
  *   x, kv     format of the activations, or of the cache's entries
  *   tile      rows x tokens of results
  *   isa       portable avx2 avx512vnni neon dotprod
@@ -78,6 +78,26 @@ typedef struct {
     int8_t q[SN_GROUP];
 } SnQ8;
 _Static_assert(sizeof(SnQ8) == 44, "SnQ8 has no padding");
+
+/* A group of activations in 8 bits of a row that meets panels (formats i8g32 .. i8g256); portable/gemm.c says how rows and panels lie. */
+typedef struct {
+    float d;
+    int32_t sum;
+} SnI8Scale;
+_Static_assert(sizeof(SnI8Scale) == 8, "SnI8Scale has no padding");
+
+enum { SN_I8_GROUP = 256 };     /* most columns of a group */
+
+/* The scales of such a row, and of a panel, which lie behind the codes. */
+static inline const SnI8Scale *sn_i8_scales(const int8_t *x, int n_in)
+{
+    return (const SnI8Scale *)(const void *)(x + n_in);
+}
+
+static inline float *sn_panel_scales(const uint8_t *panel, int n_in)
+{
+    return (float *)(uintptr_t)(panel + SN_ROWS * n_in);
+}
 
 /* A kernel or helper that works on a whole tile, block or span stays a function of its own: inlined and unrolled into every
  * stage, the plain kernels of a model take 162 KB instead of 68, those of AVX-512 49 instead of 35, and are no faster. */

@@ -4,4 +4,5 @@
 #include "portable/dot.c"
 #include "portable/dot_planes.c"
 #include "portable/ternary.c"
+#include "portable/gemm.c"
 #include "portable/attention.c"

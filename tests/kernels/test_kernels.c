@@ -568,6 +568,192 @@ static void test_store_f16(const Row *k)
     }
 }
 
+/* ---- panels of 8-bit codes: quant_i8, unpack, gemm ------------------------------------------------------------------------ */
+
+static const int panel_shapes[][2] = {          /* n_in, group */
+    { 32, 32 }, { 64, 64 }, { 96, 96 }, { 128, 128 }, { 160, 160 }, { 192, 192 }, { 224, 224 }, { 256, 256 },
+    { 512, 256 }, { 576, 192 }, { 320, 64 }, { 1024, 128 }, { 96, 32 },
+};
+enum { N_PANEL_SHAPES = sizeof panel_shapes / sizeof panel_shapes[0] };
+
+static float largest(const float *x, int n)     /* |x|; NaN is above all */
+{
+    float max = 0;
+
+    for (int i = 0; i < n; i++)
+        max = isnan(x[i]) || isnan(max) ? NAN : fmaxf(max, fabsf(x[i]));
+    return max;
+}
+
+static int code_of(float x, float max)          /* the contract's, by rintf */
+{
+    return max > 1e-30f && isfinite(max) ? (int)rintf(x * (127.0f / max)) : 0;
+}
+
+static bool same_float(float a, float b)
+{
+    return a == b || (isnan(a) && isnan(b));
+}
+
+static void test_quant_i8(const Row *k)
+{
+    void (*quant)(int8_t *, SnI8Scale *, const float *, int) = (void (*)(int8_t *, SnI8Scale *, const float *, int))k->fn;
+
+    for (int n = 32; n <= 256; n += 32)
+        for (int round = 0; round < 300; round++) {
+            float scale = ldexpf(1, (int)(random_u32() % 160) - 80), max;
+            float *x = alloc(sizeof(float) * (size_t)n);
+            int8_t q[256 + 64];
+            SnI8Scale s = { 77, 77 };
+            int sum = 0;
+
+            memset(q, 99, sizeof q);
+            for (int i = 0; i < n; i++)
+                x[i] = round % 3 == 0 ? (float)((int)(random_u32() % 255) - 127) / 2 * scale : random_unit() * scale;
+            if (round == 1)
+                memset(x, 0, sizeof(float) * (size_t)n);
+            if (round > 1 && round < 5)
+                x[random_u32() % (unsigned)n] = (float[]){ INFINITY, NAN, -INFINITY }[round - 2];
+            max = largest(x, n);
+            quant(q + 32, &s, x, n);
+            for (int i = 0; i < n; i++) {
+                CHECK(q[32 + i] == code_of(x[i], max), "n=%d: %.9g of %.9g becomes %d", n, (double)x[i], (double)max, q[32 + i]);
+                sum += q[32 + i];
+            }
+            CHECK(same_float(s.d, max / 127.0f) && s.sum == sum, "n=%d: d or sum is wrong", n);
+            for (int i = 0; i < 32; i++)
+                CHECK(q[i] == 99 && q[32 + n + i] == 99, "n=%d: writes outside q", n);
+            free(x);
+        }
+}
+
+static size_t panel_bytes(int n_in, int group)
+{
+    return (size_t)(32 * n_in + 128 * (n_in / group));
+}
+
+static void *alloc_panel(int n_in, int group)    /* at a multiple of 64, with a guard behind */
+{
+    uint8_t *p = aligned_alloc(64, (panel_bytes(n_in, group) + 127) / 64 * 64);
+
+    if (!p)
+        abort();
+    memset(p + panel_bytes(n_in, group), 0xa5, 64);
+    return p;
+}
+
+static bool panel_guard_intact(const uint8_t *p, int n_in, int group)
+{
+    for (int i = 0; i < 64; i++)
+        if (p[panel_bytes(n_in, group) + (size_t)i] != 0xa5)
+            return false;
+    return true;
+}
+
+static void test_unpack(const Row *k)
+{
+    int columns = layouts[layout_index(k->layout)].columns;
+
+    for (int s = 0; s < N_PANEL_SHAPES; s++)
+        for (int fill = 0; fill < N_FILLS; fill++) {
+            int n_in = panel_shapes[s][0], group = panel_shapes[s][1];
+            uint8_t *panel;
+            Case c;
+
+            if (n_in % columns || (group < columns && columns % group))
+                continue;
+            panel = alloc_panel(n_in, group);
+            c = make_case(k->layout, n_in, fill);
+            ((void (*)(uint8_t *, const uint8_t *, int, int))k->fn)(panel, c.w, n_in, group);
+            CHECK(panel_guard_intact(panel, n_in, group), "n_in=%d: writes beyond the panel", n_in);
+            for (int g = 0; g < n_in; g += group)
+                for (int r = 0; r < 32; r++) {
+                    float w[256], max, d;
+
+                    for (int i = 0; i < group; i++)
+                        w[i] = (float)c.value[(size_t)r * (size_t)n_in + (size_t)(g + i)];
+                    max = largest(w, group);
+                    memcpy(&d, panel + 32 * n_in + 4 * (g / group * 32 + r), 4);
+                    CHECK(same_float(d, max / 127.0f), "n_in=%d group=%d fill=%d row %d: scale %.9g, should be %.9g", n_in, group,
+                          fill, r, (double)d, (double)(max / 127.0f));
+                    for (int i = 0; i < group; i++)
+                        CHECK(panel[(g + i) / 4 * 128 + 4 * r + i % 4] == 128 + code_of(w[i], max),
+                              "n_in=%d group=%d fill=%d row %d column %d: %d, should be %d (%.9g of %.9g)", n_in, group, fill, r,
+                              g + i, panel[(g + i) / 4 * 128 + 4 * r + i % 4], 128 + code_of(w[i], max), (double)w[i],
+                              (double)max);
+                }
+            free(panel);
+            free_case(&c);
+        }
+}
+
+/* The contract's sums; compiled like the kernels, so nothing is fused. */
+static float gemm_want(const uint8_t *panel, const int8_t *x, int n_in, int group, int r)
+{
+    float acc = 0;
+
+    for (int g = 0; g < n_in; g += group) {
+        int32_t sum = 0;
+        SnI8Scale s;
+        float d;
+
+        for (int i = g; i < g + group; i++)
+            sum += (panel[i / 4 * 128 + 4 * r + i % 4] - 128) * x[i];
+        memcpy(&s, x + n_in + 8 * (g / group), sizeof s);
+        memcpy(&d, panel + 32 * n_in + 4 * (g / group * 32 + r), 4);
+        acc += (float)sum * (d * s.d);
+    }
+    return acc;
+}
+
+static void test_gemm(const Row *k)
+{
+    void (*gemm)(float *, int, const uint8_t *, const int8_t *, int, int, int, int) =
+        (void (*)(float *, int, const uint8_t *, const int8_t *, int, int, int, int))k->fn;
+
+    for (int shape = 0; shape < N_PANEL_SHAPES; shape++)
+        for (int n = 0; n <= 49; n += n < 35 ? 1 : 7) {
+            int n_in = panel_shapes[shape][0], group = panel_shapes[shape][1], acc_stride = 32 * (1 + n % 3);
+            int x_stride = (n_in + 8 * (n_in / group) + 63) / 64 * 64 + 64 * (n % 2);
+            uint8_t *panel = alloc_panel(n_in, group);
+            int8_t *x = aligned_alloc(64, (size_t)x_stride * (size_t)(n + 1));
+            float *out = alloc(sizeof(float) * (size_t)(n * acc_stride + 2 * GUARD)), *acc = out + GUARD;
+            bool extreme = n % 4 == 3;
+
+            for (int i = 0; i < 32 * n_in; i++)
+                panel[i] = extreme ? (random_u32() % 2 ? 255 : 1) : (uint8_t)(1 + random_u32() % 255);
+            for (int i = 0; i < n_in / group * 32; i++) {
+                float d = random_unit();
+                memcpy(panel + 32 * n_in + 4 * i, &d, 4);
+            }
+            for (int t = 0; t < n; t++)
+                for (int g = 0; g < n_in; g += group) {
+                    SnI8Scale s = { random_unit(), 0 };
+
+                    for (int i = g; i < g + group; i++) {
+                        int8_t q = (int8_t)(extreme ? (random_u32() % 8 ? 127 : -127) : (int)(random_u32() % 255) - 127);
+
+                        x[t * x_stride + i] = q;
+                        s.sum += q;
+                    }
+                    memcpy(x + t * x_stride + n_in + 8 * (g / group), &s, sizeof s);
+                }
+            set_guards(out, n * acc_stride);
+            gemm(acc, acc_stride, panel, x, x_stride, n_in, group, n);
+            CHECK(guards_intact(out, n * acc_stride), "n_in=%d n=%d: writes outside acc", n_in, n);
+            for (int t = 0; t < n; t++)
+                for (int r = 0; r < acc_stride; r++) {
+                    float want = r < 32 ? gemm_want(panel, x + t * x_stride, n_in, group, r) : 12345.0f;
+
+                    CHECK(acc[t * acc_stride + r] == want, "n_in=%d group=%d n=%d: token %d row %d is %.9g, should be %.9g", n_in,
+                          group, n, t, r, (double)acc[t * acc_stride + r], (double)want);
+                }
+            free(panel);
+            free(x);
+            free(out);
+        }
+}
+
 /* ---- attention ------------------------------------------------------------------------------------------------------ */
 
 static const int head_dims[] = { 16, 20, 48, 64, 80, 128, 1, 7, 63, 200 };
@@ -801,7 +987,7 @@ static void test_exp_sum(const Row *k)
         }
         have = ((float (*)(float *, int, float))k->fn)(s, n, 10.0f);
         CHECK(guards_intact(out, n), "n=%d: writes outside s", n);
-        CHECK(fabs(have - sum) <= 1e-6 * sum, "n=%d: sum %.9g, should be %.9g", n, (double)have, sum);
+        CHECK(fabs(have - sum) <= 1e-6 * sum + 2e-45 * n, "n=%d: sum %.9g, should be %.9g", n, (double)have, sum);
         for (int i = 0; i < n; i++)
             CHECK(fabs(s[i] - want[i]) <= 2e-7 * want[i] + 2e-45, "s[%d] is %.9g, should be %.9g", i, (double)s[i], want[i]);
     }
@@ -867,7 +1053,8 @@ static void test_scalars(void)
 }
 
 static const struct { const char *op; void (*test)(const Row *); } tests[] = {
-    { "dot", test_dot }, { "row", test_row }, { "rmsnorm", test_rmsnorm }, { "quant", test_quant }, { "score", test_score },
+    { "dot", test_dot }, { "row", test_row }, { "rmsnorm", test_rmsnorm }, { "quant", test_quant },
+    { "quant_i8", test_quant_i8 }, { "unpack", test_unpack }, { "gemm", test_gemm }, { "score", test_score },
     { "score4", test_score4 }, { "mix", test_mix }, { "mix4", test_mix4 }, { "max", test_max }, { "exp_sum", test_exp_sum }, { "store_f16", test_store_f16 },
 };
 
