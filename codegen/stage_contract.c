@@ -12,16 +12,16 @@ static const char *x_pointer(Stage *z, const Value *x, const char *t)
                : str_printf(z->w->a, "%s + (size_t)%s * %" PRId64, n->base, t, row_width(x));
 }
 
-/* The results of contraction o on the tiles that begin at `tile`, for one token: acc[0..width). */
-static void one_token(Stage *z, const Op *o, const char *acc, const char *tile, int64_t n_in,
-                      const Tile *at)
+/* The results of contraction o on the tiles that begin at `tile`, for one token: acc[0..width).
+ * `next`: what is read after them. */
+static void one_token(Stage *z, const Op *o, const char *acc, const char *tile, const char *next,
+                      int64_t n_in, const Tile *at)
 {
     const char *dot = kernel_of(z, o, "dot"), *x = x_pointer(z, o->in[0], "0");
     uint64_t stride = o->in[1]->tile_stride;
 
     if (at->width == TILE_ROWS)
-        emit(z->e, "%s(%s, %s, %s, %" PRId64 ", %s + %" PRIu64 ");\n", dot, acc, tile, x, n_in,
-             tile, stride);
+        emit(z->e, "%s(%s, %s, %s, %" PRId64 ", %s);\n", dot, acc, tile, x, n_in, next);
     else
         emit(z->e,
              "for (int j = 0; j < %s; j += 32)\n    %s(%s + j, %s + (size_t)(j / 32) * %" PRIu64
@@ -111,7 +111,10 @@ static bool contract_group(Stage *z, int g)
             emit(e, "float %s[%" PRId64 "];\n", acc[k], width);
         emit(e, "\n");
         for (int k = 0; k < n; k++) {
-            one_token(z, mm[k], acc[k], tile[k], n_in, &at);
+            one_token(z, mm[k], acc[k], tile[k],
+                      k + 1 < n ? tile[k + 1]
+                                : str_printf(a, "%s + %" PRIu64, tile[0], mm[0]->in[1]->tile_stride),
+                      n_in, &at);
             name_of(z, mm[k]->out[0])->tile = acc[k];
         }
         if (!epilogue(z, &at))

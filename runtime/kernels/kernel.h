@@ -42,20 +42,16 @@ static inline void sn_ask_lines(const uint8_t *p, int n)
         sn_ask(p + i);
 }
 
-/* How far ahead of what it reads a kernel of x86-64 asks.  From DRAM and the last cache, 4 and 8 KB are alike and 2, 16 and 32
- * slower; so is the second-level cache as the goal (one x86-64 server core with AVX-512, tiles of 14 to 70 KB). */
-enum { SN_LEAD = 6144 };
+/* How far ahead of what it reads a kernel of x86-64 asks, in bytes: docs/performance.md says what other distances are worth. */
+enum { SN_LEAD = 8192 };
 
-/* What to ask for while block b of a tile's n is read at w, `bytes` each: the block that lies about SN_LEAD further on, in this
- * tile or in the next one; without a next tile, what is being read. */
+/* What to ask for while w is read.  Weights lie in the order in which they are used, so what is SN_LEAD bytes further on is needed that
+ * much later, be it in this tile, the next one, another chunk's or another stage's; behind the last one asking does nothing.  next NULL:
+ * what is at hand already; a tile's next tokens read it again. */
 __attribute__((always_inline))
-static inline const uint8_t *sn_ahead(const uint8_t *w, int b, int n, int bytes, const uint8_t *next)
+static inline const uint8_t *sn_ahead(const uint8_t *w, const uint8_t *next)
 {
-    const int lead = bytes < SN_LEAD ? SN_LEAD / bytes : 1;
-
-    if (b + lead < n)
-        return w + lead * bytes;
-    return !next ? w : n < lead ? next + b * bytes : next + (b + lead - n) * bytes;
+    return next ? w + SN_LEAD : w;
 }
 
 enum {

@@ -80,7 +80,7 @@ static inline void sn_dots_i8g32_q8_avx2(float *acc, const uint8_t *w, const SnQ
 
     sn_clear_avx2(acc, 32 * tokens);
     for (int b = 0; b < n_in / SN_GROUP; b++, w += SN_I8_BLOCK) {
-        sn_ask_lines(sn_ahead(w, b, n_in / SN_GROUP, SN_I8_BLOCK, next), SN_I8_BLOCK);
+        sn_ask_lines(sn_ahead(w, next), SN_I8_BLOCK);
         #pragma GCC unroll 1
         for (int g = 0; g < 4; g += groups) {
             const SnQ8 *y = sn_same_avx2(x + b);
@@ -140,7 +140,7 @@ static inline void sn_dots_i4g32_q8_avx2(float *acc, const uint8_t *w, const SnQ
 
     sn_clear_avx2(acc, 32 * tokens);
     for (int b = 0; b < n_in / SN_GROUP; b++, w += SN_I4_BLOCK) {
-        sn_ask_lines(sn_ahead(w, b, n_in / SN_GROUP, SN_I4_BLOCK, next), SN_I4_BLOCK);
+        sn_ask_lines(sn_ahead(w, next), SN_I4_BLOCK);
         #pragma GCC unroll 1
         for (int g = 0; g < 4; g += groups) {
             const SnQ8 *y = sn_same_avx2(x + b);
@@ -170,7 +170,7 @@ static inline void sn_dots_i4g32m_q8_avx2(float *acc, const uint8_t *w, const Sn
 
     sn_clear_avx2(acc, 32 * tokens);
     for (int b = 0; b < n_in / SN_GROUP; b++, w += SN_I4M_BLOCK) {
-        sn_ask_lines(sn_ahead(w, b, n_in / SN_GROUP, SN_I4M_BLOCK, next), SN_I4M_BLOCK);
+        sn_ask_lines(sn_ahead(w, next), SN_I4M_BLOCK);
         #pragma GCC unroll 1
         for (int g = 0; g < 4; g += groups) {
             const SnQ8 *y = sn_same_avx2(x + b);
@@ -241,7 +241,7 @@ static inline void sn_dots_i8g32_f32_avx2(float *acc, const uint8_t *w, const fl
 
     sn_clear_avx2(acc, 32 * tokens);
     for (int c = 0; c < n_in; c += SN_GROUP, w += SN_I8_BLOCK) {
-        sn_ask_lines(sn_ahead(w, c / SN_GROUP, n_in / SN_GROUP, SN_I8_BLOCK, next), SN_I8_BLOCK);
+        sn_ask_lines(sn_ahead(w, next), SN_I8_BLOCK);
         #pragma GCC unroll 1
         for (int g = 0; g < 4; g++) {
             const __m256 d = sn_halves_avx2(w + 1024 + 16 * g);
@@ -263,7 +263,7 @@ static inline void sn_dots_i4g32_f32_avx2(float *acc, const uint8_t *w, const fl
 {
     sn_clear_avx2(acc, 32 * tokens);
     for (int c = 0; c < n_in; c += SN_GROUP, w += SN_I4_BLOCK) {
-        sn_ask_lines(sn_ahead(w, c / SN_GROUP, n_in / SN_GROUP, SN_I4_BLOCK, next), SN_I4_BLOCK);
+        sn_ask_lines(sn_ahead(w, next), SN_I4_BLOCK);
         #pragma GCC unroll 1
         for (int g = 0; g < 4; g++) {
             const __m256 d = sn_halves_avx2(w + 512 + 16 * g);
@@ -283,7 +283,7 @@ static inline void sn_dots_i4g32m_f32_avx2(float *acc, const uint8_t *w, const f
 {
     sn_clear_avx2(acc, 32 * tokens);
     for (int c = 0; c < n_in; c += SN_GROUP, w += SN_I4M_BLOCK) {
-        sn_ask_lines(sn_ahead(w, c / SN_GROUP, n_in / SN_GROUP, SN_I4M_BLOCK, next), SN_I4M_BLOCK);
+        sn_ask_lines(sn_ahead(w, next), SN_I4M_BLOCK);
         #pragma GCC unroll 1
         for (int g = 0; g < 4; g++) {
             __m256 s[4];
@@ -316,7 +316,7 @@ static inline void sn_dots_f16_f32_avx2(float *acc, const uint8_t *w, const floa
     for (int c = 0; c < n_in; c += SN_GROUP, w += 64 * SN_GROUP) {
         const int n = n_in - c < SN_GROUP ? n_in - c : SN_GROUP;
 
-        sn_ask_lines(sn_ahead(w, c / SN_GROUP, n_in / SN_GROUP, 64 * SN_GROUP, next), 64 * n);
+        sn_ask_lines(sn_ahead(w, next), 64 * n);
         #pragma GCC unroll 1
         for (int g = 0; g < 4; g += groups) {
             __m256 s[4];
@@ -348,7 +348,7 @@ static inline void sn_dots_bf16_f32_avx2(float *acc, const uint8_t *w, const flo
     for (int c = 0; c < n_in; c += SN_GROUP, w += 64 * SN_GROUP) {
         const int n = n_in - c < SN_GROUP ? n_in - c : SN_GROUP;
 
-        sn_ask_lines(sn_ahead(w, c / SN_GROUP, n_in / SN_GROUP, 64 * SN_GROUP, next), 64 * n);
+        sn_ask_lines(sn_ahead(w, next), 64 * n);
         #pragma GCC unroll 1
         for (int g = 0; g < 4; g += groups) {
             __m256 s[4];
@@ -374,7 +374,7 @@ static inline void sn_dots_f32_f32_avx2(float *acc, const uint8_t *w, const floa
     for (int c = 0; c < n_in; c += SN_GROUP, w += 128 * SN_GROUP) {
         const int n = n_in - c < SN_GROUP ? n_in - c : SN_GROUP;
 
-        sn_ask_lines(sn_ahead(w, c / SN_GROUP, n_in / SN_GROUP, 128 * SN_GROUP, next), 128 * n);
+        sn_ask_lines(sn_ahead(w, next), 128 * n);
         #pragma GCC unroll 1
         for (int g = 0; g < 4; g += groups) {
             __m256 s[4];

@@ -94,7 +94,7 @@ static inline void sn_dots_i5g32_q8_avx2(float *acc, const uint8_t *w, const SnQ
 
     sn_clear_avx2(acc, 32 * tokens);
     for (int b = 0; b < n_in / SN_GROUP; b++, w += SN_I5_BLOCK) {
-        sn_ask_lines(sn_ahead(w, b, n_in / SN_GROUP, SN_I5_BLOCK, next), SN_I5_BLOCK);
+        sn_ask_lines(sn_ahead(w, next), SN_I5_BLOCK);
         #pragma GCC unroll 1
         for (int g = 0; g < 4; g += groups) {
             const SnQ8 *y = sn_same_avx2(x + b);
@@ -136,11 +136,10 @@ static inline void sn_dots_g32ms_q8_avx2(float *acc, const uint8_t *w, const SnQ
     const __m256i ones = _mm256_set1_epi16(1);
     const int groups = 4 / tokens;
     const int codes = fifth ? 640 : 512;
-    const int bytes = fifth ? SN_I5MS_BLOCK : SN_I4MS_BLOCK;
 
     sn_clear_avx2(acc, 32 * tokens);
     for (int b = 0; b < n_in / SN_GROUP; b += SN_SPANS) {
-        const uint8_t *ahead = sn_ahead(w, b / SN_SPANS, n_in / SN_GROUP / SN_SPANS, bytes, next);
+        const uint8_t *ahead = sn_ahead(w, next);
         const uint8_t *head = w;
 
         sn_ask_lines(ahead, 128);
@@ -223,7 +222,7 @@ static inline void sn_dots_i6g16s_q8_avx2(float *acc, const uint8_t *w, const Sn
 
     sn_clear_avx2(acc, 32 * tokens);
     for (int b = 0; b < n_in / SN_GROUP; b += SN_SPANS) {
-        const uint8_t *ahead = sn_ahead(w, b / SN_SPANS, n_in / SN_GROUP / SN_SPANS, SN_I6S_BLOCK, next);
+        const uint8_t *ahead = sn_ahead(w, next);
         const uint8_t *head = w;
 
         sn_ask(ahead);
@@ -284,7 +283,7 @@ static inline void sn_dots_i5g32_f32_avx2(float *acc, const uint8_t *w, const fl
 {
     sn_clear_avx2(acc, 32 * tokens);
     for (int c = 0; c < n_in; c += SN_GROUP, w += SN_I5_BLOCK) {
-        sn_ask_lines(sn_ahead(w, c / SN_GROUP, n_in / SN_GROUP, SN_I5_BLOCK, next), SN_I5_BLOCK);
+        sn_ask_lines(sn_ahead(w, next), SN_I5_BLOCK);
         #pragma GCC unroll 1
         for (int g = 0; g < 4; g++) {
             const __m256 d = sn_halves_avx2(w + 640 + 16 * g);
@@ -303,11 +302,10 @@ static inline void sn_dots_g32ms_f32_avx2(float *acc, const uint8_t *w, const fl
                                           const uint8_t *next, int tokens, int fifth)
 {
     const int codes = fifth ? 640 : 512;
-    const int bytes = fifth ? SN_I5MS_BLOCK : SN_I4MS_BLOCK;
 
     sn_clear_avx2(acc, 32 * tokens);
     for (int b = 0; b < n_in; b += SN_SPANS * SN_GROUP) {
-        const uint8_t *ahead = sn_ahead(w, b / SN_GROUP / SN_SPANS, n_in / SN_GROUP / SN_SPANS, bytes, next);
+        const uint8_t *ahead = sn_ahead(w, next);
         const uint8_t *head = w;
 
         sn_ask_lines(ahead, 128);
@@ -341,7 +339,7 @@ static inline void sn_dots_i6g16s_f32_avx2(float *acc, const uint8_t *w, const f
 
     sn_clear_avx2(acc, 32 * tokens);
     for (int b = 0; b < n_in; b += SN_SPANS * SN_GROUP) {
-        const uint8_t *ahead = sn_ahead(w, b / SN_GROUP / SN_SPANS, n_in / SN_GROUP / SN_SPANS, SN_I6S_BLOCK, next);
+        const uint8_t *ahead = sn_ahead(w, next);
         const uint8_t *head = w;
 
         sn_ask(ahead);

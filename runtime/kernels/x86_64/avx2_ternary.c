@@ -42,7 +42,7 @@ static inline void sn_dots_i2g256_q8_avx2(float *acc, const uint8_t *w, const Sn
 
     sn_clear_avx2(acc, 32 * tokens);
     for (int b = 0; b < n_in / SN_TERNARY_COLUMNS; b++, w += SN_I2_BLOCK) {
-        const uint8_t *ahead = sn_ahead(w, b, n_in / SN_TERNARY_COLUMNS, SN_I2_BLOCK, next);
+        const uint8_t *ahead = sn_ahead(w, next);
 
         for (int g = 0; g < 8; g++, x++) {
             sn_ask_lines(ahead + 256 * g, 256);
@@ -98,7 +98,7 @@ static inline void sn_dots_t5g256_q8_avx2(float *acc, const uint8_t *w, const Sn
 {
     sn_clear_avx2(acc, 32 * tokens);
     for (int b = 0; b < n_in / SN_TERNARY_COLUMNS; b++, w += SN_T5_BLOCK, x += 8) {
-        const uint8_t *ahead = sn_ahead(w, b, n_in / SN_TERNARY_COLUMNS, SN_T5_BLOCK, next);
+        const uint8_t *ahead = sn_ahead(w, next);
 
         for (int k = 0; k < 4; k++) {
             const uint8_t *scales = w + 1664 + 16 * k;

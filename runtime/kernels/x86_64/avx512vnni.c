@@ -95,7 +95,7 @@ static inline void sn_dots_i8g32_q8_avx512(float *acc, const uint8_t *w, const S
 
     sn_clear_avx512(f, 2 * tokens);
     for (int b = 0; b < n_in / SN_GROUP; b++, w += SN_I8_BLOCK) {
-        const uint8_t *ahead = sn_ahead(w, b, n_in / SN_GROUP, SN_I8_BLOCK, next);
+        const uint8_t *ahead = sn_ahead(w, next);
         __m512i s[8];
 
         sn_start_avx512(s, x + b, x_stride, 128, tokens);
@@ -138,7 +138,7 @@ static inline void sn_dots_i4g32_q8_avx512(float *acc, const uint8_t *w, const S
 
     sn_clear_avx512(f, 2 * tokens);
     for (int b = 0; b < n_in / SN_GROUP; b++, w += SN_I4_BLOCK) {
-        const uint8_t *ahead = sn_ahead(w, b, n_in / SN_GROUP, SN_I4_BLOCK, next);
+        const uint8_t *ahead = sn_ahead(w, next);
         __m512i s[8];
 
         sn_start_avx512(s, x + b, x_stride, 8, tokens);
@@ -157,7 +157,7 @@ static inline void sn_dots_i4g32m_q8_avx512(float *acc, const uint8_t *w, const 
 
     sn_clear_avx512(f, 2 * tokens);
     for (int b = 0; b < n_in / SN_GROUP; b++, w += SN_I4M_BLOCK) {
-        const uint8_t *ahead = sn_ahead(w, b, n_in / SN_GROUP, SN_I4M_BLOCK, next);
+        const uint8_t *ahead = sn_ahead(w, next);
         const __m512 m0 = sn_halves_avx512(w + 576);
         const __m512 m1 = sn_halves_avx512(w + 608);
         __m512i s[8];
@@ -244,7 +244,7 @@ static inline void sn_dots_i8g32_f32_avx512(float *acc, const uint8_t *w, const 
         const __m512 o[2] = { _mm512_mul_ps(d[0], middle), _mm512_mul_ps(d[1], middle) };
         __m512 s[8];
 
-        sn_ask_lines(sn_ahead(w, c / SN_GROUP, n_in / SN_GROUP, SN_I8_BLOCK, next), SN_I8_BLOCK);
+        sn_ask_lines(sn_ahead(w, next), SN_I8_BLOCK);
         sn_clear_avx512(s, 2 * tokens);
         for (int i = 0; i < 8; i++)
             sn_add_four_avx512(s, _mm512_loadu_si512(w + 64 * i), _mm512_loadu_si512(w + 512 + 64 * i), byte, d, o,
@@ -267,7 +267,7 @@ static inline void sn_dots_i4g32_f32_avx512(float *acc, const uint8_t *w, const 
         const __m512 o[2] = { _mm512_mul_ps(d[0], middle), _mm512_mul_ps(d[1], middle) };
         __m512 s[8];
 
-        sn_ask_lines(sn_ahead(w, c / SN_GROUP, n_in / SN_GROUP, SN_I4_BLOCK, next), SN_I4_BLOCK);
+        sn_ask_lines(sn_ahead(w, next), SN_I4_BLOCK);
         sn_clear_avx512(s, 2 * tokens);
         sn_add_nibbles_avx512(s, w, d, o, x + c, x_stride, tokens);
         sn_add_group_avx512(f, s, tokens);
@@ -287,7 +287,7 @@ static inline void sn_dots_i4g32m_f32_avx512(float *acc, const uint8_t *w, const
         const __m512 o[2] = { sn_halves_avx512(w + 576), sn_halves_avx512(w + 608) };
         __m512 s[8];
 
-        sn_ask_lines(sn_ahead(w, c / SN_GROUP, n_in / SN_GROUP, SN_I4M_BLOCK, next), SN_I4M_BLOCK);
+        sn_ask_lines(sn_ahead(w, next), SN_I4M_BLOCK);
         sn_clear_avx512(s, 2 * tokens);
         sn_add_nibbles_avx512(s, w, d, o, x + c, x_stride, tokens);
         sn_add_group_avx512(f, s, tokens);
@@ -304,7 +304,7 @@ static inline void sn_dots_f16_f32_avx512(float *acc, const uint8_t *w, const fl
     sn_clear_avx512(f, 2 * tokens);
     for (int c = 0; c < n_in; c += SN_GROUP) {
         const int n = n_in - c < SN_GROUP ? n_in - c : SN_GROUP;
-        const uint8_t *ahead = sn_ahead(w, c / SN_GROUP, n_in / SN_GROUP, 64 * SN_GROUP, next);
+        const uint8_t *ahead = sn_ahead(w, next);
         __m512 s[8];
 
         sn_clear_avx512(s, 2 * tokens);
@@ -332,7 +332,7 @@ static inline void sn_dots_bf16_f32_avx512(float *acc, const uint8_t *w, const f
     sn_clear_avx512(f, 2 * tokens);
     for (int c = 0; c < n_in; c += SN_GROUP) {
         const int n = n_in - c < SN_GROUP ? n_in - c : SN_GROUP;
-        const uint8_t *ahead = sn_ahead(w, c / SN_GROUP, n_in / SN_GROUP, 64 * SN_GROUP, next);
+        const uint8_t *ahead = sn_ahead(w, next);
         __m512 s[8];
 
         sn_clear_avx512(s, 2 * tokens);
@@ -354,7 +354,7 @@ static inline void sn_dots_f32_f32_avx512(float *acc, const uint8_t *w, const fl
     sn_clear_avx512(f, 2 * tokens);
     for (int c = 0; c < n_in; c += SN_GROUP) {
         const int n = n_in - c < SN_GROUP ? n_in - c : SN_GROUP;
-        const uint8_t *ahead = sn_ahead(w, c / SN_GROUP, n_in / SN_GROUP, 128 * SN_GROUP, next);
+        const uint8_t *ahead = sn_ahead(w, next);
         __m512 s[8];
 
         sn_clear_avx512(s, 2 * tokens);

@@ -65,7 +65,7 @@ static inline void sn_dots_i5g32_q8_avx512(float *acc, const uint8_t *w, const S
 
     sn_clear_avx512(f, 2 * tokens);
     for (int b = 0; b < n_in / SN_GROUP; b++, w += SN_I5_BLOCK) {
-        const uint8_t *ahead = sn_ahead(w, b, n_in / SN_GROUP, SN_I5_BLOCK, next);
+        const uint8_t *ahead = sn_ahead(w, next);
         __m512i s[8];
 
         sn_start_avx512(s, x + b, x_stride, 16, tokens);
@@ -105,7 +105,7 @@ static inline void sn_dots_i4g32ms_q8_avx512(float *acc, const uint8_t *w, const
 
     sn_clear_avx512(f, 2 * tokens);
     for (int b = 0; b < n_in / SN_GROUP; b += SN_SPANS) {
-        const uint8_t *ahead = sn_ahead(w, b / SN_SPANS, n_in / SN_GROUP / SN_SPANS, SN_I4MS_BLOCK, next);
+        const uint8_t *ahead = sn_ahead(w, next);
         const uint8_t *head = w;
 
         sn_ask_lines(ahead, 128);
@@ -131,7 +131,7 @@ static inline void sn_dots_i5g32ms_q8_avx512(float *acc, const uint8_t *w, const
 
     sn_clear_avx512(f, 2 * tokens);
     for (int b = 0; b < n_in / SN_GROUP; b += SN_SPANS) {
-        const uint8_t *ahead = sn_ahead(w, b / SN_SPANS, n_in / SN_GROUP / SN_SPANS, SN_I5MS_BLOCK, next);
+        const uint8_t *ahead = sn_ahead(w, next);
         const uint8_t *head = w;
 
         sn_ask_lines(ahead, 128);
@@ -204,7 +204,7 @@ static inline void sn_dots_i6g16s_q8_avx512(float *acc, const uint8_t *w, const 
     for (int i = 0; i < 32 * tokens; i += 16)
         _mm512_storeu_ps(acc + i, _mm512_setzero_ps());
     for (int b = 0; b < n_in / SN_GROUP; b += SN_SPANS) {
-        const uint8_t *ahead = sn_ahead(w, b / SN_SPANS, n_in / SN_GROUP / SN_SPANS, SN_I6S_BLOCK, next);
+        const uint8_t *ahead = sn_ahead(w, next);
         const uint8_t *head = w;
 
         sn_ask(ahead);
@@ -311,7 +311,7 @@ static inline void sn_dots_i5g32_f32_avx512(float *acc, const uint8_t *w, const 
         const __m512 o[2] = { _mm512_mul_ps(d[0], middle), _mm512_mul_ps(d[1], middle) };
         __m512 s[8];
 
-        sn_ask_lines(sn_ahead(w, c / SN_GROUP, n_in / SN_GROUP, SN_I5_BLOCK, next), SN_I5_BLOCK);
+        sn_ask_lines(sn_ahead(w, next), SN_I5_BLOCK);
         sn_clear_avx512(s, 2 * tokens);
         sn_add_fives_avx512(s, w, d, o, x + c, x_stride, tokens);
         sn_add_group_avx512(f, s, tokens);
@@ -325,13 +325,11 @@ static inline void sn_dots_g32ms_f32_avx512(float *acc, const uint8_t *w, const 
                                             const uint8_t *next, int tokens, int fifth)
 {
     const int codes = fifth ? 640 : 512;
-    const int bytes = fifth ? SN_I5MS_BLOCK : SN_I4MS_BLOCK;
-    const int n = n_in / (SN_SPANS * SN_GROUP);
     __m512 f[8];
 
     sn_clear_avx512(f, 2 * tokens);
     for (int c = 0; c < n_in; c += SN_SPANS * SN_GROUP) {
-        const uint8_t *ahead = sn_ahead(w, c / (SN_SPANS * SN_GROUP), n, bytes, next);
+        const uint8_t *ahead = sn_ahead(w, next);
         const uint8_t *head = w;
 
         sn_ask_lines(ahead, 128);
@@ -378,7 +376,7 @@ static inline void sn_dots_i6g16s_f32_avx512(float *acc, const uint8_t *w, const
     for (int i = 0; i < 32 * tokens; i += 16)
         _mm512_storeu_ps(acc + i, _mm512_setzero_ps());
     for (int c = 0; c < n_in; c += SN_SPANS * SN_GROUP) {
-        const uint8_t *ahead = sn_ahead(w, c / (SN_SPANS * SN_GROUP), n_in / (SN_SPANS * SN_GROUP), SN_I6S_BLOCK, next);
+        const uint8_t *ahead = sn_ahead(w, next);
         const uint8_t *head = w;
 
         sn_ask(ahead);

@@ -43,7 +43,7 @@ static inline void sn_dots_i2g256_q8_avx512(float *acc, const uint8_t *w, const 
 
     sn_clear_avx512(f, 2 * tokens);
     for (int b = 0; b < n_in / SN_TERNARY_COLUMNS; b++, w += SN_I2_BLOCK) {
-        const uint8_t *ahead = sn_ahead(w, b, n_in / SN_TERNARY_COLUMNS, SN_I2_BLOCK, next);
+        const uint8_t *ahead = sn_ahead(w, next);
 
         for (int g = 0; g < 8; g++, x++) {
             const uint8_t *codes = w + 256 * g;
@@ -190,7 +190,7 @@ static inline void sn_dots_t5g256_q8_avx512(float *acc, const uint8_t *w, const 
 
     sn_clear_avx512(f, 2 * tokens);
     for (int b = 0; b < n_in / SN_TERNARY_COLUMNS; b++, w += SN_T5_BLOCK) {
-        const uint8_t *ahead = sn_ahead(w, b, n_in / SN_TERNARY_COLUMNS, SN_T5_BLOCK, next);
+        const uint8_t *ahead = sn_ahead(w, next);
         __m512i y = _mm512_loadu_si512(w);              /* a digit of it for each pair of groups */
         __m512i z = _mm512_loadu_si512(w + 64);
 

@@ -69,7 +69,7 @@ static inline void sn_dots_i8g32_q8_avxvnni(float *acc, const uint8_t *w, const 
 
     sn_clear_avx2(acc, 32 * tokens);
     for (int b = 0; b < n_in / SN_GROUP; b++, w += SN_I8_BLOCK) {
-        sn_ask_lines(sn_ahead(w, b, n_in / SN_GROUP, SN_I8_BLOCK, next), SN_I8_BLOCK);
+        sn_ask_lines(sn_ahead(w, next), SN_I8_BLOCK);
         #pragma GCC unroll 1
         for (int g = 0; g < 4; g += groups) {
             const SnQ8 *y = sn_same_avx2(x + b);
@@ -105,7 +105,7 @@ static inline void sn_dots_i4g32_q8_avxvnni(float *acc, const uint8_t *w, const 
 
     sn_clear_avx2(acc, 32 * tokens);
     for (int b = 0; b < n_in / SN_GROUP; b++, w += SN_I4_BLOCK) {
-        sn_ask_lines(sn_ahead(w, b, n_in / SN_GROUP, SN_I4_BLOCK, next), SN_I4_BLOCK);
+        sn_ask_lines(sn_ahead(w, next), SN_I4_BLOCK);
         #pragma GCC unroll 1
         for (int g = 0; g < 4; g += groups) {
             const SnQ8 *y = sn_same_avx2(x + b);
@@ -130,7 +130,7 @@ static inline void sn_dots_i4g32m_q8_avxvnni(float *acc, const uint8_t *w, const
 
     sn_clear_avx2(acc, 32 * tokens);
     for (int b = 0; b < n_in / SN_GROUP; b++, w += SN_I4M_BLOCK) {
-        sn_ask_lines(sn_ahead(w, b, n_in / SN_GROUP, SN_I4M_BLOCK, next), SN_I4M_BLOCK);
+        sn_ask_lines(sn_ahead(w, next), SN_I4M_BLOCK);
         #pragma GCC unroll 1
         for (int g = 0; g < 4; g += groups) {
             const SnQ8 *y = sn_same_avx2(x + b);

@@ -33,7 +33,7 @@ static inline void sn_dots_i5g32_q8_avxvnni(float *acc, const uint8_t *w, const 
 
     sn_clear_avx2(acc, 32 * tokens);
     for (int b = 0; b < n_in / SN_GROUP; b++, w += SN_I5_BLOCK) {
-        sn_ask_lines(sn_ahead(w, b, n_in / SN_GROUP, SN_I5_BLOCK, next), SN_I5_BLOCK);
+        sn_ask_lines(sn_ahead(w, next), SN_I5_BLOCK);
         #pragma GCC unroll 1
         for (int g = 0; g < 4; g += groups) {
             const SnQ8 *y = sn_same_avx2(x + b);
@@ -57,11 +57,10 @@ static inline void sn_dots_g32ms_q8_avxvnni(float *acc, const uint8_t *w, const 
 {
     const int groups = (tokens == 1 ? 4 : 2) / (1 + fifth);
     const int codes = fifth ? 640 : 512;
-    const int bytes = fifth ? SN_I5MS_BLOCK : SN_I4MS_BLOCK;
 
     sn_clear_avx2(acc, 32 * tokens);
     for (int b = 0; b < n_in / SN_GROUP; b += SN_SPANS) {
-        const uint8_t *ahead = sn_ahead(w, b / SN_SPANS, n_in / SN_GROUP / SN_SPANS, bytes, next);
+        const uint8_t *ahead = sn_ahead(w, next);
         const uint8_t *head = w;
 
         sn_ask_lines(ahead, 128);
@@ -137,7 +136,7 @@ static inline void sn_dots_i6g16s_q8_avxvnni(float *acc, const uint8_t *w, const
 
     sn_clear_avx2(acc, 32 * tokens);
     for (int b = 0; b < n_in / SN_GROUP; b += SN_SPANS) {
-        const uint8_t *ahead = sn_ahead(w, b / SN_SPANS, n_in / SN_GROUP / SN_SPANS, SN_I6S_BLOCK, next);
+        const uint8_t *ahead = sn_ahead(w, next);
         const uint8_t *head = w;
 
         sn_ask(ahead);

@@ -300,8 +300,8 @@ static void decode_layer_ffn_gate_up(const story_Run *r, const void *layer, stor
     float ffn_gate[32];
     float ffn_up[32];
 
-    sn_dot_i8g32_r32k4_q8_portable(ffn_gate, ffn_gate_tile, ffn_norm_q8, 128, ffn_gate_tile + 8704);
-    sn_dot_i8g32_r32k4_q8_portable(ffn_up, ffn_up_tile, ffn_norm_q8, 128, ffn_up_tile + 8704);
+    sn_dot_i8g32_r32k4_q8_portable(ffn_gate, ffn_gate_tile, ffn_norm_q8, 128, ffn_up_tile);
+    sn_dot_i8g32_r32k4_q8_portable(ffn_up, ffn_up_tile, ffn_norm_q8, 128, ffn_gate_tile + 8704);
     float ffn_act[32];
 
     for (int k = 0; k < 32; k++)
