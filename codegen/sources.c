@@ -4,7 +4,7 @@
 
 const char *const runtime_parts[] = { "runtime/core/xxh64.c",   "runtime/core/weights.c",
                                       "runtime/core/cpu.c",     "runtime/core/threads.c",
-                                      "runtime/core/session.c", NULL };
+                                      "runtime/core/pace.c",    "runtime/core/session.c", NULL };
 const char *const runtime_parts_one_thread[] = {
     "runtime/core/xxh64.c",       "runtime/core/weights.c", "runtime/core/cpu.c",
     "runtime/core/threads_one.c", "runtime/core/session.c", NULL

@@ -88,18 +88,23 @@ typedef struct NAME_Session NAME_Session;
 
 enum {
     NAME_MAX_THREADS = 256,
-    NAME_ONE_BY_ONE = 1    /* a flag: every token goes through the decode entry, also in a prompt */
+    /* flags */
+    NAME_ONE_BY_ONE = 1,     /* every token goes through the decode entry, also in a prompt */
+    NAME_ALL_THREADS = 2     /* every thread takes part in every call, also where that costs time */
 };
 
 /* How a session runs.  All zero is valid: the model's whole context, one thread. */
 typedef struct {
     int n_ctx;                  /* most tokens in the context; 0: NAME_N_CTX, which is the most */
-    int n_threads;              /* 1..NAME_MAX_THREADS; 0: 1 */
-    int flags;                  /* NAME_ONE_BY_ONE or 0 */
+    /* 1..NAME_MAX_THREADS; 0: 1.  A session of its own threads has at most NAME_default_threads() of
+     * them, and those whose cores other programs use sleep through calls.  What is computed is the
+     * same bits for any number. */
+    int n_threads;
+    int flags;                  /* NAME_ONE_BY_ONE | NAME_ALL_THREADS, or 0 */
     /* Your own thread pool, NULL: the session starts n_threads - 1 threads, which sleep between
      * calls. run(pool, fn, arg, n) calls fn(arg, i) once for each i in 0..n-1 and returns when all
-     * have returned; the calls may be concurrent or one after another, in any order.  With
-     * n_threads == 1 it is not used. */
+     * have returned; the calls may be concurrent or one after another, in any order.  n is at most
+     * n_threads.  With n_threads == 1 it is not used. */
     void (*run)(void *pool, void (*fn)(void *arg, int i), void *arg, int n);
     void *pool;
 } NAME_Options;
@@ -134,7 +139,7 @@ NAME_Status NAME_eval(NAME_Session *s, const int32_t *ids, int n, float *logits,
 
 int NAME_n_past(const NAME_Session *s);         /* tokens in the context */
 int NAME_n_ctx(const NAME_Session *s);          /* room for them */
-int NAME_n_threads(const NAME_Session *s);
+int NAME_n_threads(const NAME_Session *s);      /* that it has, with the caller */
 
 /* Appends one token and writes the logits after it, as NAME_eval(s, &id, 1, logits, 1) does: same
  * bits, same status.  Where the session guesses (NAME_lookup_open) a call may compute several

@@ -4,13 +4,14 @@
  *   weights.c             the weights file
  *   cpu.c                 what this CPU can do
  *   threads.c             the crew's threads, or threads_one.c: none
+ *   pace.c                how many of them take part
  *   session.c             sessions
  *   lookup.c              (in runtime/text) guesses of the tokens to come
  *   NAME.c                (generated) NAME_desc, and a function per entry that calls its stages
  *   NAME_ISA.c            (generated) the stages
  *
  * The writer makes runtime.c of these files: weights.c first (it asks for the GNU interfaces),
- * then xxh64.c, cpu.c, threads.c or threads_one.c, session.c; no two of them use one static name,
+ * then xxh64.c, cpu.c, threads.c and pace.c or threads_one.c, session.c; no two of them use one static name,
  * and lines that include "runtime/..." are left out.
  *
  * How a stage is shared among threads.  A stage is n chunks of work, each of which owns its
@@ -65,8 +66,6 @@ typedef struct {
     NAME_Line *range;                   /* [n_threads] */
     NAME_Line *done;                    /* [n_threads] */
     NAME_Flag cancel;                /* set: chunks are taken and counted, but no longer computed */
-    NAME_Flag stalled;  /* set by a thread that waited for a millisecond: somebody has a chunk and no
-                         * core to compute it on */
 } NAME_Crew;
 
 struct NAME_Stages;                     /* generated: the stage functions of one instruction set */
@@ -93,6 +92,7 @@ typedef struct NAME_Worker {
     uint32_t epoch;                     /* running number of the next stage */
     uint64_t due;                       /* chunks of all stages so far */
     uint64_t mine;                      /* chunks that this thread has done, ever */
+    int64_t waited_ns;   /* for others' chunks, ever; waits that end while it spins do not count */
     uint8_t *scratch;                   /* desc.scratch_bytes of its own, 64-byte aligned */
 } NAME_Worker;
 
@@ -169,12 +169,40 @@ NAME_Status NAME_pool_start(NAME_Pool **out, void *block, NAME_Worker *worker, i
 /* The first r->n_threads threads run entry(r, worker), the others sleep on; returns when every stage is over. */
 void NAME_pool_run(NAME_Pool *p, NAME_EntryFn *entry, const NAME_Run *r);
 void NAME_pool_stop(NAME_Pool *p);
-/* Waits, at first spinning, then giving the core away, until the crew has done `due` chunks. */
-void NAME_wait_for(NAME_Crew *crew, uint64_t due);
+/* Waits, at first spinning, then giving the core away, until the crew has done `due` chunks.
+ * Nanoseconds from when it gave the core away first; 0: it only spun. */
+int64_t NAME_wait_for(NAME_Crew *crew, uint64_t due);
+
+/* Two clocks, in nanoseconds from some moment on. */
+typedef struct {
+    int64_t wall;
+    int64_t cpu;                        /* goes only while the calling thread has a core */
+} NAME_Clocks;
+NAME_Clocks NAME_clocks(void);
 
 /* Linux: the CPU quota of a process's cgroups in cores, rounded up; 0: none.  self is its
  * /proc/self/cgroup, root where the groups are: /sys/fs/cgroup. */
 int NAME_quota_cores(const char *self, const char *root);
+
+/* ---- pace.c ---------------------------------------------------------------------------------- */
+
+/* What is known of calls of one kind; the fields are pace.c's own, but `now`. */
+typedef struct {
+    int now;                            /* threads that take part in the next call */
+    int most;
+    int trying;                         /* whether `now` is a trial */
+    int n_calls;                        /* since `now` or `trying` changed */
+    int hold;                           /* calls until the next trial */
+    int settled;                        /* the last trial that was won is long ago */
+    unsigned bad;                       /* of the last calls, the last one lowest */
+    int64_t mean, n_mean;               /* time of a call of `now` threads, or of fewer in a trial */
+    int64_t excess;                     /* time that the trial took longer than so many of these */
+} NAME_Pace;
+
+void NAME_pace_init(NAME_Pace *p, int most);
+/* A call of p->now threads took `ns`, of which thread 0 was kept from work for `wasted`: had no core
+ * or waited for others.  Both may be in any unit of which 100,000 are a hiccup. */
+void NAME_pace_note(NAME_Pace *p, int64_t ns, int64_t wasted);
 
 /* ---- lookup.c -------------------------------------------------------------------------------- */
 
@@ -282,7 +310,7 @@ static inline void NAME_stage_end(const NAME_Run *r, NAME_Worker *me, const NAME
 #if NAME_THREADS
     if (r->n_threads > 1) {
         atomic_store_explicit(&r->crew->done[me->id].v, me->mine, memory_order_release);
-        NAME_wait_for(r->crew, me->due);
+        me->waited_ns += NAME_wait_for(r->crew, me->due);
     }
 #else
     (void)r;

@@ -29,8 +29,9 @@ struct NAME_Session {
     NAME_Worker *worker;                /* [n_threads] */
     uint8_t **state;                    /* [n_state] */
     uint8_t *arena;
-    int n_active;                       /* threads that take part in a call (note_stalls) */
-    int n_stalled, n_calls, hold, trying;
+#if NAME_THREADS
+    NAME_Pace pace[2];                  /* of calls of one token, and of prompts */
+#endif
 #if NAME_HAS_LOOKUP
     NAME_Lookup *lookup;                /* NULL: it does not guess */
     float *ahead_logits;                /* [NAME_MAX_DRAFT + 1, n_vocab]: of the last evaluation */
@@ -38,8 +39,6 @@ struct NAME_Session {
     int32_t draft[NAME_MAX_DRAFT + 1];  /* the token that was due, then the guesses */
 #endif
 };
-
-enum { HOLD_LEAST = 32, HOLD_MOST = 1024, TRIAL = 16 };    /* calls of one token: note_stalls */
 
 /* Offsets in the aligned block. */
 typedef struct {
@@ -108,13 +107,18 @@ NAME_Status NAME_session_open(NAME_Session **out, const NAME_Model *m, void *blo
 
     *out = NULL;
     if (!m || !m->w || !block || !complete(&opt.n_ctx, &opt.n_threads) ||
-        (opt.flags & ~NAME_ONE_BY_ONE))
+        (opt.flags & ~(NAME_ONE_BY_ONE | NAME_ALL_THREADS)))
         return NAME_E_ARG;
     if (!NAME_THREADS && opt.n_threads > 1)
         return NAME_E_THREADS;
     if (NAME_session_bytes(opt.n_ctx, opt.n_threads) == 0 ||
         bytes < NAME_session_bytes(opt.n_ctx, opt.n_threads))
         return NAME_E_MEMORY;
+    if (opt.n_threads > 1 && !opt.run && !(opt.flags & NAME_ALL_THREADS)) {
+        int n = NAME_default_threads();
+
+        opt.n_threads = n < opt.n_threads ? n : opt.n_threads;
+    }
     l = layout_of(opt.n_ctx, opt.n_threads);
     b = (uint8_t *)block + (BLOCK_ALIGN - (uintptr_t)block % BLOCK_ALIGN) % BLOCK_ALIGN;
     memset(b, 0, (size_t)l.scratch);
@@ -122,8 +126,11 @@ NAME_Status NAME_session_open(NAME_Session **out, const NAME_Model *m, void *blo
     s->model = m;
     s->opt = opt;
     s->n_ctx = opt.n_ctx;
-    s->crew.n_threads = s->n_active = opt.n_threads;
-    s->hold = HOLD_LEAST;
+    s->crew.n_threads = opt.n_threads;
+#if NAME_THREADS
+    NAME_pace_init(&s->pace[0], opt.n_threads);
+    NAME_pace_init(&s->pace[1], opt.n_threads);
+#endif
     s->crew.range = (NAME_Line *)(void *)(b + l.range);
     s->crew.done = (NAME_Line *)(void *)(b + l.done);
     s->arena = b + l.arena;
@@ -182,31 +189,6 @@ static void host_job(void *arg, int i)
     j->entry(j->run, &j->worker[i]);
 }
 
-/* How many threads the next call of one token has.  A stage is as slow as the slowest holder of a
- * chunk, and one whose core runs another program holds it for milliseconds.  So after two stalls
- * within 16 calls half of the threads stay asleep for `hold` calls; then twice as many are tried.
- * A stall during the trial ends it, and the next one comes twice as late.  Results do not depend on
- * it: they are the same for any number of threads. */
-static void note_stalls(NAME_Session *s)
-{
-    int stalled = NAME_FLAG_GET(&s->crew.stalled);
-
-    NAME_FLAG_SET(&s->crew.stalled, 0);
-    s->n_calls++;
-    s->n_stalled += stalled;
-    if (s->n_active > 1 && (s->n_stalled >= 2 || (stalled && s->trying))) {
-        s->hold = s->trying && s->hold < HOLD_MOST ? 2 * s->hold : s->trying ? s->hold : HOLD_LEAST;
-        s->n_active = (s->n_active + 1) / 2;
-        s->trying = s->n_stalled = s->n_calls = 0;
-    } else if (s->n_active < s->crew.n_threads && s->n_calls >= s->hold && !s->trying) {
-        s->n_active = 2 * s->n_active < s->crew.n_threads ? 2 * s->n_active : s->crew.n_threads;
-        s->trying = 1;
-        s->n_stalled = s->n_calls = 0;
-    } else if (s->n_calls % TRIAL == 0) {
-        s->trying = s->n_stalled = 0;
-    }
-}
-
 static void run_entry(NAME_Session *s, NAME_EntryFn *entry, const NAME_Run *r)
 {
     if (r->n_threads == 1)
@@ -226,6 +208,29 @@ static void run_entry(NAME_Session *s, NAME_EntryFn *entry, const NAME_Run *r)
         s->opt.run(s->opt.pool, host_job, &j, r->n_threads);
     }
 }
+
+#if NAME_THREADS
+/* The same with as many threads as pay here and now.  A prompt has a pace of its own, kept by calls
+ * that are at least half of the longest ones, in time per token; what lies between goes as one token
+ * does.  The host's threads are not asked for what they have of their cores, only waited for. */
+static void run_paced(NAME_Session *s, NAME_EntryFn *entry, NAME_Run *r)
+{
+    int prompt = r->T > 1 && 2 * r->T >= NAME_desc.max_tokens;
+    NAME_Pace *pace = &s->pace[prompt];
+    int64_t waited = s->worker[0].waited_ns, wasted;
+    NAME_Clocks begin = NAME_clocks(), end;
+
+    r->n_threads = pace->now;
+    run_entry(s, entry, r);
+    end = NAME_clocks();
+    end.wall -= begin.wall;
+    end.cpu -= begin.cpu;
+    waited = s->worker[0].waited_ns - waited;
+    wasted = s->pool && end.wall - end.cpu > waited ? end.wall - end.cpu : waited;
+    if ((r->T == 1 || prompt) && !NAME_FLAG_GET(&s->crew.cancel))
+        NAME_pace_note(pace, end.wall / r->T, wasted / r->T);
+}
+#endif
 
 static int take_cancel(NAME_Session *s)
 {
@@ -276,13 +281,15 @@ static int run_tokens(NAME_Session *s, NAME_EntryFn *entry, const int32_t *ids, 
     r.P = s->n_past;
     r.O = O;
     r.C = s->n_ctx;
-    r.n_threads = s->n_active;
+    r.n_threads = s->crew.n_threads;
     r.crew = &s->crew;
     r.stages = NAME_desc.isa[s->model->isa].stages;
-    run_entry(s, entry, &r);
-    if (s->crew.n_threads > 1 && T == 1) /* a prompt's chunks are long: waiting says nothing */
-        note_stalls(s);
-    NAME_FLAG_SET(&s->crew.stalled, 0);
+#if NAME_THREADS
+    if (r.n_threads > 1 && !(s->opt.flags & NAME_ALL_THREADS))
+        run_paced(s, entry, &r);
+    else
+#endif
+        run_entry(s, entry, &r);
     return take_cancel(s);
 }
 

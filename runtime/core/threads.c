@@ -18,10 +18,7 @@
 #include <time.h>
 #include <unistd.h>
 
-enum {
-    SPINS = 2000,             /* pauses, about 50 us, before a waiting thread gives its core away */
-    STALL_NS = 1000000        /* less is a hiccup; a core that runs another program is gone for longer */
-};
+enum { SPINS = 2000 };        /* pauses, about 50 us, before a waiting thread gives its core away */
 
 typedef struct {
     NAME_Pool *pool;
@@ -159,15 +156,24 @@ static inline void pause_cpu(void)
 #endif
 }
 
-static int64_t now_ns(void)
+static int64_t now_ns(clockid_t clock)
 {
     struct timespec t;
 
-    clock_gettime(CLOCK_MONOTONIC, &t);
+    clock_gettime(clock, &t);
     return (int64_t)t.tv_sec * 1000000000 + t.tv_nsec;
 }
 
-void NAME_wait_for(NAME_Crew *crew, uint64_t due)
+NAME_Clocks NAME_clocks(void)
+{
+    NAME_Clocks c;
+
+    c.wall = now_ns(CLOCK_MONOTONIC);
+    c.cpu = now_ns(CLOCK_THREAD_CPUTIME_ID);
+    return c;
+}
+
+int64_t NAME_wait_for(NAME_Crew *crew, uint64_t due)
 {
     int64_t begun = 0;
 
@@ -177,15 +183,11 @@ void NAME_wait_for(NAME_Crew *crew, uint64_t due)
         for (int t = 0; t < crew->n_threads; t++)
             sum += atomic_load_explicit(&crew->done[t].v, memory_order_acquire);
         if (sum >= due)
-            return;
+            return begun ? now_ns(CLOCK_MONOTONIC) - begun : 0;
         if (spins < SPINS)
             pause_cpu();
         else {
-            int64_t now = now_ns();
-
-            begun = begun ? begun : now;
-            if (now - begun > STALL_NS)
-                NAME_FLAG_SET(&crew->stalled, 1);
+            begun = begun ? begun : now_ns(CLOCK_MONOTONIC);
             sched_yield();
             spins = 0;
         }

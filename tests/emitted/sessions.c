@@ -101,7 +101,7 @@ static void test_orders(const story_Model *m, float *y)
     Talk a, b;
 
     for (int k = 0; k < 4; k++) {
-        a = open_talk(m, (story_Options){ .n_ctx = N_CTX, .n_threads = threads[k] });
+        a = open_talk(m, (story_Options){ .n_ctx = N_CTX, .n_threads = threads[k], .flags = story_ALL_THREADS });
         check(feed(a, 0, 0, N, y), "at once, by threads", threads[k]);
         check(!story_rewind(a.s, 0) && feed_pieces(a, 0, 1, y), "token by token, by threads", threads[k]);
         check(!story_rewind(a.s, 0) && feed_pieces(a, 0, 13, y), "in pieces, by threads", threads[k]);

@@ -40,7 +40,8 @@ static int32_t *random_ids(int n)
     return ids;
 }
 
-/* A session in a block of its own, at an odd address, with guard bytes behind. */
+/* A session in a block of its own, at an odd address, with guard bytes behind, whose threads all take
+ * part, however few cores there are. */
 enum { GUARD = 64 };
 typedef struct { NAME_Session *s; uint8_t *block; size_t bytes; int shift; } Box;
 
@@ -49,6 +50,7 @@ static Box open_box(NAME_Options o)
     Box b = { NULL, NULL, NAME_session_bytes(o.n_ctx, o.n_threads), below(200) };
 
     assert_true(b.bytes > 0);
+    o.flags |= NAME_ALL_THREADS;
     b.block = malloc((size_t)b.shift + b.bytes + GUARD);
     memset(b.block, 0xee, (size_t)b.shift + b.bytes + GUARD);
     assert_int_equal(NAME_session_open(&b.s, &model, b.block + b.shift, b.bytes, &o), NAME_OK);
@@ -944,6 +946,56 @@ static void test_host_pool(void **state)
     free(want);
 }
 
+static _Atomic long n_slow;
+static void slow_second(const NAME_Worker *me, int chunk, int count, const uint8_t *next)
+{
+    double begin = clock_ms(CLOCK_MONOTONIC);
+
+    (void)next;
+    if (me->id == 1) {
+        n_slow++;
+        sleep_ms(3);
+    } else if (chunk == 0 && count == 1)
+        while (clock_ms(CLOCK_MONOTONIC) - begin < 0.1)
+            ;                           /* the other one comes in time */
+}
+
+/* A thread that holds up nearly every chunk it takes, as one does that has half of a core, is left
+ * out after a few tokens, with threads of our own and with the host's; the logits are the same. */
+static void test_slow_thread(void **state)
+{
+    int32_t *ids = random_ids(200);
+    float *want = malloc(200 * TOY_VOCAB * sizeof(float)), row[TOY_VOCAB];
+    size_t bytes = NAME_session_bytes(200, 2);
+    void *block = malloc(bytes);
+
+    (void)state;
+    toy_reference(ids, 200, want);
+    toy_before_chunk = slow_second;
+    for (int lent = 0; lent < 2; lent++) {
+        NAME_Options o = { .n_ctx = 200, .n_threads = 2, .run = lent ? run_at_once : NULL };
+        int calls = 0;
+        NAME_Session *s;
+
+        o.pool = &calls;
+        n_slow = 0;
+        assert_int_equal(NAME_session_open(&s, &model, block, bytes, &o), NAME_OK);
+        for (int at = 0; at < 200; at++) {
+            assert_int_equal(NAME_eval(s, ids + at, 1, row, 1), NAME_OK);
+            assert_logits(row, want + (size_t)at * TOY_VOCAB, 1);
+        }
+        NAME_close(s);
+        /* three trials in 200 calls, of a few calls each; a call has 9 stages in which both may come */
+        assert_true(n_slow < 200);
+        if (lent)
+            assert_in_range(calls, 2, 50);
+    }
+    toy_before_chunk = NULL;
+    free(block);
+    free(ids);
+    free(want);
+}
+
 typedef struct { int32_t *ids; float *want; } Talk;
 static void *talk(void *p)
 {
@@ -993,9 +1045,18 @@ static void test_two_sessions(void **state)
     }
 }
 
-/* A process that is allowed one core starts one thread. */
+/* A process that is allowed one core starts one thread, also where more are asked for, unless they
+ * are to take part in any case or are the host's. */
 static void test_default_threads(void **state)
 {
+    static const struct { int n_threads, flags; bool lent; int has; } cases[] = {
+        { 3, 0, false, 1 }, { 3, NAME_ALL_THREADS, false, 3 }, { 3, 0, true, 3 }, { 1, 0, false, 1 }
+    };
+    size_t bytes = NAME_session_bytes(20, 3);
+    void *block = malloc(bytes);
+    float row[TOY_VOCAB], want[2 * TOY_VOCAB];
+    int32_t ids[2] = { 3, 4 };
+    int calls = 0;
     cpu_set_t all, one;
 
     (void)state;
@@ -1007,6 +1068,21 @@ static void test_default_threads(void **state)
             CPU_SET(i, &one);
     assert_int_equal(sched_setaffinity(0, sizeof one, &one), 0);
     assert_int_equal(NAME_default_threads(), 1);
+    toy_reference(ids, 2, want);
+    for (int i = 0; i < 4; i++) {
+        NAME_Options o = { .n_ctx = 20, .n_threads = cases[i].n_threads, .flags = cases[i].flags };
+        NAME_Session *s;
+
+        o.run = cases[i].lent ? run_at_once : NULL;
+        o.pool = &calls;
+        assert_int_equal(NAME_session_open(&s, &model, block, bytes, &o), NAME_OK);
+        assert_int_equal(NAME_n_threads(s), cases[i].has);
+        for (int k = 0; k < 2; k++)
+            assert_int_equal(NAME_eval(s, ids + k, 1, row, 1), NAME_OK);
+        assert_logits(row, want + TOY_VOCAB, 1);
+        NAME_close(s);
+    }
+    free(block);
     assert_int_equal(sched_setaffinity(0, sizeof all, &all), 0);
 }
 
@@ -1146,6 +1222,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(test_cancel),
         cmocka_unit_test(test_next_cancel),
         cmocka_unit_test(test_host_pool),
+        cmocka_unit_test(test_slow_thread),
         cmocka_unit_test(test_two_sessions),
         cmocka_unit_test(test_default_threads),
 #ifdef __linux__
