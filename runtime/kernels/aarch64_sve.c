@@ -6,4 +6,5 @@
 #include "aarch64/dotprod_planes.c"
 #include "aarch64/dotprod_ternary.c"
 #include "aarch64/i8mm.c"
+#include "aarch64/i8mm_planes.c"
 #include "aarch64/sve.c"
