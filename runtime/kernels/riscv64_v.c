@@ -1,3 +1,4 @@
 /* The unit of 64-bit RISC-V with vectors. */
 #include "portable.c"
 #include "riscv64/rvv.c"
+#include "riscv64/rvv_planes.c"
