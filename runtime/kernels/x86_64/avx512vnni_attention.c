@@ -1,4 +1,4 @@
-/* Attention of four queries at once, and quantization, for AVX-512.
+/* Attention of four queries at once, softmax and quantization, for AVX-512.
  *
  * When a prompt is read, neighbouring tokens look at nearly the same positions: four queries share each conversion of a
  * cached entry to floats, and 16 chains of multiply-adds run side by side.  Sums are added in the order of the kernels for
@@ -120,6 +120,78 @@ static SN_APART void sn_mix4_f16_avx512vnni(float *y, int y_stride, const float 
         for (int j = 0; j < 4; j++)
             _mm512_mask_storeu_ps(y + j * y_stride + d, m, s[j]);
     }
+}
+
+/* 16 times portable/scalar.c's sn_exp, step by step, so with the same bits: one rounding where 2^n is multiplied in, there
+ * as here.  A NaN passes both bounds, because a comparison with it takes the second operand. */
+static inline __m512 sn_exp_avx512(__m512 x)
+{
+    __m512 n, r, p;
+
+    x = _mm512_max_ps(_mm512_set1_ps(-104.0f), x);
+    x = _mm512_min_ps(_mm512_set1_ps(89.0f), x);
+    n = _mm512_roundscale_ps(_mm512_mul_ps(x, _mm512_set1_ps(1.44269504f)), _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC);
+    r = _mm512_sub_ps(x, _mm512_mul_ps(n, _mm512_set1_ps(0.693145752f)));
+    r = _mm512_sub_ps(r, _mm512_mul_ps(n, _mm512_set1_ps(1.42860677e-6f)));
+    p = _mm512_add_ps(_mm512_mul_ps(r, _mm512_set1_ps(0.00138145965f)), _mm512_set1_ps(0.00836871751f));
+    p = _mm512_add_ps(_mm512_mul_ps(p, r), _mm512_set1_ps(0.041668389f));
+    p = _mm512_add_ps(_mm512_mul_ps(p, r), _mm512_set1_ps(0.166665211f));
+    p = _mm512_add_ps(_mm512_mul_ps(p, r), _mm512_set1_ps(0.49999994f));
+    p = _mm512_add_ps(_mm512_add_ps(_mm512_mul_ps(p, _mm512_mul_ps(r, r)), r), _mm512_set1_ps(1.0f));
+    return _mm512_scalef_ps(p, n);
+}
+
+/* s[i] = e^(s[i] - max); returns their sum, added in 16 interleaved sums, then halves to halves. */
+SN_KERNEL(op=exp_sum, x=f32, isa=avx512vnni, features=x86_64_v4, order=lanes16)
+static SN_APART float sn_exp_sum_avx512vnni(float *s, int n, float max)
+{
+    const __m512 from = _mm512_set1_ps(max);
+    __m512 sum = _mm512_setzero_ps();
+    __m256 eight;
+    __m128 four;
+    int i = 0;
+
+    for (; i + 16 <= n; i += 16) {
+        const __m512 e = sn_exp_avx512(_mm512_sub_ps(_mm512_loadu_ps(s + i), from));
+
+        _mm512_storeu_ps(s + i, e);
+        sum = _mm512_add_ps(sum, e);
+    }
+    if (i < n) {
+        const __mmask16 m = (__mmask16)((1u << (n - i)) - 1);
+        const __m512 e = sn_exp_avx512(_mm512_sub_ps(_mm512_maskz_loadu_ps(m, s + i), from));
+
+        _mm512_mask_storeu_ps(s + i, m, e);
+        sum = _mm512_mask_add_ps(sum, m, sum, e);
+    }
+    eight = _mm256_add_ps(_mm512_castps512_ps256(sum), _mm512_extractf32x8_ps(sum, 1));
+    four = _mm_add_ps(_mm256_castps256_ps128(eight), _mm256_extractf128_ps(eight, 1));
+    four = _mm_add_ps(four, _mm_movehl_ps(four, four));
+    return _mm_cvtss_f32(_mm_add_ss(four, _mm_movehdup_ps(four)));
+}
+
+/* The largest of n values; -infinity of none. */
+SN_KERNEL(op=max, x=f32, isa=avx512vnni, features=x86_64_v4, order=exact)
+static SN_APART float sn_max_avx512vnni(const float *s, int n)
+{
+    __m512 a = _mm512_set1_ps(-__builtin_inff());
+    __m512 b = a;
+    int i = 0;
+
+    for (; i + 32 <= n; i += 32) {
+        a = _mm512_max_ps(_mm512_loadu_ps(s + i), a);
+        b = _mm512_max_ps(_mm512_loadu_ps(s + i + 16), b);
+    }
+    if (i + 16 <= n) {
+        a = _mm512_max_ps(_mm512_loadu_ps(s + i), a);
+        i += 16;
+    }
+    if (i < n) {
+        const __mmask16 m = (__mmask16)((1u << (n - i)) - 1);
+
+        b = _mm512_mask_max_ps(b, m, _mm512_maskz_loadu_ps(m, s + i), b);
+    }
+    return _mm512_reduce_max_ps(_mm512_max_ps(a, b));
 }
 
 /* portable/row.c's quantization, 16 numbers at a time.  Rounding is half to even there too. */
