@@ -109,6 +109,9 @@ static const char *n_chunks_c(Writer *w, const Func *f, const Op *s)
                                     : str_printf(w->a, "r->O ? %" PRId64 " : 0", sum);
     if (anchor)
         sum = op_int(anchor, "n_head", 1);
+    if (stage_most_heads(s) > 1) /* of one token */
+        return op_attr(s, "threads") ? str_printf(w->a, "%" PRId64 " / (%s)", sum, heads_c(w, s))
+                                     : str_printf(w->a, "%" PRId64, sum / stage_heads(s, 1));
     if (tokens > 1)
         rows = str_printf(w->a, "(%s + %" PRId64 ") / %" PRId64, rows, tokens - 1, tokens);
     return !sum || sum == 1     ? rows

@@ -39,6 +39,9 @@ const char *arg_field(const Writer *w, const Func *f, int i);
 /* How many rows a stage has: "1", "r->T", "r->O"; sets *is_one when it is at most one. */
 const char *rows_c(const Writer *w, const Func *f, Dim d, bool *is_one);
 
+/* Query heads in a chunk of an attention stage: a number, or an expression of r->n_threads. */
+const char *heads_c(const Writer *w, const Op *fused);
+
 /* ---- verify.c ---- */
 
 /* The entry that computes several tokens with decode's bits for each, NULL: there is none (or --spec none). */

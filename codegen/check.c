@@ -146,16 +146,40 @@ static bool check_places(Check *c, const Op *s, const char *name, Value *const *
     return true;
 }
 
-static bool check_chunks(Check *c, const Op *s)
+/* Heads of one chunk share K and V, and only one token's may. */
+static bool check_heads(Check *c, const Func *f, const Op *s, const Op *attention)
+{
+    const Attr *heads = op_attr(s, "heads"), *threads = op_attr(s, "threads");
+    int64_t group = op_int(attention, "n_head", 1) / op_int(attention, "n_head_kv", 1);
+    int n = threads ? threads->n_ints : 0;
+
+    if (!heads)
+        return !threads || fail(c->d, at_stage(c, s), "attribute 'threads' without 'heads'");
+    if (heads->kind != ATTR_ints || (threads && threads->kind != ATTR_ints) ||
+        heads->n_ints != n + 1 || !dim_is_one(f, attention->out[0]->type.dim[0]))
+        return fail(c->d, at_stage(c, s), "attributes 'heads' and 'threads' do not give the heads "
+                                          "of one token's chunks");
+    for (int i = 0; i < heads->n_ints; i++)
+        if (heads->ints[i] < 1 || heads->ints[i] > MAX_HEADS || group % heads->ints[i] ||
+            (i < n && threads->ints[i] <= (i ? threads->ints[i - 1] : 0)))
+            return fail(c->d, at_stage(c, s),
+                        "%" PRId64 " heads for a chunk of attention where %" PRId64
+                        " share K and V (a divisor, at most %d)",
+                        heads->ints[i], group, MAX_HEADS);
+    return true;
+}
+
+static bool check_chunks(Check *c, const Func *f, const Op *s)
 {
     const Op *anchor = stage_anchor(s);
     const Attr *tiles = op_attr(s, "tiles"), *chunks = op_attr(s, "chunks");
     int64_t tokens = op_int(s, "tokens", 0), total = 0;
 
     if (!anchor || anchor->kind != OP_matmul)
-        return (tokens >= 1 && tokens <= 65536) ||
-               fail(c->d, at_stage(c, s), "attribute 'tokens' is %" PRId64 ", not 1 to 65536",
-                    tokens);
+        return ((tokens >= 1 && tokens <= 65536) ||
+                fail(c->d, at_stage(c, s), "attribute 'tokens' is %" PRId64 ", not 1 to 65536",
+                     tokens)) &&
+               (!anchor || check_heads(c, f, s, anchor));
     if (!tiles || !chunks || tiles->kind != ATTR_ints || chunks->kind != ATTR_ints ||
         tiles->n_ints != stage_n_groups(s) || chunks->n_ints != tiles->n_ints)
         return fail(c->d, at_stage(c, s),
@@ -196,7 +220,7 @@ static bool check_stage(Check *c, const Func *f, const Op *s)
     for (const Op *o = s->region[0]->first; o; o = o->next)
         if (!check_op(c, f, s, o))
             return false;
-    return check_chunks(c, s) && check_places(c, s, "in", s->in, s->n_in) &&
+    return check_chunks(c, f, s) && check_places(c, s, "in", s->in, s->n_in) &&
            check_places(c, s, "out", s->out, s->n_out);
 }
 

@@ -52,6 +52,22 @@ const char *rows_c(const Writer *w, const Func *f, Dim d, bool *is_one)
     return "0";
 }
 
+const char *heads_c(const Writer *w, const Op *fused)
+{
+    const Attr *heads = op_attr(fused, "heads"), *threads = op_attr(fused, "threads");
+    Buf b = buf_in(w->a);
+
+    if (!heads || heads->n_ints == 1)
+        return str_printf(w->a, "%" PRId64, stage_heads(fused, 1));
+    for (int i = 0; i < heads->n_ints; i++)
+        if (i + 1 < heads->n_ints)
+            buf_printf(&b, "r->n_threads <= %" PRId64 " ? %" PRId64 " : ", threads->ints[i],
+                       heads->ints[i]);
+        else
+            buf_printf(&b, "%" PRId64, heads->ints[i]);
+    return buf_z(&b);
+}
+
 /* The dimensions alone: layers that differ in the formats of their weights have one struct. */
 static const char *dims_c(const Writer *w, Type t)
 {

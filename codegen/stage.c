@@ -211,7 +211,10 @@ static void describe(Stage *z)
             emit(z->e, "%s %" PRId64 " of %" PRId64 " tile%s of 32 outputs", i ? "," : "",
                  chunks->ints[i], tiles->ints[i], tiles->ints[i] == 1 ? "" : "s");
         emit(z->e, ", each for all tokens of the call. */\n");
-    } else if (!strcmp(kind, "attention"))
+    } else if (stage_most_heads(z->s) > 1)
+        emit(z->e, " * A chunk is up to %" PRId64 " heads that share K and V. */\n",
+             stage_most_heads(z->s));
+    else if (!strcmp(kind, "attention"))
         emit(z->e, " * A chunk is one head and %" PRId64 " token%s. */\n",
              op_int(z->s, "tokens", 1), op_int(z->s, "tokens", 1) == 1 ? "" : "s");
     else
@@ -265,7 +268,8 @@ static bool write_stage(Writer *w, int i_target, const KernelUnit *unit, bool *w
              (const char *const[]){ "args", "top",  "shrink", "sum", "max", "end", "pos_",
                                     "cos",  "sin",  "a",      "b",   "h",   "g",   "j",
                                     "k",    "s",    "t",      "u",   "lo",  "hi",  "to",
-                                    "p",    "from", "u_end",  "n_t", NULL };
+                                    "p",    "from", "u_end",  "n_t", "n",
+                                    "all",  "all_to", NULL };
          *k; k++)
         z.taken[z.n_taken++] = *k;
     for (int i = 0; i < z.r->n_param; i++)

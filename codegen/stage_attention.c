@@ -1,8 +1,12 @@
-/* Attention in C: a head and one token or some, over the cache in spans, with a running maximum and sum. */
+/* Attention in C: some queries over the cache in spans, with a running maximum and sum.
+ *
+ * Queries that look at the same K and V go together, where the target has kernels for that: the heads of a group when one
+ * token is decoded, up to four tokens of one head when a prompt is read.  Spans end where a multiple of SPAN does, so that
+ * neighbouring tokens have the same ones, and each query's sums are those that it has alone. */
 #include "codegen/stage.h"
 
 /* Cache positions whose scores are held at a time: fixed pieces, whatever the number of threads. */
-enum { SPAN = 128 };
+enum { SPAN = 128, TOGETHER = 4 };
 
 /* What an attention stage is printed from. */
 typedef struct {
@@ -11,10 +15,10 @@ typedef struct {
     const char *q, *k, *v, *pos;                         /* pointers */
 } Attention;
 
-/* Scores of positions p[j]..end[j]-1 in span b are in s, from s[p[j] - b] on: softmax so far and
- * weighted sum of query `j`.  y, top and sum: its running result, maximum and sum. */
-static void soften(Stage *z, const Attention *n, const char *scores, const char *count,
-                   const char *y, const char *max, const char *sum)
+/* Scores of `count` positions are in `scores`: softmax so far of a query whose running result, maximum and sum are y, max
+ * and sum. */
+static void soften(Stage *z, const Attention *n, const char *scores, const char *count, const char *y, const char *max,
+                   const char *sum)
 {
     Emit *e = z->e;
     const Op *o = n->o;
@@ -33,8 +37,7 @@ static void soften(Stage *z, const Attention *n, const char *scores, const char 
     emit(e, "%s += %s(%s, %s, %s);\n", sum, kernel_of(z, o, "exp_sum"), scores, count, max);
 }
 
-static void score_one(Stage *z, const Attention *n, const char *s, const char *t, const char *p,
-                      const char *count)
+static void score_one(Stage *z, const Attention *n, const char *s, const char *t, const char *p, const char *count)
 {
     emit(z->e,
          "%s(%s, %s + (size_t)%s * %" PRId64 " + i, %s + (size_t)%s * %" PRId64 " + g, %" PRId64
@@ -43,14 +46,33 @@ static void score_one(Stage *z, const Attention *n, const char *s, const char *t
          n->hd, float_c(z, op_float(n->o, "scale", 1)));
 }
 
-static void mix_one(Stage *z, const Attention *n, const char *y, const char *s, const char *p,
-                    const char *count)
+static void mix_one(Stage *z, const Attention *n, const char *y, const char *s, const char *p, const char *count)
 {
     emit(z->e, "%s(%s, %s, %s + (size_t)%s * %" PRId64 " + g, %" PRId64 ", %s, %" PRId64 ");\n",
          kernel_of(z, n->o, "mix"), y, s, n->v, p, n->v_stride, n->v_stride, count, n->hd);
 }
 
-/* Where token `t` begins to look: at its window's edge, or at the first position. */
+/* The same for n queries, the first of which begins at q and the next ones q_stride further on. */
+static void score_some(Stage *z, const Attention *n, const char *s, const char *q, int64_t q_stride, const char *p,
+                       const char *count)
+{
+    emit(z->e,
+         "%s(%s, %d, %s + %s, %" PRId64 ", n, %s + (size_t)%s * %" PRId64 " + g, %" PRId64
+         ", %s, %" PRId64 ", %s);\n",
+         kernel_of(z, n->o, "score4"), s, SPAN, n->q, q, q_stride, n->k, p, n->stride, n->stride,
+         count, n->hd, float_c(z, op_float(n->o, "scale", 1)));
+}
+
+static void mix_some(Stage *z, const Attention *n, const char *y, const char *s, const char *p, const char *count)
+{
+    emit(z->e,
+         "%s(%s_all[0], %" PRId64 ", %s, %d, n, %s + (size_t)%s * %" PRId64 " + g, %" PRId64
+         ", %s, %" PRId64 ");\n",
+         kernel_of(z, n->o, "mix4"), y, n->hd, s, SPAN, n->v, p, n->v_stride, n->v_stride, count,
+         n->hd);
+}
+
+/* Where a token that sees the positions before `end` begins to look: at its window's edge, or at the first position. */
 static const char *first_position(Stage *z, const Attention *n, const char *end)
 {
     return n->window ? str_printf(z->w->a, "%s > %" PRId64 " ? %s - %" PRId64 " : 0", end,
@@ -58,8 +80,23 @@ static const char *first_position(Stage *z, const Attention *n, const char *end)
                      : "0";
 }
 
-/* One query after the other: spans end where a multiple of SPAN does, so that neighbouring tokens
- * have the same ones. */
+/* The running results of so many queries. */
+static void declare_some(Stage *z, const Attention *n, const char *y, int64_t most)
+{
+    emit(z->e, "float %s_all[%" PRId64 "][%" PRId64 "] = { { 0 } }, s[%" PRId64 "][%d];\n", y, most,
+         n->hd, most, SPAN);
+    emit(z->e, "float max[%" PRId64 "], sum[%" PRId64 "] = { 0 };\n", most, most);
+}
+
+/* Divides by the sum, and what comes behind attention. */
+static bool finish(Stage *z, const Attention *n, const char *y, const char *sum, const Tile *at)
+{
+    emit(z->e, "for (int k = 0; k < %" PRId64 "; k++)\n    %s[k] /= %s;\n", n->hd, y, sum);
+    name_of(z, n->o->out[0])->tile = y;
+    return epilogue(z, at);
+}
+
+/* The query at i of token t. */
 static bool attend_one(Stage *z, const Attention *n, const char *y, const Tile *at)
 {
     Emit *e = z->e;
@@ -74,73 +111,129 @@ static bool attend_one(Stage *z, const Attention *n, const char *y, const Tile *
     soften(z, n, "s", "to - p", y, "max", "sum");
     mix_one(z, n, y, "s", "p", "to - p");
     emit_close(e, "");
-    emit(e, "for (int k = 0; k < %" PRId64 "; k++)\n    %s[k] /= sum;\n", n->hd, y);
-    name_of(z, n->o->out[0])->tile = y;
-    return epilogue(z, at);
+    return finish(z, n, y, "sum", at);
 }
 
-/* Four tokens, u and on, share what they read: of each span the positions that all four look at,
- * while what only some see, at both ends, goes one by one.  Every token's sums are those of
- * attend_one. */
-static bool attend_four(Stage *z, const Attention *n, const char *y, const Tile *at)
+/* The n heads from h on, of token t: they look at the same positions of one head of K and V. */
+static bool attend_heads(Stage *z, const Attention *n, const char *y, const Tile *at)
 {
     Emit *e = z->e;
-    const char *score4 = kernel_of(z, n->o, "score4"), *mix4 = kernel_of(z, n->o, "mix4");
+    const char *y_j = str_printf(z->w->a, "%s_all[j]", y);
 
-    emit(e, "float %s_4[4][%" PRId64 "] = { { 0 } }, s[4][%d], max[4], sum[4] = { 0 };\n", y, n->hd,
+    declare_some(z, n, y, stage_most_heads(z->s));
+    emit(e, "int end = %s[t] + 1;\n\n", n->pos);
+    emit(e, "for (int j = 0; j < n; j++)\n    max[j] = -3.4e38f;\n");
+    emit_open(e, "for (int p = %s, to; p < end; p = to) {", first_position(z, n, "end"));
+    emit(e, "to = p / %d * %d + %d < end ? p / %d * %d + %d : end;\n", SPAN, SPAN, SPAN, SPAN, SPAN,
          SPAN);
-    emit(e, "int from[4], end[4];\n\n");
-    emit_open(e, "for (int j = 0; j < 4; j++) {");
-    emit(e, "end[j] = %s[u + j] + 1;\n", n->pos);
-    emit(e, "from[j] = %s;\n", first_position(z, n, "end[j]"));
-    emit(e, "max[j] = -3.4e38f;\n");
-    emit_close(e, "");
-    emit_open(e, "for (int b = from[0] / %d * %d; b < end[3]; b += %d) {", SPAN, SPAN, SPAN);
-    emit(e,
-         "int lo = from[3] > b ? from[3] : b, hi = end[0] < b + %d ? end[0] : b + %d;    /* seen "
-         "by all four */\n\n",
-         SPAN, SPAN);
-    emit(e, "if (lo < hi)\n");
-    emit(e,
-         "    %s(&s[0][lo - b], %d, %s + (size_t)u * %" PRId64 " + i, %" PRId64
-         ", %s + (size_t)lo * %" PRId64 " + g, %" PRId64 ", hi - lo, %" PRId64 ", %s);\n",
-         score4, SPAN, n->q, n->width, n->width, n->k, n->stride, n->stride, n->hd,
-         float_c(z, op_float(n->o, "scale", 1)));
-    emit(e, "else\n    lo = hi = b;\n");
-    emit_open(e, "for (int j = 0; j < 4; j++) {");
-    emit(e, "int p = from[j] > b ? from[j] : b, to = end[j] < b + %d ? end[j] : b + %d;\n", SPAN,
-         SPAN);
+    score_some(z, n, "s[0]",
+               str_printf(z->w->a, "(size_t)t * %" PRId64 " + h * %" PRId64, n->width, n->hd),
+               n->hd, "p", "to - p");
+    emit_open(e, "for (int j = 0; j < n; j++) {");
     emit(e, "float top, shrink;\n\n");
-    emit(e, "if (p >= to)\n    continue;\n");
-    emit_open(e, "if (lo == hi) {");
-    score_one(z, n, "&s[j][p - b]", "(u + j)", "p", "to - p");
-    emit_close(e, " else {");
-    e->indent++;
-    score_one(z, n, "&s[j][p - b]", "(u + j)", "p", "lo - p");
-    score_one(z, n, "&s[j][hi - b]", "(u + j)", "hi", "to - hi");
+    soften(z, n, "s[j]", "to - p", y_j, "max[j]", "sum[j]");
     emit_close(e, "");
-    soften(z, n, "(&s[j][p - b])", "to - p", str_printf(z->w->a, "%s_4[j]", y), "max[j]", "sum[j]");
-    mix_one(z, n, str_printf(z->w->a, "%s_4[j]", y), "&s[j][p - b]", "p",
-            "(lo < hi ? lo : to) - p");
+    mix_some(z, n, y, "s[0]", "p", "to - p");
     emit_close(e, "");
-    emit_open(e, "if (lo < hi) {");
-    emit(e,
-         "%s(%s_4[0], %" PRId64 ", &s[0][lo - b], %d, %s + (size_t)lo * %" PRId64 " + g, %" PRId64
-         ", hi - lo, %" PRId64 ");\n",
-         mix4, y, n->hd, SPAN, n->v, n->v_stride, n->v_stride, n->hd);
-    emit_open(e, "for (int j = 0; j < 4; j++) {");
-    emit(e, "int to = end[j] < b + %d ? end[j] : b + %d;\n\n", SPAN, SPAN);
-    mix_one(z, n, str_printf(z->w->a, "%s_4[j]", y), "&s[j][hi - b]", "hi", "to - hi");
-    emit_close(e, "");
-    emit_close(e, "");
-    emit_close(e, "");
-    emit_open(e, "for (int t = u; t < u + 4; t++) {");
-    emit(e, "float *%s = %s_4[t - u];\n\n", y, y);
-    emit(e, "for (int k = 0; k < %" PRId64 "; k++)\n    %s[k] /= sum[t - u];\n", n->hd, y);
-    name_of(z, n->o->out[0])->tile = y;
-    if (!epilogue(z, at))
+    emit_open(e, "for (int j = 0; j < n; j++) {");
+    emit(e, "float *%s = %s_all[j];\nint i = (h + j) * %" PRId64 ";\n\n", y, y, n->hd);
+    if (!finish(z, n, y, "sum[j]", at))
         return false;
     emit_close(e, "");
+    return true;
+}
+
+/* The query at i of the n tokens from u on, at most TOGETHER.  They share the scores of every position that one of them
+ * sees (one too many is not looked at), and the sums over those that all see; what only some see, at both ends of their
+ * range, is added one by one. */
+static bool attend_tokens(Stage *z, const Attention *n, const char *y, const Tile *at)
+{
+    Emit *e = z->e;
+    Arena *a = z->w->a;
+    const char *y_j = str_printf(a, "%s_all[j]", y), *lo = n->window ? "lo" : "b",
+               *p = n->window ? "p" : "b", *all = n->window ? "all" : "b", *s_j, *s_all;
+
+    s_j = n->window ? "(&s[j][p - lo])" : "s[j]";
+    s_all = n->window ? "&s[0][all - lo]" : "s[0]";
+    declare_some(z, n, y, TOGETHER);
+    emit(e, n->window ? "int from[%d], end[%d];\n\n" : "int end[%d];\n\n", TOGETHER, TOGETHER);
+    emit_open(e, "for (int j = 0; j < n; j++) {");
+    emit(e, "end[j] = %s[u + j] + 1;\n", n->pos);
+    if (n->window)
+        emit(e, "from[j] = %s;\n", first_position(z, n, "end[j]"));
+    emit(e, "max[j] = -3.4e38f;\n");
+    emit_close(e, "");
+    emit_open(e, "for (int b = %s; b < end[n - 1]; b += %d) {",
+              n->window ? str_printf(a, "from[0] / %d * %d", SPAN, SPAN) : "0", SPAN);
+    if (n->window)
+        emit(e, "int lo = from[0] > b ? from[0] : b, all = from[n - 1] > b ? from[n - 1] : b;\n");
+    emit(e, "int hi = end[n - 1] < b + %d ? end[n - 1] : b + %d;\n", SPAN, SPAN);
+    emit(e, "int all_to = end[0] < hi ? end[0] : hi;    /* all of them see %s .. all_to - 1 */\n\n", all);
+    score_some(z, n, "s[0]", str_printf(a, "(size_t)u * %" PRId64 " + i", n->width), n->width, lo,
+               str_printf(a, "hi - %s", lo));
+    emit_open(e, "for (int j = 0; j < n; j++) {");
+    if (n->window)
+        emit(e, "int p = from[j] > b ? from[j] : b;\n");
+    emit(e, "int to = end[j] < hi ? end[j] : hi;\n");
+    emit(e, "float top, shrink;\n\n");
+    emit(e, "if (%s >= to)\n    continue;\n", p);
+    soften(z, n, s_j, str_printf(a, "to - %s", p), y_j, "max[j]", "sum[j]");
+    if (n->window) {
+        emit(e, "if (all >= all_to)\n    ");
+        mix_one(z, n, y_j, "&s[j][p - lo]", "p", "to - p");
+        emit(e, "else if (p < all)\n    ");
+        mix_one(z, n, y_j, "&s[j][p - lo]", "p", "all - p");
+    } else {
+        emit(e, "if (all_to <= b)\n    ");
+        mix_one(z, n, y_j, "s[j]", "b", "to - b");
+    }
+    emit_close(e, "");
+    emit_open(e, "if (%s < all_to) {", all);
+    mix_some(z, n, y, s_all, all, str_printf(a, "all_to - %s", all));
+    emit_open(e, "for (int j = 0; j < n; j++) {");
+    emit(e, "int to = end[j] < hi ? end[j] : hi;\n\n");
+    emit(e, "if (to > all_to)\n    ");
+    mix_one(z, n, y_j, str_printf(a, "&s[j][all_to - %s]", lo), "all_to", "to - all_to");
+    emit_close(e, "");
+    emit_close(e, "");
+    emit_close(e, "");
+    emit_open(e, "for (int j = 0; j < n; j++) {");
+    emit(e, "float *%s = %s_all[j];\nint t = u + j;\n\n", y, y);
+    if (!finish(z, n, y, "sum[j]", at))
+        return false;
+    emit_close(e, "");
+    return true;
+}
+
+/* Whether this target computes several queries at a time. */
+static bool has_some(const Stage *z, const Op *o)
+{
+    return op_str(o, str_printf(z->w->a, "score4.%d", z->i_target), NULL) &&
+           op_str(o, str_printf(z->w->a, "mix4.%d", z->i_target), NULL);
+}
+
+/* One token. */
+static bool decode_attention(Stage *z, const Attention *n, const char *y, const Tile *at, int64_t group)
+{
+    Emit *e = z->e;
+    bool some = stage_most_heads(z->s) > 1;
+    const char *h = "c";
+
+    if (some) {
+        emit(e, "int n = %s, h = c * n;    /* heads of this chunk, the first of them */\n", heads_c(z->w, z->s));
+        h = "h";
+    }
+    emit(e, "int t = 0, g = %s%s * %" PRId64 ";    /* where their K and V begin */\n", h,
+         group > 1 ? str_printf(z->w->a, " / %" PRId64, group) : "", n->hd);
+    if (some && has_some(z, n->o))
+        return attend_heads(z, n, y, at);
+    if (some)
+        emit_open(e, "\nfor (int j = 0; j < n; j++) {");
+    emit(e, "int i = %s * %" PRId64 ";    /* where its head begins in a row */\n", some ? "(h + j)" : "c", n->hd);
+    if (!attend_one(z, n, y, at))
+        return false;
+    if (some)
+        emit_close(e, "");
     return true;
 }
 
@@ -151,8 +244,7 @@ bool attention_stage(Stage *z)
     int64_t n_head = op_int(o, "n_head", 1), n_kv = op_int(o, "n_head_kv", 1),
             group = n_head / n_kv, tokens = op_int(z->s, "tokens", 1),
             hd = row_width(o->in[0]) / n_head;
-    bool one, four = op_str(o, str_printf(z->w->a, "score4.%d", z->i_target), NULL) &&
-                     op_str(o, str_printf(z->w->a, "mix4.%d", z->i_target), NULL);
+    bool one;
     const char *rows = rows_c(z->w, z->f, o->out[0]->type.dim[0], &one),
                *y = fresh_name(z, o->out[0]->name);
     Attention n = { .o = o,
@@ -171,36 +263,33 @@ bool attention_stage(Stage *z)
     };
 
     emit(e, "\n");
+    if (one)
+        return decode_attention(z, &n, y, &at, group);
     emit(e,
          "int h = c %% %" PRId64 ", i = h * %" PRId64
          ";    /* head, and where it begins in a row */\n",
          n_head, hd);
     if (group == 1)
-        emit(e, "int g = h * %" PRId64 ";\n\n", hd);
+        emit(e, "int g = h * %" PRId64 ";\n", hd);
     else
         emit(e,
              "int g = h / %" PRId64 " * %" PRId64 ";    /* where its K and V begin: %" PRId64
-             " heads share them */\n\n",
+             " heads share them */\n",
              group, hd, group);
-    if (one) {
-        emit(e, "int t = 0;\n");
-        return attend_one(z, &n, y, &at);
-    }
     emit(e,
          "int u = c / %" PRId64 " * %" PRId64 ", u_end = u + %" PRId64 " < %s ? u + %" PRId64
          " : %s;\n\n",
          n_head, tokens, tokens, rows, tokens, rows);
-    if (four) {
-        emit_open(e, "for (; u + 4 <= u_end; u += 4) {");
-        if (!attend_four(z, &n, y, &at))
+    if (has_some(z, o)) {
+        emit_open(e, "for (; u < u_end; u += %d) {", TOGETHER);
+        emit(e, "int n = u_end - u < %d ? u_end - u : %d;\n", TOGETHER, TOGETHER);
+        if (!attend_tokens(z, &n, y, &at))
             return false;
-        emit_close(e, "");
-        forget_tiles(z);
-        y = fresh_name(z, o->out[0]->name);
+    } else {
+        emit_open(e, "for (int t = u; t < u_end; t++) {");
+        if (!attend_one(z, &n, y, &at))
+            return false;
     }
-    emit_open(e, "for (int t = u; t < u_end; t++) {");
-    if (!attend_one(z, &n, y, &at))
-        return false;
     emit_close(e, "");
     return true;
 }

@@ -41,6 +41,26 @@ uint64_t cost_uneven_ps(const Target *t, uint64_t bytes, int64_t n_chunk, int n_
     return mul_div(even, rounds * (uint64_t)n_threads, (uint64_t)n_chunk);
 }
 
+int64_t cost_heads(int64_t n_head, int64_t group, int64_t most, int n_threads)
+{
+    int64_t best = 1;
+    uint64_t best_cost = UINT64_MAX;
+
+    for (int64_t h = 1; h <= group && h <= most; h++) {
+        uint64_t rounds, cost;
+
+        if (group % h)
+            continue;
+        rounds = ((uint64_t)(n_head / h) + (uint64_t)n_threads - 1) / (uint64_t)n_threads;
+        cost = rounds * (uint64_t)(COST_KV_SHARED + COST_KV_HEAD * h);
+        if (cost <= best_cost) {
+            best = h;
+            best_cost = cost;
+        }
+    }
+    return best;
+}
+
 uint64_t cost_tps_x100(const Target *t, uint64_t bytes_per_token, uint64_t macs_per_token,
                        int n_threads)
 {

@@ -217,7 +217,7 @@ static void count_chunks(Look *k, const Op *s, Facts *f)
     }
     f->n_chunk = (rows_of(k, anchor ? anchor->out[0] : row_value(s)) + tokens - 1) / tokens;
     if (anchor)
-        f->n_chunk *= op_int(anchor, "n_head", 1);
+        f->n_chunk *= op_int(anchor, "n_head", 1) / stage_heads(s, k->chip[0].n_threads);
 }
 
 /* Everything but the time. */
@@ -523,6 +523,13 @@ const char *explain_stage(Look *k, const Op *s)
                       *after ? " -> " : "", after);
 }
 
+const char *explain_heads(Look *k, const Op *s, const char *then)
+{
+    int64_t n = stage_heads(s, k->chip[0].n_threads);
+
+    return str_printf(k->a, "%s%s", n == 1 ? "a head" : explain_many(k, n, "head"), then);
+}
+
 const char *explain_chunks(Look *k, const Op *s, const Facts *f)
 {
     const Op *anchor = stage_anchor(s);
@@ -530,7 +537,7 @@ const char *explain_chunks(Look *k, const Op *s, const Facts *f)
 
     if (anchor && anchor->kind == OP_matmul)
         return str_printf(k->a, "%s of %s B", n, explain_number(k, (uint64_t)f->chunk_bytes));
-    return str_printf(k->a, "%s of %s%s", n, anchor ? "a head, " : "",
+    return str_printf(k->a, "%s of %s%s", n, anchor ? explain_heads(k, s, ", ") : "",
                       explain_many(k, op_int(s, "tokens", 1), "token"));
 }
 

@@ -84,6 +84,8 @@ const char *explain_fuse_spec(Look *k);                                  /* what
 const char *explain_op(Look *k, const Op *s, const Op *o);               /* what an op around a contraction does: "residual add" */
 const char *explain_part_words(Look *k, const Op *s, Part part);         /* "norm, quantize to q8"; "" where there is none */
 const char *explain_stage(Look *k, const Op *s);                         /* prologue -> contractions -> epilogue */
+/* The query heads of a chunk of attention, with so many threads as the first target has: "a head", "3 heads", and what follows. */
+const char *explain_heads(Look *k, const Op *s, const char *then);
 const char *explain_chunks(Look *k, const Op *s, const Facts *f);        /* "12 of 8 704 B" */
 const char *explain_call(Look *k);                                       /* "256 tokens, logits of one" */
 

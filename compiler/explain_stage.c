@@ -322,6 +322,19 @@ static void print_group_chunks(Look *k, const Op *s, int g)
                    explain_number(k, FITTING_BYTES), explain_many(k, unit, "tile"));
 }
 
+/* "3 up to 8 threads, else 1" */
+static const char *heads_by_threads(Look *k, const Op *s)
+{
+    const Attr *heads = op_attr(s, "heads"), *threads = op_attr(s, "threads");
+    Buf b = buf_in(k->a);
+
+    for (int i = 0; i < threads->n_ints; i++)
+        buf_printf(&b, "%" PRId64 " up to %s, ", heads->ints[i],
+                   explain_many(k, threads->ints[i], "thread"));
+    buf_printf(&b, "else %" PRId64, heads->ints[threads->n_ints]);
+    return buf_z(&b);
+}
+
 static void print_chunks(Look *k, const Total *t, const Op *s)
 {
     const Op *anchor = stage_anchor(s);
@@ -335,8 +348,13 @@ static void print_chunks(Look *k, const Total *t, const Op *s)
         for (int g = 0; g < stage_n_groups(s); g++)
             print_group_chunks(k, s, g);
     else
-        buf_printf(k->out, "    one for %s%s\n", anchor ? "a head and " : "",
+        buf_printf(k->out, "    one for %s%s\n", anchor ? explain_heads(k, s, " and ") : "",
                    explain_many(k, tokens, "token"));
+    if (op_attr(s, "threads"))
+        buf_printf(k->out,
+                   "    heads of a group share each read of K and V; with more threads, fewer in a "
+                   "chunk: %s\n",
+                   heads_by_threads(k, s));
     if (anchor && anchor->kind == OP_matmul && explain_sym(k, "T") > 1)
         buf_puts(k->out, "    each for all tokens of the call: a tile's weights are read once, "
                          "then the tokens pass\n");

@@ -201,3 +201,25 @@ bool stage_in_place(const Op *fused, int i_in, int i_out)
             return false;
     return read;
 }
+
+int64_t stage_heads(const Op *fused, int n_threads)
+{
+    const Attr *heads = op_attr(fused, "heads"), *threads = op_attr(fused, "threads");
+
+    if (!heads)
+        return 1;
+    for (int i = 0; threads && i < threads->n_ints && i < heads->n_ints; i++)
+        if (n_threads <= threads->ints[i])
+            return heads->ints[i];
+    return heads->ints[heads->n_ints - 1];
+}
+
+int64_t stage_most_heads(const Op *fused)
+{
+    const Attr *heads = op_attr(fused, "heads");
+    int64_t most = 1;
+
+    for (int i = 0; heads && i < heads->n_ints; i++)
+        most = heads->ints[i] > most ? heads->ints[i] : most;
+    return most;
+}

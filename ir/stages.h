@@ -5,8 +5,8 @@
 #include "ir/ir.h"
 
 /* Most contractions of one stage (sets of them are bit masks); rows of a tile of packed weights; most elements that an epilogue holds
- * at a time. */
-enum { MAX_ANCHORS = 32, TILE_ROWS = 32, MAX_WIDTH = 512 };
+ * at a time; most query heads of a chunk of attention. */
+enum { MAX_ANCHORS = 32, TILE_ROWS = 32, MAX_WIDTH = 512, MAX_HEADS = 8 };
 
 /* An op computed element by element (its C expression is in the table). */
 bool op_is_elementwise(const Op *o);
@@ -28,6 +28,11 @@ int64_t op_reach(const Op *o);
 int64_t width_of_both(int64_t a, int64_t b);
 /* Elements of a row that the epilogue of a group of contractions works on at a time: whole tiles and whole heads, 32 or more. */
 int64_t stage_width(const Op *fused, int group);
+/* Query heads in a chunk of an attention stage: 1, or as many of a group (which share K and V) as its attributes say for so many threads:
+ * heads[i] up to threads[i], the last of `heads` for all others. */
+int64_t stage_heads(const Op *fused, int n_threads);
+/* The most that any number of threads gets. */
+int64_t stage_most_heads(const Op *fused);
 /* Is d at most one, in a function whose entry may bound its symbols (T = 1, O <= 1 in decode)? */
 bool dim_is_one(const Func *f, Dim d);
 

@@ -7,12 +7,14 @@
  * the tile's weights are read once and stay in the first-level cache while tokens pass. CHUNK_BYTES
  * of weights or one tile (or a head, where the epilogue needs whole ones), whichever is more:
  * between 11 and 60 KB the size was found not to matter, smaller ones leave more to steal.
- * attention   a chunk is one head and a few tokens. row         a chunk is a few tokens.
+ * attention   a chunk is one head and a few tokens, or, when one token is decoded, the heads of a
+ * group that share K and V, as many as leave the threads busy (cost.c). row         a chunk is a few
+ * tokens.
  *
  * Kernels are looked up in the library by contract (op, layout, activations), best instruction set
  * of the target first.
  *
- * Requires: pack.  Leaves on each stage: stage (its name), tiles and chunks (per group), tokens; on
+ * Requires: pack.  Leaves on each stage: stage (its name), tiles and chunks (per group), tokens, heads and threads (stage_heads); on
  * ops inside: the kernels' names per target: dot.0 and panel.0 for the first target of the set, and
  * so on.  The Module's meta says what the targets are. */
 #include "codegen/emit.h"
@@ -45,8 +47,8 @@ static bool choose(Sched *s, Op *o, const char *role, const char *op, const char
     return true;
 }
 
-/* Notes kernels that do the work of `role` for four rows at once, where there are some of the same
- * order of sums, so that a token's bits do not depend on its neighbours. */
+/* Notes kernels that do the work of `role` for some queries at once, where there are some of the
+ * same order of sums, so that a query's bits do not depend on its neighbours. */
 static void choose_four(Sched *s, Op *o, const char *role, const char *op, const char *act)
 {
     for (int i = 0; i < s->env->n_target; i++) {
@@ -58,6 +60,12 @@ static void choose_four(Sched *s, Op *o, const char *role, const char *op, const
         if (one && four && !strcmp(one->order, four->order))
             op_set_attr(o, attr_str(str_printf(s->m->a, "%s.%d", op, i), four->name));
     }
+}
+
+/* Query heads that share the K and V of one. */
+static int64_t group_size(const Op *attention)
+{
+    return op_int(attention, "n_head", 1) / op_int(attention, "n_head_kv", 1);
 }
 
 static bool choose_for(Sched *s, const Func *f, Op *o)
@@ -85,7 +93,7 @@ static bool choose_for(Sched *s, const Func *f, Op *o)
     case OP_attention: {
         const char *k = o->in[1]->type.fmt->name, *v = o->in[2]->type.fmt->name;
 
-        if (!dim_is_one(f, o->out[0]->type.dim[0])) {
+        if (!dim_is_one(f, o->out[0]->type.dim[0]) || group_size(o) > 1) {
             choose_four(s, o, "score", "score4", k);
             choose_four(s, o, "mix", "mix4", v);
         }
@@ -202,6 +210,33 @@ static bool cut_contract(Sched *s, Op *fused)
     return total <= MAX_CHUNKS;
 }
 
+/* How many heads of a group a chunk of attention takes when one token is decoded: that depends on
+ * the number of threads, which a run decides.  All heads of some of 1..`many` threads go in one
+ * entry of the list. */
+static void cut_heads(Op *fused, const Op *attention)
+{
+    enum { MANY = 64 };
+    int64_t heads[MANY], threads[MANY];
+    int n = 0;
+
+    if (group_size(attention) == 1 || !op_str(attention, "score4.0", NULL) ||
+        !op_str(attention, "mix4.0", NULL))
+        return;
+    for (int t = 1; t <= MANY; t++) { /* above: as with MANY */
+        int64_t h = cost_heads(op_int(attention, "n_head", 1), group_size(attention), MAX_HEADS, t);
+
+        if (n && heads[n - 1] == h) {
+            threads[n - 1] = t;
+            continue;
+        }
+        heads[n] = h;
+        threads[n++] = t;
+    }
+    op_set_attr(fused, attr_ints("heads", heads, n));
+    if (n > 1)
+        op_set_attr(fused, attr_ints("threads", threads, n - 1));
+}
+
 /* A value with the rows that a row stage goes through: its last op's. */
 static const Value *rows_of_stage(const Op *fused)
 {
@@ -215,6 +250,7 @@ static bool schedule_stage(Sched *s, Func *f, Op *fused)
     const Op *anchor = stage_anchor(fused);
     const Value *rows = anchor ? anchor->out[0] : rows_of_stage(fused);
     int64_t tokens = anchor ? ATTENTION_TOKENS : ROW_TOKENS;
+    bool one;
 
     op_set_attr(fused, attr_str("stage", fresh_stage_name(s, f, fused)));
     for (Op *o = fused->region[0]->first; o; o = o->next)
@@ -222,7 +258,8 @@ static bool schedule_stage(Sched *s, Func *f, Op *fused)
             return false;
     if (anchor && anchor->kind == OP_matmul)
         return cut_contract(s, fused);
-    if (!rows->type.rank || dim_is_one(f, rows->type.dim[0]))
+    one = !rows->type.rank || dim_is_one(f, rows->type.dim[0]);
+    if (one)
         tokens = 1;
     else
         while ((dim_hi(rows->type.dim[0]) + tokens - 1) / tokens *
@@ -231,6 +268,8 @@ static bool schedule_stage(Sched *s, Func *f, Op *fused)
                tokens < 65536)
             tokens *= 2;
     op_set_attr(fused, attr_int("tokens", tokens));
+    if (anchor && one)
+        cut_heads(fused, anchor);
     return !anchor || op_int(anchor, "n_head", 1) <= MAX_CHUNKS ||
            fail(s->d, NOWHERE, "attention with %" PRId64 " heads has more than %d chunks",
                 op_int(anchor, "n_head", 1), MAX_CHUNKS);

@@ -885,7 +885,7 @@ static const Row *one_query(const Row *k)
     return NULL;
 }
 
-enum { FOUR_STRIDE = MAX_LENGTH + 2 * GUARD, FOUR_WIDTH = 200 + 2 * GUARD };
+enum { MOST_QUERIES = 7, SOME_STRIDE = MAX_LENGTH + 2 * GUARD, SOME_WIDTH = 200 + 2 * GUARD };
 
 static void test_score4(const Row *k)
 {
@@ -896,22 +896,27 @@ static void test_score4(const Row *k)
         for (int b = 0; b < N_LENGTHS; b++) {
             int hd = head_dims[a], n = lengths[b];
             Cache c = make_cache(true, n, hd);
-            float *q = alloc(sizeof(float) * 4 * (size_t)(hd + 5)), *out = alloc(sizeof(float) * 4 * FOUR_STRIDE);
-            float want[MAX_LENGTH];
+            float *out = alloc(sizeof(float) * (MOST_QUERIES + 1) * SOME_STRIDE), want[MAX_LENGTH];
 
-            for (int d = 0; d < 4 * (hd + 5); d++)
-                q[d] = random_unit();
-            for (int j = 0; j < 4; j++)
-                set_guards(out + j * FOUR_STRIDE, n);
-            ((void (*)(float *, int, const float *, int, const uint16_t *, int, int, int, float))k->fn)(
-                out + GUARD, FOUR_STRIDE, q, hd + 5, c.kv, c.stride, n, hd, 0.125f);
-            for (int j = 0; j < 4; j++) {
-                call_score(one, want, q + j * (hd + 5), &c, n, hd);
-                CHECK(guards_intact(out + j * FOUR_STRIDE, n), "head_dim=%d n=%d: writes outside s", hd, n);
-                CHECK(!memcmp(want, out + j * FOUR_STRIDE + GUARD, sizeof(float) * (size_t)n),
-                      "head_dim=%d n=%d: query %d differs from one alone", hd, n, j);
+            for (int n_q = 0; n_q <= MOST_QUERIES; n_q++) {
+                float *q = alloc(sizeof(float) * (size_t)(n_q ? (n_q - 1) * (hd + 5) + hd : 0));
+
+                for (int d = 0; n_q && d < (n_q - 1) * (hd + 5) + hd; d++)
+                    q[d] = random_unit();
+                for (int j = 0; j <= MOST_QUERIES; j++)
+                    set_guards(out + j * SOME_STRIDE, j < n_q ? n : 0);
+                ((void (*)(float *, int, const float *, int, int, const uint16_t *, int, int, int, float))k->fn)(
+                    out + GUARD, SOME_STRIDE, q, hd + 5, n_q, c.kv, c.stride, n, hd, 0.125f);
+                for (int j = 0; j <= MOST_QUERIES; j++)
+                    CHECK(guards_intact(out + j * SOME_STRIDE, j < n_q ? n : 0),
+                          "head_dim=%d n=%d n_q=%d: writes outside s of query %d", hd, n, n_q, j);
+                for (int j = 0; j < n_q; j++) {
+                    call_score(one, want, q + j * (hd + 5), &c, n, hd);
+                    CHECK(!memcmp(want, out + j * SOME_STRIDE + GUARD, sizeof(float) * (size_t)n),
+                          "head_dim=%d n=%d: query %d of %d differs from one alone", hd, n, j, n_q);
+                }
+                free(q);
             }
-            free(q);
             free(out);
             free(c.kv);
             free(c.value);
@@ -927,28 +932,33 @@ static void test_mix4(const Row *k)
         for (int b = 0; b < N_LENGTHS; b++) {
             int hd = head_dims[a], n = lengths[b];
             Cache c = make_cache(true, n, hd);
-            float *out = alloc(sizeof(float) * 4 * FOUR_WIDTH), *p = alloc(sizeof(float) * 4 * (MAX_LENGTH + 1));
-            float want[FOUR_WIDTH];
+            float *out = alloc(sizeof(float) * (MOST_QUERIES + 1) * SOME_WIDTH), want[SOME_WIDTH];
 
-            for (int i = 0; i < 4 * (MAX_LENGTH + 1); i++)
-                p[i] = fabsf(random_unit());
-            for (int j = 0; j < 4; j++) {
-                set_guards(out + j * FOUR_WIDTH, hd);
-                for (int d = 0; d < hd; d++)
-                    out[j * FOUR_WIDTH + GUARD + d] = (float)(d + j);
-            }
-            ((void (*)(float *, int, const float *, int, const uint16_t *, int, int, int))k->fn)(
-                out + GUARD, FOUR_WIDTH, p, MAX_LENGTH + 1, c.kv, c.stride, n, hd);
-            for (int j = 0; j < 4; j++) {
-                for (int d = 0; d < hd; d++)
-                    want[d] = (float)(d + j);
-                call_mix(one, want, p + j * (MAX_LENGTH + 1), &c, 0, n, hd);
-                CHECK(guards_intact(out + j * FOUR_WIDTH, hd), "head_dim=%d n=%d: writes outside y", hd, n);
-                CHECK(!memcmp(want, out + j * FOUR_WIDTH + GUARD, sizeof(float) * (size_t)hd),
-                      "head_dim=%d n=%d: query %d differs from one alone", hd, n, j);
+            for (int n_q = 0; n_q <= MOST_QUERIES; n_q++) {
+                float *p = alloc(sizeof(float) * (size_t)(n_q ? (n_q - 1) * (n + 1) + n : 0));
+
+                for (int i = 0; n_q && i < (n_q - 1) * (n + 1) + n; i++)
+                    p[i] = fabsf(random_unit());
+                for (int j = 0; j <= MOST_QUERIES; j++) {
+                    set_guards(out + j * SOME_WIDTH, j < n_q ? hd : 0);
+                    for (int d = 0; j < n_q && d < hd; d++)
+                        out[j * SOME_WIDTH + GUARD + d] = (float)(d + j);
+                }
+                ((void (*)(float *, int, const float *, int, int, const uint16_t *, int, int, int))k->fn)(
+                    out + GUARD, SOME_WIDTH, p, n + 1, n_q, c.kv, c.stride, n, hd);
+                for (int j = 0; j <= MOST_QUERIES; j++)
+                    CHECK(guards_intact(out + j * SOME_WIDTH, j < n_q ? hd : 0),
+                          "head_dim=%d n=%d n_q=%d: writes outside y of query %d", hd, n, n_q, j);
+                for (int j = 0; j < n_q; j++) {
+                    for (int d = 0; d < hd; d++)
+                        want[d] = (float)(d + j);
+                    call_mix(one, want, p + j * (n + 1), &c, 0, n, hd);
+                    CHECK(!memcmp(want, out + j * SOME_WIDTH + GUARD, sizeof(float) * (size_t)hd),
+                          "head_dim=%d n=%d: query %d of %d differs from one alone", hd, n, j, n_q);
+                }
+                free(p);
             }
             free(out);
-            free(p);
             free(c.kv);
             free(c.value);
         }
@@ -976,7 +986,7 @@ static void test_exp_sum(const Row *k)
     for (int n = 0; n <= 100; n++) {
         float out[100 + 2 * GUARD], *s = out + GUARD;
         double want[100], sum = 0;
-        float have;
+        float same[100], have, same_sum;
 
         set_guards(out, n);
         for (int i = 0; i < n; i++) {
@@ -985,11 +995,23 @@ static void test_exp_sum(const Row *k)
             want[i] = exp((double)(s[i] - 10.0f));
             sum += want[i];
         }
+        memcpy(same, s, sizeof(float) * (size_t)n);
+        same_sum = sn_exp_sum(same, n, 10.0f);
         have = ((float (*)(float *, int, float))k->fn)(s, n, 10.0f);
+        CHECK(have == same_sum && !memcmp(s, same, sizeof(float) * (size_t)n), "n=%d: not the portable one's bits", n);
         CHECK(guards_intact(out, n), "n=%d: writes outside s", n);
         CHECK(fabs(have - sum) <= 1e-6 * sum + 2e-45 * n, "n=%d: sum %.9g, should be %.9g", n, (double)have, sum);
         for (int i = 0; i < n; i++)
             CHECK(fabs(s[i] - want[i]) <= 2e-7 * want[i] + 2e-45, "s[%d] is %.9g, should be %.9g", i, (double)s[i], want[i]);
+    }
+    for (int n = 1; n <= 40; n++) {                                     /* every exponent; nothing hides a NaN */
+        float s[40], same[40];
+
+        for (int i = 0; i < n; i++)
+            s[i] = same[i] = i == n - 1 && n % 2 ? NAN : 100 - (float)(n * i) * 0.1783f;
+        CHECK(isnan(((float (*)(float *, int, float))k->fn)(s, n, 10.0f)) == (n % 2 == 1), "n=%d: a NaN is lost", n);
+        sn_exp_sum(same, n, 10.0f);
+        CHECK(!memcmp(s, same, sizeof(float) * (size_t)(n % 2 ? n - 1 : n)), "n=%d: not the portable one's bits", n);
     }
 }
 

@@ -1,10 +1,11 @@
-/* Attention of four queries at once, softmax and quantization, for AVX-512.
+/* Attention of some queries at once, softmax and quantization, for AVX-512.
  *
- * When a prompt is read, neighbouring tokens look at nearly the same positions: four queries share each conversion of a
- * cached entry to floats, and 16 chains of multiply-adds run side by side.  Sums are added in the order of the kernels for
- * one query (portable/attention.c), so four queries are four times one, bit for bit.
+ * When a prompt is read, neighbouring tokens look at nearly the same positions; when one token is decoded, the heads of a
+ * group look at the same ones.  Four queries share each conversion of a cached entry to floats, and 16 chains of
+ * multiply-adds run side by side.  Sums are added in the order of the kernels for one query (portable/attention.c), so some
+ * queries are one after the other, bit for bit.  j = 0..n_q-1, i = 0..n-1:
  *
- *     s[j * s_stride + i] = scale * dot(q + j * q_stride, k + i * stride)          j = 0..3, i = 0..n-1
+ *     s[j * s_stride + i] = scale * dot(q + j * q_stride, k + i * stride)
  *     y[j * y_stride + d] += sum over i of p[j * p_stride + i] * v[i * stride + d]                               */
 #include <immintrin.h>
 #include "../kernel.h"
@@ -27,65 +28,83 @@ static inline __m512 sn_sum_sixteen_avx512(__m512 (*v)[4])
     return _mm512_add_ps(_mm512_shuffle_ps(w[0], w[2], 0x88), _mm512_shuffle_ps(w[0], w[2], 0xdd));    /* + lane 1 */
 }
 
-/* 4 positions of an f16 cache, 16 dimensions of each, times those of four queries. */
+/* Four positions of an f16 cache, 16 dimensions of each (those in m), times those of n_q queries. */
 __attribute__((always_inline))
-static inline void sn_score_step_avx512(__m512 (*s)[4], const float *q, int q_stride, const __m512 *k, __mmask16 m)
+static inline void sn_score_step_avx512(__m512 (*s)[4], const float *q, int q_stride, int n_q, const uint16_t *const *k,
+                                        int d, __mmask16 m)
 {
-    for (int j = 0; j < 4; j++) {
-        const __m512 v = _mm512_maskz_loadu_ps(m, q + j * q_stride);
+    __m512 v[4];
 
-        for (int i = 0; i < 4; i++)
-            s[i][j] = _mm512_fmadd_ps(v, k[i], s[i][j]);
+    for (int a = 0; a < 4; a++)
+        v[a] = _mm512_cvtph_ps(m == 0xffff ? _mm256_loadu_si256((const __m256i *)(k[a] + d))
+                                           : _mm256_maskz_loadu_epi16(m, k[a] + d));
+    for (int j = 0; j < n_q; j++) {
+        const __m512 u = _mm512_maskz_loadu_ps(m, q + j * q_stride + d);
+
+        for (int a = 0; a < 4; a++)
+            s[a][j] = _mm512_fmadd_ps(u, v[a], s[a][j]);
     }
 }
 
-SN_KERNEL(op=score4, kv=f16, isa=avx512vnni, features=x86_64_v4, order=lanes16_fma)
-static SN_APART void sn_score4_f16_avx512vnni(float *s, int s_stride, const float *q, int q_stride, const uint16_t *k, int stride,
-                                              int n, int head_dim, float scale)
+/* All positions for n_q queries, 1 to 4 and known where this is inlined. */
+__attribute__((always_inline))
+static inline void sn_score_some_avx512(float *s, int s_stride, const float *q, int q_stride, int n_q, const uint16_t *k,
+                                        int stride, int n, int head_dim, float scale)
 {
     for (int i = 0; i < n; i += 4) {
         const int left = n - i < 4 ? n - i : 4;
+        const __mmask8 m = (__mmask8)((1 << left) - 1);
+        const uint16_t *e[4];
         __m512 sum[4][4];
         __m512 all;
         int d = 0;
 
         for (int a = 0; a < 4; a++)
+            e[a] = k + (int64_t)(i + (a < left ? a : 0)) * stride;
+        for (int a = 0; a < 4; a++)
             for (int j = 0; j < 4; j++)
                 sum[a][j] = _mm512_setzero_ps();
-        for (; d + 16 <= head_dim; d += 16) {
-            __m512 v[4];
-
-            for (int a = 0; a < 4; a++)
-                v[a] = _mm512_cvtph_ps(_mm256_loadu_si256((const __m256i *)(k + (int64_t)(i + (a < left ? a : 0)) * stride + d)));
-            sn_score_step_avx512(sum, q + d, q_stride, v, 0xffff);
-        }
-        if (d < head_dim) {
-            const __mmask16 m = (__mmask16)((1u << (head_dim - d)) - 1);
-            __m512 v[4];
-
-            for (int a = 0; a < 4; a++)
-                v[a] = _mm512_cvtph_ps(_mm256_maskz_loadu_epi16(m, k + (int64_t)(i + (a < left ? a : 0)) * stride + d));
-            sn_score_step_avx512(sum, q + d, q_stride, v, m);
-        }
+        for (; d + 16 <= head_dim; d += 16)
+            sn_score_step_avx512(sum, q, q_stride, n_q, e, d, 0xffff);
+        if (d < head_dim)
+            sn_score_step_avx512(sum, q, q_stride, n_q, e, d, (__mmask16)((1u << (head_dim - d)) - 1));
         all = _mm512_mul_ps(_mm512_set1_ps(scale), sn_sum_sixteen_avx512(sum));
-        _mm_mask_storeu_ps(s + i, (__mmask8)((1 << left) - 1), _mm512_castps512_ps128(all));
-        _mm_mask_storeu_ps(s + s_stride + i, (__mmask8)((1 << left) - 1), _mm512_extractf32x4_ps(all, 1));
-        _mm_mask_storeu_ps(s + 2 * s_stride + i, (__mmask8)((1 << left) - 1), _mm512_extractf32x4_ps(all, 2));
-        _mm_mask_storeu_ps(s + 3 * s_stride + i, (__mmask8)((1 << left) - 1), _mm512_extractf32x4_ps(all, 3));
+        _mm_mask_storeu_ps(s + i, m, _mm512_castps512_ps128(all));
+        if (n_q > 1)
+            _mm_mask_storeu_ps(s + s_stride + i, m, _mm512_extractf32x4_ps(all, 1));
+        if (n_q > 2)
+            _mm_mask_storeu_ps(s + 2 * s_stride + i, m, _mm512_extractf32x4_ps(all, 2));
+        if (n_q > 3)
+            _mm_mask_storeu_ps(s + 3 * s_stride + i, m, _mm512_extractf32x4_ps(all, 3));
     }
 }
 
-/* 64 dimensions of four queries stay in registers over all positions; what is left of head_dim goes 16 at a time. */
-SN_KERNEL(op=mix4, kv=f16, isa=avx512vnni, features=x86_64_v4, order=positions_fma)
-static SN_APART void sn_mix4_f16_avx512vnni(float *y, int y_stride, const float *p, int p_stride, const uint16_t *v, int stride,
-                                            int n, int head_dim)
+SN_KERNEL(op=score4, kv=f16, isa=avx512vnni, features=x86_64_v4, order=lanes16_fma)
+static SN_APART void sn_score4_f16_avx512vnni(float *s, int s_stride, const float *q, int q_stride, int n_q, const uint16_t *k,
+                                              int stride, int n, int head_dim, float scale)
+{
+    for (; n_q >= 4; n_q -= 4, s += 4 * s_stride, q += 4 * q_stride)
+        sn_score_some_avx512(s, s_stride, q, q_stride, 4, k, stride, n, head_dim, scale);
+    if (n_q == 3)
+        sn_score_some_avx512(s, s_stride, q, q_stride, 3, k, stride, n, head_dim, scale);
+    else if (n_q == 2)
+        sn_score_some_avx512(s, s_stride, q, q_stride, 2, k, stride, n, head_dim, scale);
+    else if (n_q == 1)
+        sn_score_some_avx512(s, s_stride, q, q_stride, 1, k, stride, n, head_dim, scale);
+}
+
+/* 64 dimensions of n_q queries (1 to 4, known where this is inlined) stay in registers over all positions; what is left of
+ * head_dim goes 16 at a time. */
+__attribute__((always_inline))
+static inline void sn_mix_some_avx512(float *y, int y_stride, const float *p, int p_stride, int n_q, const uint16_t *v,
+                                      int stride, int n, int head_dim)
 {
     int d = 0;
 
     for (; d + 64 <= head_dim; d += 64) {
         __m512 s[4][4];
 
-        for (int j = 0; j < 4; j++)
+        for (int j = 0; j < n_q; j++)
             for (int a = 0; a < 4; a++)
                 s[j][a] = _mm512_loadu_ps(y + j * y_stride + d + 16 * a);
         for (int i = 0; i < n; i++) {
@@ -94,14 +113,14 @@ static SN_APART void sn_mix4_f16_avx512vnni(float *y, int y_stride, const float 
 
             for (int a = 0; a < 4; a++)
                 u[a] = _mm512_cvtph_ps(_mm256_loadu_si256((const __m256i *)(e + 16 * a)));
-            for (int j = 0; j < 4; j++) {
+            for (int j = 0; j < n_q; j++) {
                 const __m512 w = _mm512_set1_ps(p[j * p_stride + i]);
 
                 for (int a = 0; a < 4; a++)
                     s[j][a] = _mm512_fmadd_ps(w, u[a], s[j][a]);
             }
         }
-        for (int j = 0; j < 4; j++)
+        for (int j = 0; j < n_q; j++)
             for (int a = 0; a < 4; a++)
                 _mm512_storeu_ps(y + j * y_stride + d + 16 * a, s[j][a]);
     }
@@ -109,17 +128,31 @@ static SN_APART void sn_mix4_f16_avx512vnni(float *y, int y_stride, const float 
         const __mmask16 m = head_dim - d >= 16 ? (__mmask16)0xffff : (__mmask16)((1u << (head_dim - d)) - 1);
         __m512 s[4];
 
-        for (int j = 0; j < 4; j++)
+        for (int j = 0; j < n_q; j++)
             s[j] = _mm512_maskz_loadu_ps(m, y + j * y_stride + d);
         for (int i = 0; i < n; i++) {
             const __m512 u = _mm512_cvtph_ps(_mm256_maskz_loadu_epi16(m, v + (int64_t)i * stride + d));
 
-            for (int j = 0; j < 4; j++)
+            for (int j = 0; j < n_q; j++)
                 s[j] = _mm512_fmadd_ps(_mm512_set1_ps(p[j * p_stride + i]), u, s[j]);
         }
-        for (int j = 0; j < 4; j++)
+        for (int j = 0; j < n_q; j++)
             _mm512_mask_storeu_ps(y + j * y_stride + d, m, s[j]);
     }
+}
+
+SN_KERNEL(op=mix4, kv=f16, isa=avx512vnni, features=x86_64_v4, order=positions_fma)
+static SN_APART void sn_mix4_f16_avx512vnni(float *y, int y_stride, const float *p, int p_stride, int n_q, const uint16_t *v,
+                                            int stride, int n, int head_dim)
+{
+    for (; n_q >= 4; n_q -= 4, y += 4 * y_stride, p += 4 * p_stride)
+        sn_mix_some_avx512(y, y_stride, p, p_stride, 4, v, stride, n, head_dim);
+    if (n_q == 3)
+        sn_mix_some_avx512(y, y_stride, p, p_stride, 3, v, stride, n, head_dim);
+    else if (n_q == 2)
+        sn_mix_some_avx512(y, y_stride, p, p_stride, 2, v, stride, n, head_dim);
+    else if (n_q == 1)
+        sn_mix_some_avx512(y, y_stride, p, p_stride, 1, v, stride, n, head_dim);
 }
 
 /* 16 times portable/scalar.c's sn_exp, step by step, so with the same bits: one rounding where 2^n is multiplied in, there

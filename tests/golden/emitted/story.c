@@ -23,7 +23,7 @@ static void decode_layer(const story_Run *r, story_Worker *me, const story_Layer
     if (me->id == 0)
         story_trace(layer, "attn_q_rope", (const float *)(r->arena + 0), (size_t)(1) * 128);
 #endif
-    story_stage(r, me, s->decode_layer_attention, args, 4);
+    story_stage(r, me, s->decode_layer_attention, args, 4 / (r->n_threads <= 3 ? 2 : 1));
 #ifdef story_TRACE
 #endif
     story_stage(r, me, s->decode_layer_attn_output, args, 2);

@@ -210,7 +210,7 @@ static void decode_layer_attn_q_k_v(const story_Run *r, const void *layer, story
  *   reads  attn_q_rope          f32[1,128]
  *   reads  pos                  i32[1]
  *   writes attn_q8              q8[1,128]
- * A chunk is one head and 1 token. */
+ * A chunk is up to 2 heads that share K and V. */
 static void decode_layer_attention(const story_Run *r, const void *layer, story_Worker *me, int c, int count, const uint8_t *next)
 {
     (void)me, (void)count, (void)next;
@@ -221,32 +221,34 @@ static void decode_layer_attention(const story_Run *r, const void *layer, story_
     const int32_t *pos = (const int32_t *)(r->arena + 1344);    /* i32[1] */
     SnQ8 *attn_q8_out = (SnQ8 *)(r->arena + 512);    /* q8[1,128] */
 
-    int h = c % 4, i = h * 32;    /* head, and where it begins in a row */
-    int g = h / 2 * 32;    /* where its K and V begin: 2 heads share them */
+    int n = r->n_threads <= 3 ? 2 : 1, h = c * n;    /* heads of this chunk, the first of them */
+    int t = 0, g = h / 2 * 32;    /* where their K and V begin */
 
-    int t = 0;
-    float attn[32] = { 0 }, s[128], max = -3.4e38f, sum = 0;
-    int end = pos[t] + 1;
+    for (int j = 0; j < n; j++) {
+        int i = (h + j) * 32;    /* where its head begins in a row */
+        float attn[32] = { 0 }, s[128], max = -3.4e38f, sum = 0;
+        int end = pos[t] + 1;
 
-    for (int p = 0, to; p < end; p = to) {
-        float top, shrink;
+        for (int p = 0, to; p < end; p = to) {
+            float top, shrink;
 
-        to = p / 128 * 128 + 128 < end ? p / 128 * 128 + 128 : end;
-        sn_score_f16_portable(s, attn_q_rope + (size_t)t * 128 + i, kv_k + (size_t)p * 64 + g, 64, to - p, 32, 0.17677669f);
-        top = sn_max(s, to - p);
-        if (top > max) {
-            shrink = sn_exp(max - top);
-            sum *= shrink;
-            for (int k = 0; k < 32; k++)
-                attn[k] *= shrink;
-            max = top;
+            to = p / 128 * 128 + 128 < end ? p / 128 * 128 + 128 : end;
+            sn_score_f16_portable(s, attn_q_rope + (size_t)t * 128 + i, kv_k + (size_t)p * 64 + g, 64, to - p, 32, 0.17677669f);
+            top = sn_max(s, to - p);
+            if (top > max) {
+                shrink = sn_exp(max - top);
+                sum *= shrink;
+                for (int k = 0; k < 32; k++)
+                    attn[k] *= shrink;
+                max = top;
+            }
+            sum += sn_exp_sum(s, to - p, max);
+            sn_mix_f16_portable(attn, s, kv_v + (size_t)p * 64 + g, 64, to - p, 32);
         }
-        sum += sn_exp_sum(s, to - p, max);
-        sn_mix_f16_portable(attn, s, kv_v + (size_t)p * 64 + g, 64, to - p, 32);
+        for (int k = 0; k < 32; k++)
+            attn[k] /= sum;
+        sn_quant_q8(attn_q8_out + (size_t)t * 4 + i / 32, attn);
     }
-    for (int k = 0; k < 32; k++)
-        attn[k] /= sum;
-    sn_quant_q8(attn_q8_out + (size_t)t * 4 + i / 32, attn);
 }
 
 /* decode_layer_attn_output: matmul (attn_output) add (attn_res).
@@ -470,7 +472,6 @@ static void prefill_layer_attention(const story_Run *r, const void *layer, story
 
     int h = c % 4, i = h * 32;    /* head, and where it begins in a row */
     int g = h / 2 * 32;    /* where its K and V begin: 2 heads share them */
-
     int u = c / 4 * 8, u_end = u + 8 < r->T ? u + 8 : r->T;
 
     for (int t = u; t < u_end; t++) {

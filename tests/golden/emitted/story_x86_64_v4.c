@@ -210,7 +210,7 @@ static void decode_layer_attn_q_k_v(const story_Run *r, const void *layer, story
  *   reads  attn_q_rope          f32[1,128]
  *   reads  pos                  i32[1]
  *   writes attn_q8              q8[1,128]
- * A chunk is one head and 1 token. */
+ * A chunk is up to 2 heads that share K and V. */
 static void decode_layer_attention(const story_Run *r, const void *layer, story_Worker *me, int c, int count, const uint8_t *next)
 {
     (void)me, (void)count, (void)next;
@@ -221,32 +221,40 @@ static void decode_layer_attention(const story_Run *r, const void *layer, story_
     const int32_t *pos = (const int32_t *)(r->arena + 1344);    /* i32[1] */
     SnQ8 *attn_q8_out = (SnQ8 *)(r->arena + 512);    /* q8[1,128] */
 
-    int h = c % 4, i = h * 32;    /* head, and where it begins in a row */
-    int g = h / 2 * 32;    /* where its K and V begin: 2 heads share them */
-
-    int t = 0;
-    float attn[32] = { 0 }, s[128], max = -3.4e38f, sum = 0;
+    int n = r->n_threads <= 3 ? 2 : 1, h = c * n;    /* heads of this chunk, the first of them */
+    int t = 0, g = h / 2 * 32;    /* where their K and V begin */
+    float attn_all[2][32] = { { 0 } }, s[2][128];
+    float max[2], sum[2] = { 0 };
     int end = pos[t] + 1;
 
+    for (int j = 0; j < n; j++)
+        max[j] = -3.4e38f;
     for (int p = 0, to; p < end; p = to) {
-        float top, shrink;
-
         to = p / 128 * 128 + 128 < end ? p / 128 * 128 + 128 : end;
-        sn_score_f16_avx512vnni(s, attn_q_rope + (size_t)t * 128 + i, kv_k + (size_t)p * 64 + g, 64, to - p, 32, 0.17677669f);
-        top = sn_max(s, to - p);
-        if (top > max) {
-            shrink = sn_exp(max - top);
-            sum *= shrink;
-            for (int k = 0; k < 32; k++)
-                attn[k] *= shrink;
-            max = top;
+        sn_score4_f16_avx512vnni(s[0], 128, attn_q_rope + (size_t)t * 128 + h * 32, 32, n, kv_k + (size_t)p * 64 + g, 64, to - p, 32, 0.17677669f);
+        for (int j = 0; j < n; j++) {
+            float top, shrink;
+
+            top = sn_max_avx512vnni(s[j], to - p);
+            if (top > max[j]) {
+                shrink = sn_exp(max[j] - top);
+                sum[j] *= shrink;
+                for (int k = 0; k < 32; k++)
+                    attn_all[j][k] *= shrink;
+                max[j] = top;
+            }
+            sum[j] += sn_exp_sum_avx512vnni(s[j], to - p, max[j]);
         }
-        sum += sn_exp_sum(s, to - p, max);
-        sn_mix_f16_avx512vnni(attn, s, kv_v + (size_t)p * 64 + g, 64, to - p, 32);
+        sn_mix4_f16_avx512vnni(attn_all[0], 32, s[0], 128, n, kv_v + (size_t)p * 64 + g, 64, to - p, 32);
     }
-    for (int k = 0; k < 32; k++)
-        attn[k] /= sum;
-    sn_quant_q8_avx512vnni(attn_q8_out + (size_t)t * 4 + i / 32, attn);
+    for (int j = 0; j < n; j++) {
+        float *attn = attn_all[j];
+        int i = (h + j) * 32;
+
+        for (int k = 0; k < 32; k++)
+            attn[k] /= sum[j];
+        sn_quant_q8_avx512vnni(attn_q8_out + (size_t)t * 4 + i / 32, attn);
+    }
 }
 
 /* decode_layer_attn_output: matmul (attn_output) add (attn_res).
@@ -470,88 +478,59 @@ static void prefill_layer_attention(const story_Run *r, const void *layer, story
 
     int h = c % 4, i = h * 32;    /* head, and where it begins in a row */
     int g = h / 2 * 32;    /* where its K and V begin: 2 heads share them */
-
     int u = c / 4 * 8, u_end = u + 8 < r->T ? u + 8 : r->T;
 
-    for (; u + 4 <= u_end; u += 4) {
-        float attn_4[4][32] = { { 0 } }, s[4][128], max[4], sum[4] = { 0 };
-        int from[4], end[4];
+    for (; u < u_end; u += 4) {
+        int n = u_end - u < 4 ? u_end - u : 4;
+        float attn_all[4][32] = { { 0 } }, s[4][128];
+        float max[4], sum[4] = { 0 };
+        int end[4];
 
-        for (int j = 0; j < 4; j++) {
+        for (int j = 0; j < n; j++) {
             end[j] = pos[u + j] + 1;
-            from[j] = 0;
             max[j] = -3.4e38f;
         }
-        for (int b = from[0] / 128 * 128; b < end[3]; b += 128) {
-            int lo = from[3] > b ? from[3] : b, hi = end[0] < b + 128 ? end[0] : b + 128;    /* seen by all four */
+        for (int b = 0; b < end[n - 1]; b += 128) {
+            int hi = end[n - 1] < b + 128 ? end[n - 1] : b + 128;
+            int all_to = end[0] < hi ? end[0] : hi;    /* all of them see b .. all_to - 1 */
 
-            if (lo < hi)
-                sn_score4_f16_avx512vnni(&s[0][lo - b], 128, attn_q_rope + (size_t)u * 128 + i, 128, kv_k + (size_t)lo * 64 + g, 64, hi - lo, 32, 0.17677669f);
-            else
-                lo = hi = b;
-            for (int j = 0; j < 4; j++) {
-                int p = from[j] > b ? from[j] : b, to = end[j] < b + 128 ? end[j] : b + 128;
+            sn_score4_f16_avx512vnni(s[0], 128, attn_q_rope + (size_t)u * 128 + i, 128, n, kv_k + (size_t)b * 64 + g, 64, hi - b, 32, 0.17677669f);
+            for (int j = 0; j < n; j++) {
+                int to = end[j] < hi ? end[j] : hi;
                 float top, shrink;
 
-                if (p >= to)
+                if (b >= to)
                     continue;
-                if (lo == hi) {
-                    sn_score_f16_avx512vnni(&s[j][p - b], attn_q_rope + (size_t)(u + j) * 128 + i, kv_k + (size_t)p * 64 + g, 64, to - p, 32, 0.17677669f);
-                } else {
-                    sn_score_f16_avx512vnni(&s[j][p - b], attn_q_rope + (size_t)(u + j) * 128 + i, kv_k + (size_t)p * 64 + g, 64, lo - p, 32, 0.17677669f);
-                    sn_score_f16_avx512vnni(&s[j][hi - b], attn_q_rope + (size_t)(u + j) * 128 + i, kv_k + (size_t)hi * 64 + g, 64, to - hi, 32, 0.17677669f);
-                }
-                top = sn_max((&s[j][p - b]), to - p);
+                top = sn_max_avx512vnni(s[j], to - b);
                 if (top > max[j]) {
                     shrink = sn_exp(max[j] - top);
                     sum[j] *= shrink;
                     for (int k = 0; k < 32; k++)
-                        attn_4[j][k] *= shrink;
+                        attn_all[j][k] *= shrink;
                     max[j] = top;
                 }
-                sum[j] += sn_exp_sum((&s[j][p - b]), to - p, max[j]);
-                sn_mix_f16_avx512vnni(attn_4[j], &s[j][p - b], kv_v + (size_t)p * 64 + g, 64, (lo < hi ? lo : to) - p, 32);
+                sum[j] += sn_exp_sum_avx512vnni(s[j], to - b, max[j]);
+                if (all_to <= b)
+                    sn_mix_f16_avx512vnni(attn_all[j], s[j], kv_v + (size_t)b * 64 + g, 64, to - b, 32);
             }
-            if (lo < hi) {
-                sn_mix4_f16_avx512vnni(attn_4[0], 32, &s[0][lo - b], 128, kv_v + (size_t)lo * 64 + g, 64, hi - lo, 32);
-                for (int j = 0; j < 4; j++) {
-                    int to = end[j] < b + 128 ? end[j] : b + 128;
+            if (b < all_to) {
+                sn_mix4_f16_avx512vnni(attn_all[0], 32, s[0], 128, n, kv_v + (size_t)b * 64 + g, 64, all_to - b, 32);
+                for (int j = 0; j < n; j++) {
+                    int to = end[j] < hi ? end[j] : hi;
 
-                    sn_mix_f16_avx512vnni(attn_4[j], &s[j][hi - b], kv_v + (size_t)hi * 64 + g, 64, to - hi, 32);
+                    if (to > all_to)
+                        sn_mix_f16_avx512vnni(attn_all[j], &s[j][all_to - b], kv_v + (size_t)all_to * 64 + g, 64, to - all_to, 32);
                 }
             }
         }
-        for (int t = u; t < u + 4; t++) {
-            float *attn = attn_4[t - u];
+        for (int j = 0; j < n; j++) {
+            float *attn = attn_all[j];
+            int t = u + j;
 
             for (int k = 0; k < 32; k++)
-                attn[k] /= sum[t - u];
+                attn[k] /= sum[j];
             sn_quant_q8_avx512vnni(attn_q8_out + (size_t)t * 4 + i / 32, attn);
         }
-    }
-    for (int t = u; t < u_end; t++) {
-        float attn_2[32] = { 0 }, s[128], max = -3.4e38f, sum = 0;
-        int end = pos[t] + 1;
-
-        for (int p = 0, to; p < end; p = to) {
-            float top, shrink;
-
-            to = p / 128 * 128 + 128 < end ? p / 128 * 128 + 128 : end;
-            sn_score_f16_avx512vnni(s, attn_q_rope + (size_t)t * 128 + i, kv_k + (size_t)p * 64 + g, 64, to - p, 32, 0.17677669f);
-            top = sn_max(s, to - p);
-            if (top > max) {
-                shrink = sn_exp(max - top);
-                sum *= shrink;
-                for (int k = 0; k < 32; k++)
-                    attn_2[k] *= shrink;
-                max = top;
-            }
-            sum += sn_exp_sum(s, to - p, max);
-            sn_mix_f16_avx512vnni(attn_2, s, kv_v + (size_t)p * 64 + g, 64, to - p, 32);
-        }
-        for (int k = 0; k < 32; k++)
-            attn_2[k] /= sum;
-        sn_quant_q8_avx512vnni(attn_q8_out + (size_t)t * 4 + i / 32, attn_2);
     }
 }
 
