@@ -26,6 +26,13 @@ static Loc at_stage(const Check *c, const Op *s)
                                     str_show(c->m->a, str_of(op_str(s, "stage", "?")), 60)));
 }
 
+static bool check_size(const Check *c, const char *name, int64_t n, int64_t lo, int64_t hi, int64_t step)
+{
+    return (n >= lo && n <= hi && n % step == 0) ||
+           fail(c->d, NOWHERE, "'%s' is %" PRId64 ", not a multiple of %" PRId64 " from %" PRId64 " to %" PRId64, name, n,
+                step, lo, hi);
+}
+
 static bool check_targets(Check *c)
 {
     c->n_target = (int)module_meta_int(c->m, "build.n_target", 0);
@@ -42,6 +49,10 @@ static bool check_targets(Check *c)
             return fail(c->d, NOWHERE,
                         "target %d asks for kernels of '%s', which this sinter does not have", i,
                         str_show(c->m->a, str_of(first), 40));
+        if (!check_size(c, str_printf(c->m->a, "target.%d.prefetch", i),
+                        module_meta_int(c->m, str_printf(c->m->a, "target.%d.prefetch", i), PREFETCH_DEFAULT), 0,
+                        PREFETCH_MOST, PREFETCH_STEP))
+            return false;
     }
     return true;
 }
@@ -75,6 +86,17 @@ static bool is_packed(Check *c, const Op *s, const Op *o, const Value *w)
         return fail(c->d, at_stage(c, s),
                     "'%s' of something that is not a packed weight cannot be written yet",
                     op_info[o->kind].name);
+    return true;
+}
+
+static bool check_spans(const Check *c, const Op *attention)
+{
+    for (int i = 0; i < c->n_target; i++) {
+        const char *name = str_printf(c->m->a, "span.%d", i);
+
+        if (!check_size(c, name, op_int(attention, name, SPAN_DEFAULT), SPAN_STEP, SPAN_MOST, SPAN_STEP))
+            return false;
+    }
     return true;
 }
 
@@ -113,7 +135,7 @@ static bool check_op(Check *c, const Func *f, const Op *s, const Op *o)
                         "only over states");
         return has_kernel(c, s, o, "score") && has_kernel(c, s, o, "mix") &&
                kernel_is_there(c, s, o, "score4", true) && kernel_is_there(c, s, o, "mix4", true) &&
-               has_kernel(c, s, o, "max") && has_kernel(c, s, o, "exp_sum");
+               has_kernel(c, s, o, "max") && has_kernel(c, s, o, "exp_sum") && check_spans(c, o);
     case OP_append:
         return strcmp(o->in[0]->type.fmt->name, "f16") || has_kernel(c, s, o, "store");
     default:

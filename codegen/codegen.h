@@ -15,6 +15,15 @@
 
 #include "ir/ir.h"
 
+/* How work is cut: what a target may ask for (targets/NAME.yaml, `tuning`), and what is taken where nothing is said.  Bytes, but for
+ * `span` (positions of the cache) and `tokens`. */
+enum {
+    PREFETCH_DEFAULT = 8192, PREFETCH_STEP = 64, PREFETCH_MOST = 1 << 20,
+    CHUNK_DEFAULT = 16384, CHUNK_STEP = 1024, CHUNK_MOST = 1 << 24,
+    SPAN_DEFAULT = 128, SPAN_STEP = 16, SPAN_MOST = 1024,
+    TOKENS_DEFAULT = 8, TOKENS_MOST = 4096
+};
+
 /* Where a stage's operand or result lies: a byte offset in the arena, or one of these (pass memory writes them, the C writer reads them). */
 enum {
     PLACE_none = -1,                /* a weight or a state: found through its parameter */

@@ -83,7 +83,21 @@ static bool included(const KernelUnit *u, int i, const bool *wanted)
     return false;
 }
 
-void kernel_emit(Buf *out, const KernelUnit *u, const bool *wanted)
+/* The text of an entity; where it defines SN_LEAD, with another number. */
+static void put_text(Buf *out, const char *text, int64_t lead)
+{
+    const char *begin = lead < 0 ? NULL : strstr(text, "enum { SN_LEAD = ");
+
+    if (begin) {
+        begin += strlen("enum { SN_LEAD = ");
+        buf_put(out, text, (size_t)(begin - text));
+        buf_printf(out, "%" PRId64, lead);
+        text = begin + strspn(begin, "0123456789");
+    }
+    buf_puts(out, text);
+}
+
+void kernel_emit(Buf *out, const KernelUnit *u, const bool *wanted, int64_t lead)
 {
     for (int i = 0; i < u->n_includes; i++) {
         bool again = !included(u, i, wanted);
@@ -97,7 +111,7 @@ void kernel_emit(Buf *out, const KernelUnit *u, const bool *wanted)
     for (int i = 0; i < u->n_entities; i++)
         if (wanted[i]) {
             buf_putc(out, '\n');
-            buf_puts(out, u->entities[i].text);
+            put_text(out, u->entities[i].text, lead);
             buf_putc(out, '\n');
         }
 }

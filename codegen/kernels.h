@@ -70,7 +70,7 @@ const KernelInfo *kernel_find(const KernelUnit *u, const char *const *isas, cons
 bool kernel_closure(const KernelUnit *u, const char *const *names, int n, bool *wanted);
 
 /* Writes C that compiles by itself: the system headers that the marked entities' files include, then their texts in order.
- * The caller adds what surrounds it (a comment, an include guard). */
-void kernel_emit(Buf *out, const KernelUnit *u, const bool *wanted);
+ * The caller adds what surrounds it (a comment, an include guard).  lead: what SN_LEAD is to be, 0 or more; below 0: as in the library. */
+void kernel_emit(Buf *out, const KernelUnit *u, const bool *wanted, int64_t lead);
 
 #endif

@@ -361,6 +361,7 @@ void write_stages(Writer *w, int i_target, Buf *c, Buf *kernels)
                "%s_KERNELS_%s_H\n\n",
                w->name, w->target[i_target], w->name, w->target[i_target], w->name,
                w->target[i_target]);
-    kernel_emit(kernels, unit, wanted);
+    kernel_emit(kernels, unit, wanted,
+                module_meta_int(w->m, str_printf(w->a, "target.%d.prefetch", i_target), PREFETCH_DEFAULT));
     buf_puts(kernels, "\n#endif\n");
 }

@@ -1,17 +1,17 @@
 /* Attention in C: some queries over the cache in spans, with a running maximum and sum.
  *
  * Queries that look at the same K and V go together, where the target has kernels for that: the heads of a group when one
- * token is decoded, up to four tokens of one head when a prompt is read.  Spans end where a multiple of SPAN does, so that
+ * token is decoded, up to four tokens of one head when a prompt is read.  Spans end where a multiple of the target's span does, so that
  * neighbouring tokens have the same ones, and each query's sums are those that it has alone. */
 #include "codegen/stage.h"
 
-/* Cache positions whose scores are held at a time: fixed pieces, whatever the number of threads. */
-enum { SPAN = 128, TOGETHER = 4 };
+enum { TOGETHER = 4 };
 
 /* What an attention stage is printed from. */
 typedef struct {
     const Op *o;
     int64_t n_head, hd, width, stride, v_stride, window; /* width: of a row of q and of y */
+    int span;   /* cache positions whose scores are held at a time: fixed pieces, whatever the number of threads */
     const char *q, *k, *v, *pos;                         /* pointers */
 } Attention;
 
@@ -59,7 +59,7 @@ static void score_some(Stage *z, const Attention *n, const char *s, const char *
     emit(z->e,
          "%s(%s, %d, %s + %s, %" PRId64 ", n, %s + (size_t)%s * %" PRId64 " + g, %" PRId64
          ", %s, %" PRId64 ", %s);\n",
-         kernel_of(z, n->o, "score4"), s, SPAN, n->q, q, q_stride, n->k, p, n->stride, n->stride,
+         kernel_of(z, n->o, "score4"), s, n->span, n->q, q, q_stride, n->k, p, n->stride, n->stride,
          count, n->hd, float_c(z, op_float(n->o, "scale", 1)));
 }
 
@@ -68,7 +68,7 @@ static void mix_some(Stage *z, const Attention *n, const char *y, const char *s,
     emit(z->e,
          "%s(%s_all[0], %" PRId64 ", %s, %d, n, %s + (size_t)%s * %" PRId64 " + g, %" PRId64
          ", %s, %" PRId64 ");\n",
-         kernel_of(z, n->o, "mix4"), y, n->hd, s, SPAN, n->v, p, n->v_stride, n->v_stride, count,
+         kernel_of(z, n->o, "mix4"), y, n->hd, s, n->span, n->v, p, n->v_stride, n->v_stride, count,
          n->hd);
 }
 
@@ -84,7 +84,7 @@ static const char *first_position(Stage *z, const Attention *n, const char *end)
 static void declare_some(Stage *z, const Attention *n, const char *y, int64_t most)
 {
     emit(z->e, "float %s_all[%" PRId64 "][%" PRId64 "] = { { 0 } }, s[%" PRId64 "][%d];\n", y, most,
-         n->hd, most, SPAN);
+         n->hd, most, n->span);
     emit(z->e, "float max[%" PRId64 "], sum[%" PRId64 "] = { 0 };\n", most, most);
 }
 
@@ -101,12 +101,12 @@ static bool attend_one(Stage *z, const Attention *n, const char *y, const Tile *
 {
     Emit *e = z->e;
 
-    emit(e, "float %s[%" PRId64 "] = { 0 }, s[%d], max = -3.4e38f, sum = 0;\n", y, n->hd, SPAN);
+    emit(e, "float %s[%" PRId64 "] = { 0 }, s[%d], max = -3.4e38f, sum = 0;\n", y, n->hd, n->span);
     emit(e, "int end = %s[t] + 1;\n\n", n->pos);
     emit_open(e, "for (int p = %s, to; p < end; p = to) {", first_position(z, n, "end"));
     emit(e, "float top, shrink;\n\n");
-    emit(e, "to = p / %d * %d + %d < end ? p / %d * %d + %d : end;\n", SPAN, SPAN, SPAN, SPAN, SPAN,
-         SPAN);
+    emit(e, "to = p / %d * %d + %d < end ? p / %d * %d + %d : end;\n", n->span, n->span, n->span, n->span, n->span,
+         n->span);
     score_one(z, n, "s", "t", "p", "to - p");
     soften(z, n, "s", "to - p", y, "max", "sum");
     mix_one(z, n, y, "s", "p", "to - p");
@@ -124,8 +124,8 @@ static bool attend_heads(Stage *z, const Attention *n, const char *y, const Tile
     emit(e, "int end = %s[t] + 1;\n\n", n->pos);
     emit(e, "for (int j = 0; j < n; j++)\n    max[j] = -3.4e38f;\n");
     emit_open(e, "for (int p = %s, to; p < end; p = to) {", first_position(z, n, "end"));
-    emit(e, "to = p / %d * %d + %d < end ? p / %d * %d + %d : end;\n", SPAN, SPAN, SPAN, SPAN, SPAN,
-         SPAN);
+    emit(e, "to = p / %d * %d + %d < end ? p / %d * %d + %d : end;\n", n->span, n->span, n->span, n->span, n->span,
+         n->span);
     score_some(z, n, "s[0]",
                str_printf(z->w->a, "(size_t)t * %" PRId64 " + h * %" PRId64, n->width, n->hd),
                n->hd, "p", "to - p");
@@ -164,10 +164,10 @@ static bool attend_tokens(Stage *z, const Attention *n, const char *y, const Til
     emit(e, "max[j] = -3.4e38f;\n");
     emit_close(e, "");
     emit_open(e, "for (int b = %s; b < end[n - 1]; b += %d) {",
-              n->window ? str_printf(a, "from[0] / %d * %d", SPAN, SPAN) : "0", SPAN);
+              n->window ? str_printf(a, "from[0] / %d * %d", n->span, n->span) : "0", n->span);
     if (n->window)
         emit(e, "int lo = from[0] > b ? from[0] : b, all = from[n - 1] > b ? from[n - 1] : b;\n");
-    emit(e, "int hi = end[n - 1] < b + %d ? end[n - 1] : b + %d;\n", SPAN, SPAN);
+    emit(e, "int hi = end[n - 1] < b + %d ? end[n - 1] : b + %d;\n", n->span, n->span);
     emit(e, "int all_to = end[0] < hi ? end[0] : hi;    /* all of them see %s .. all_to - 1 */\n\n", all);
     score_some(z, n, "s[0]", str_printf(a, "(size_t)u * %" PRId64 " + i", n->width), n->width, lo,
                str_printf(a, "hi - %s", lo));
@@ -254,6 +254,7 @@ bool attention_stage(Stage *z)
                     .stride = row_width(o->in[1]),
                     .v_stride = row_width(o->in[2]),
                     .window = op_int(o, "window", 0),
+                    .span = (int)op_int(o, str_printf(z->w->a, "span.%d", z->i_target), SPAN_DEFAULT),
                     .q = name_of(z, o->in[0])->base,
                     .k = name_of(z, o->in[1])->base,
                     .v = name_of(z, o->in[2])->base,

@@ -93,6 +93,20 @@ static void print_entry(Look *k, const Entry *e)
     print_total(k, &t);
 }
 
+/* The number of target i that `name` has: of the Module, or, of attention's first op, an attribute. */
+static int64_t tuning_of(const Look *k, const char *name, int i)
+{
+    const Module *m = k->m;
+    const char *of_op = str_printf(k->a, "%s.%d", name, i);
+
+    for (const Func *f = m->first_func; f; f = f->next)
+        for (const Op *s = f->body->first; s; s = s->next)
+            for (const Op *o = s->kind == OP_fused ? s->region[0]->first : NULL; o; o = o->next)
+                if (o->kind == OP_attention && op_attr(o, of_op))
+                    return op_int(o, of_op, 0);
+    return module_meta_int(m, str_printf(k->a, "target.%d.%s", i, name), 0);
+}
+
 static void print_head(Look *k)
 {
     buf_printf(k->out, "%s: %s\n", explain_show(k, k->name),
@@ -106,6 +120,10 @@ static void print_head(Look *k)
         buf_printf(
             k->out, "  target    %s, kernels of %s", c->name,
             explain_show(k, module_meta_str(k->m, str_printf(k->a, "target.%d.isa", i), "")));
+        if (tuning_of(k, "prefetch", i) > 0)
+            buf_printf(k->out, "; prefetch %s B", explain_number(k, (uint64_t)tuning_of(k, "prefetch", i)));
+        if (tuning_of(k, "span", i) > 0)
+            buf_printf(k->out, ", attention in spans of %s", explain_number(k, (uint64_t)tuning_of(k, "span", i)));
         if (explain_has_figures(c))
             buf_printf(k->out,
                        "; memory %s MB/s, last cache %s B at %s MB/s, %d.%02d 8-bit multiply-adds "

@@ -17,12 +17,15 @@ static json_t *list_json(const char *const *v)
 static json_t *target_json(const Target *t)
 {
     return json_pack(
-        "{s:s, s:s, s:s, s:o, s:o, s:s, s:s, s:s, s:i, s:{s:I, s:I, s:I}, s:{s:I, s:I}, s:I, s:s}",
+        "{s:s, s:s, s:s, s:o, s:o, s:s, s:s, s:s, s:i, s:{s:I, s:I, s:I}, s:{s:I, s:I}, s:I, "
+        "s:{s:I, s:I, s:I, s:I}, s:s}",
         "name", t->name, "help", t->help, "family", t->family, "isa", list_json(t->isa), "features",
         list_json(t->features), "cc", t->cc, "cflags", t->cflags, "run", t->run, "threads",
         t->n_threads, "cache", "l1d", (json_int_t)t->l1d_bytes, "l2", (json_int_t)t->l2_bytes,
         "llc", (json_int_t)t->llc_bytes, "bandwidth", "dram", (json_int_t)t->dram_mb_s, "llc",
-        (json_int_t)t->llc_mb_s, "mac8_per_ns_x100", (json_int_t)t->mac8_per_ns, "tested",
+        (json_int_t)t->llc_mb_s, "mac8_per_ns_x100", (json_int_t)t->mac8_per_ns, "tuning",
+        "prefetch", (json_int_t)t->tuning.prefetch, "chunk", (json_int_t)t->tuning.chunk, "span",
+        (json_int_t)t->tuning.span, "tokens", (json_int_t)t->tuning.tokens, "tested",
         t->tested);
 }
 

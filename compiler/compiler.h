@@ -29,6 +29,12 @@ typedef struct {
     int64_t l1d_bytes, l2_bytes, llc_bytes;
     int64_t dram_mb_s, llc_mb_s;/* read bandwidth of all cores, MB/s; 0: unknown */
     int64_t mac8_per_ns;        /* 8-bit multiply-adds per ns and core, times 100; 0: unknown */
+    struct {                    /* how work is cut; docs/adding-a-target.md.  Only `span` changes results (the order of attention's sums) */
+        int64_t prefetch;       /* bytes that x86-64's kernels ask for before they read them */
+        int64_t chunk;          /* bytes of weights of a chunk */
+        int64_t span;           /* cache positions whose scores are held at a time */
+        int64_t tokens;         /* tokens of a chunk of attention over a prompt */
+    } tuning;
     const char *tested;         /* "run here", "run under QEMU", "linked only", "untested on hardware" */
     bool portable_only;         /* no ISA kernels: isa is just "portable" */
     const char *base;           /* of `native`: the known target that it is ("x86_64-v4"); otherwise NULL */

@@ -154,6 +154,30 @@ static bool read_part(Diag *d, const YamlNode *map, const char *key, const char 
     return yaml_only(d, *out, keys);
 }
 
+/* A size from lo to hi, of whole steps. */
+static bool read_size(Diag *d, const YamlNode *map, const char *key, int64_t lo, int64_t hi, int64_t step, int64_t *out)
+{
+    const YamlNode *n = yaml_get(map, key);
+    uint64_t v;
+
+    if (!n)
+        return true;
+    if (!yaml_bytes(d, n, key, &v))
+        return false;
+    if (v < (uint64_t)lo || v > (uint64_t)hi || v % (uint64_t)step)
+        return fail(d, n->at, "'%s' must be a multiple of %" PRId64 " from %" PRId64 " to %" PRId64, key, step, lo, hi);
+    *out = (int64_t)v;
+    return true;
+}
+
+static bool read_tuning(Diag *d, const YamlNode *map, Target *t)
+{
+    return read_size(d, map, "prefetch", 0, PREFETCH_MOST, PREFETCH_STEP, &t->tuning.prefetch) &&
+           read_size(d, map, "chunk", CHUNK_STEP, CHUNK_MOST, CHUNK_STEP, &t->tuning.chunk) &&
+           read_size(d, map, "span", SPAN_STEP, SPAN_MOST, SPAN_STEP, &t->tuning.span) &&
+           read_size(d, map, "tokens", 1, TOKENS_MOST, 1, &t->tuning.tokens);
+}
+
 static const char *const *known_isa(Arena *a, const char *family)
 {
     const char **v = ARENA_ARRAY(a, const char *, N_ISA + 1);
@@ -235,11 +259,12 @@ const Target *target_parse(Arena *a, Diag *d, const char *file, Str text)
     static const char *const keys[] = { "name",     "help",  "family",    "isa",
                                         "features", "cc",    "cflags",    "run",
                                         "threads",  "cache", "bandwidth", "mac8_per_ns_x100",
-                                        "tested",   NULL };
+                                        "tuning",   "tested", NULL };
     static const char *const cache_keys[] = { "l1d", "l2", "llc", NULL };
     static const char *const bandwidth_keys[] = { "dram", "llc", NULL };
+    static const char *const tuning_keys[] = { "prefetch", "chunk", "span", "tokens", NULL };
     enum { MAX_MB_S = 100000000 };
-    const YamlNode *root = yaml_read(a, d, file, text), *cache, *bandwidth;
+    const YamlNode *root = yaml_read(a, d, file, text), *cache, *bandwidth, *tuning;
     Target *t = ARENA_NEW(a, Target);
     int64_t n_threads = 0;
     bool known = false;
@@ -250,7 +275,8 @@ const Target *target_parse(Arena *a, Diag *d, const char *file, Str text)
                    .cc = "cc",
                    .cflags = "-O3 -ffp-contract=off",
                    .run = "",
-                   .tested = "untested on hardware" };
+                   .tested = "untested on hardware",
+                   .tuning = { PREFETCH_DEFAULT, CHUNK_DEFAULT, SPAN_DEFAULT, TOKENS_DEFAULT } };
     if (!read_text(a, d, root, "name", &t->name) || !read_text(a, d, root, "help", &t->help) ||
         !read_text(a, d, root, "family", &t->family) || !read_text(a, d, root, "cc", &t->cc) ||
         !read_text(a, d, root, "cflags", &t->cflags) || !read_text(a, d, root, "run", &t->run) ||
@@ -258,7 +284,8 @@ const Target *target_parse(Arena *a, Diag *d, const char *file, Str text)
         !read_int(d, root, "threads", 4096, &n_threads) ||
         !read_int(d, root, "mac8_per_ns_x100", 1000000000, &t->mac8_per_ns) ||
         !read_part(d, root, "cache", cache_keys, &cache) ||
-        !read_part(d, root, "bandwidth", bandwidth_keys, &bandwidth))
+        !read_part(d, root, "bandwidth", bandwidth_keys, &bandwidth) ||
+        !read_part(d, root, "tuning", tuning_keys, &tuning))
         return NULL;
     if (cache &&
         (!read_bytes(d, cache, "l1d", &t->l1d_bytes) || !read_bytes(d, cache, "l2", &t->l2_bytes) ||
@@ -266,6 +293,8 @@ const Target *target_parse(Arena *a, Diag *d, const char *file, Str text)
         return NULL;
     if (bandwidth && (!read_int(d, bandwidth, "dram", MAX_MB_S, &t->dram_mb_s) ||
                       !read_int(d, bandwidth, "llc", MAX_MB_S, &t->llc_mb_s)))
+        return NULL;
+    if (tuning && !read_tuning(d, tuning, t))
         return NULL;
     t->n_threads = (int)n_threads;
     if (!t->name || !t->family) {
@@ -523,5 +552,7 @@ void target_print(Buf *b, const Target *t)
                t->l2_bytes, t->llc_bytes);
     buf_printf(b, "bandwidth: {dram: %" PRId64 ", llc: %" PRId64 "}\n", t->dram_mb_s, t->llc_mb_s);
     buf_printf(b, "mac8_per_ns_x100: %" PRId64 "\n", t->mac8_per_ns);
+    buf_printf(b, "tuning: {prefetch: %" PRId64 ", chunk: %" PRId64 ", span: %" PRId64 ", tokens: %" PRId64 "}\n",
+               t->tuning.prefetch, t->tuning.chunk, t->tuning.span, t->tuning.tokens);
     put_field(b, "tested", t->tested);
 }

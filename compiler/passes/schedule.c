@@ -4,8 +4,8 @@
  * on who computes what.
  *
  *   contract    a chunk is a run of tiles of one group of contractions, for all tokens of the call:
- * the tile's weights are read once and stay in the first-level cache while tokens pass. CHUNK_BYTES
- * of weights or one tile (or a head, where the epilogue needs whole ones), whichever is more:
+ * the tile's weights are read once and stay in the first-level cache while tokens pass. The
+ * target's `chunk` in bytes of weights or one tile (or a head, where the epilogue needs whole ones), whichever is more:
  * between 11 and 60 KB the size was found not to matter, smaller ones leave more to steal.
  * attention   a chunk is one head and a few tokens, or, when one token is decoded, the heads of a
  * group that share K and V, as many as leave the threads busy (cost.c). row         a chunk is a few
@@ -16,12 +16,13 @@
  *
  * Requires: pack.  Leaves on each stage: stage (its name), tiles and chunks (per group), tokens, heads and threads (stage_heads); on
  * ops inside: the kernels' names per target: dot.0 and panel.0 for the first target of the set, and
- * so on.  The Module's meta says what the targets are. */
+ * so on; span.0 of attention likewise.  The Module's meta says what the targets are.  The first one's tuning decides about chunks,
+ * which all of them share. */
 #include "codegen/emit.h"
 #include "codegen/kernels.h"
 #include "compiler/passes/passes.h"
 
-enum { CHUNK_BYTES = 16 * 1024, ROW_TOKENS = 8, ATTENTION_TOKENS = 8, MAX_CHUNKS = 65535 };
+enum { ROW_TOKENS = 8, MAX_CHUNKS = 65535 };
 
 typedef struct {
     Module *m;
@@ -97,6 +98,8 @@ static bool choose_for(Sched *s, const Func *f, Op *o)
             choose_four(s, o, "score", "score4", k);
             choose_four(s, o, "mix", "mix4", v);
         }
+        for (int i = 0; i < s->env->n_target; i++)
+            op_set_attr(o, attr_int(str_printf(s->m->a, "span.%d", i), s->env->target[i]->tuning.span));
         return choose(s, o, "score", "score", NULL, k, 0) &&
                choose(s, o, "mix", "mix", NULL, v, 0) &&
                choose(s, o, "max", "max", NULL, NULL, 0) &&
@@ -182,7 +185,7 @@ static bool cut_contract(Sched *s, Op *fused)
     int n_group = stage_n_groups(fused);
     int64_t *tiles = ARENA_ARRAY(s->m->a, int64_t, n_group),
             *chunks = ARENA_ARRAY(s->m->a, int64_t, n_group);
-    int64_t total = 0;
+    int64_t total = 0, chunk_bytes = s->env->target[0]->tuning.chunk;
 
     for (const Op *o = fused->region[0]->first; o; o = o->next) {
         const Value *w;
@@ -195,7 +198,7 @@ static bool cut_contract(Sched *s, Op *fused)
         g = stage_group(fused, o);
         n_tile = (type_n_rows(w->type) + 31) / 32;
         tile_bytes = w->tile_stride ? w->tile_stride : 1;
-        per_chunk = tile_bytes >= CHUNK_BYTES ? 1 : CHUNK_BYTES / (int64_t)tile_bytes;
+        per_chunk = tile_bytes >= (uint64_t)chunk_bytes ? 1 : chunk_bytes / (int64_t)tile_bytes;
         unit = stage_width(fused, (int)g) / TILE_ROWS;
         per_chunk = (per_chunk + unit - 1) / unit * unit;
         while ((n_tile + per_chunk - 1) / per_chunk > MAX_CHUNKS / n_group)
@@ -249,7 +252,7 @@ static bool schedule_stage(Sched *s, Func *f, Op *fused)
 {
     const Op *anchor = stage_anchor(fused);
     const Value *rows = anchor ? anchor->out[0] : rows_of_stage(fused);
-    int64_t tokens = anchor ? ATTENTION_TOKENS : ROW_TOKENS;
+    int64_t tokens = anchor ? s->env->target[0]->tuning.tokens : ROW_TOKENS;
     bool one;
 
     op_set_attr(fused, attr_str("stage", fresh_stage_name(s, f, fused)));
@@ -343,6 +346,7 @@ static void note_build(Sched *s)
                         attr_str("", join(m->a, t->features)));
         module_set_meta(m, str_printf(m->a, "target.%d.cc", i), attr_str("", t->cc));
         module_set_meta(m, str_printf(m->a, "target.%d.cflags", i), attr_str("", t->cflags));
+        module_set_meta(m, str_printf(m->a, "target.%d.prefetch", i), attr_int("", t->tuning.prefetch));
     }
 }
 

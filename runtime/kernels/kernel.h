@@ -42,7 +42,8 @@ static inline void sn_ask_lines(const uint8_t *p, int n)
         sn_ask(p + i);
 }
 
-/* How far ahead of what it reads a kernel of x86-64 asks, in bytes: docs/performance.md says what other distances are worth. */
+/* How far ahead of what it reads a kernel of x86-64 asks, in bytes.  The target says so (`prefetch` of its `tuning`): in an emitted folder its
+ * number stands here (codegen/kernels.c). */
 enum { SN_LEAD = 8192 };
 
 /* What to ask for while w is read.  Weights lie in the order in which they are used, so what is SN_LEAD bytes further on is needed that

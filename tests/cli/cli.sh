@@ -191,6 +191,11 @@ says '^kernels of aarch64$'
 says 'made with --fuse epilogue,siblings,rows'
 cp -r story edited && sed 's/kind="row", stage="embd"/kind="contract", stage="embd"/' story/story.sir > edited/story.sir
 want 1 "stage 'embd': is of kind 'contract'" explain edited
+for edit in 's/span\.0=128/span.0=2032/|span.0' 's/span\.0=128/span.0=0/|span.0' 's/\(target.0.prefetch" =\) 8192/\1 -64/|target.0.prefetch' \
+    's/\(target.0.prefetch" =\) 8192/\1 9223372036854775807/|target.0.prefetch'; do
+    sed "${edit%|*}" story/story.sir > edited/story.sir
+    want 1 "'${edit#*|}' is .*, not a multiple of" explain edited
+done
 
 # ---- a project ----------------------------------------------------------------------------------------------------------
 sum=$("$obj/sinter" inspect m.gguf --json | python3 -c 'import json, sys; print(json.load(sys.stdin).get("digest", ""))' 2> err)

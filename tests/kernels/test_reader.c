@@ -212,7 +212,7 @@ static bool write_one(Arena *a, const char *dir, const KernelUnit *u, const char
 
     if (!f || !kernel_closure(u, names, n, wanted))
         return false;
-    kernel_emit(&out, u, wanted);
+    kernel_emit(&out, u, wanted, -1);
     buf_puts(&out, "\ntypedef void (*Fn)(void);\nFn const kernels[] = {");
     for (int i = 0; i < n; i++)
         buf_printf(&out, "\n    (Fn)%s,", names[i]);

@@ -136,6 +136,38 @@ static void mistakes_are_reported_where_they_are(void **state)
                 "'name' must be a text");
 }
 
+static void tuning_is_read_within_bounds(void **state)
+{
+#define TUNED(keys) "name: x\nfamily: portable\nisa: [portable]\ntuning: {" keys "}\n"
+    Arena *a = *state;
+    const Target *t = target_parse(a, diag_new(a, stderr), "t.yaml", STR("name: x\nfamily: portable\nisa: [portable]\n"));
+
+    assert_non_null(t);
+    assert_int_equal(t->tuning.prefetch, 8192);
+    assert_int_equal(t->tuning.chunk, 16384);
+    assert_int_equal(t->tuning.span, 128);
+    assert_int_equal(t->tuning.tokens, 8);
+    t = target_parse(a, diag_new(a, stderr), "t.yaml", STR(TUNED("prefetch: 0, chunk: 16M, span: 1K, tokens: 4096")));
+    assert_non_null(t);
+    assert_int_equal(t->tuning.prefetch, 0);
+    assert_int_equal(t->tuning.chunk, 16 << 20);
+    assert_int_equal(t->tuning.span, 1024);
+    assert_int_equal(t->tuning.tokens, 4096);
+    assert_says(error_of(a, TUNED("prefetch: 100")), "t.yaml:4:20: 'prefetch' must be a multiple of 64 from 0 to 1048576");
+    assert_says(error_of(a, TUNED("prefetch: 2M")), "'prefetch' must be a multiple of 64");
+    assert_says(error_of(a, TUNED("prefetch: -64")), "'prefetch' must be a size");
+    assert_says(error_of(a, TUNED("chunk: 0")), "'chunk' must be a multiple of 1024 from 1024");
+    assert_says(error_of(a, TUNED("chunk: 17179869185G")), "'chunk' must be");
+    assert_says(error_of(a, TUNED("span: 0")), "'span' must be a multiple of 16 from 16 to 1024");
+    assert_says(error_of(a, TUNED("span: 120")), "'span' must be a multiple of 16");
+    assert_says(error_of(a, TUNED("span: 1040")), "'span' must be a multiple of 16");
+    assert_says(error_of(a, TUNED("tokens: 0")), "'tokens' must be a multiple of 1 from 1 to 4096");
+    assert_says(error_of(a, TUNED("tokens: [8]")), "'tokens' must be a size");
+    assert_says(error_of(a, TUNED("cunk: 16K")), "unknown key 'cunk' (did you mean 'chunk'?)");
+    assert_says(error_of(a, "name: x\nfamily: portable\nisa: [portable]\ntuning: fast\n"), "'tuning' must be a mapping");
+#undef TUNED
+}
+
 static void sets_are_of_one_family(void **state)
 {
     Arena *a = *state;
@@ -349,6 +381,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(native_is_a_known_target_that_this_machine_satisfies, setup,
                                         teardown),
         cmocka_unit_test_setup_teardown(mistakes_are_reported_where_they_are, setup, teardown),
+        cmocka_unit_test_setup_teardown(tuning_is_read_within_bounds, setup, teardown),
         cmocka_unit_test_setup_teardown(sets_are_of_one_family, setup, teardown),
         cmocka_unit_test_setup_teardown(sizes_have_units, setup, teardown),
         cmocka_unit_test_setup_teardown(options_are_set_or_refused, setup, teardown),
