@@ -11,6 +11,55 @@
 #include <wasm_simd128.h>
 #include "../kernel.h"
 
+/* Four halves, each in 32 bits, as floats: sn_f16_to_f32. */
+static inline v128_t sn_four_floats_simd128(v128_t h)
+{
+    const v128_t rest = wasm_v128_and(h, wasm_i32x4_splat(0x7fff));
+    const v128_t sign = wasm_i32x4_shl(wasm_v128_xor(h, rest), 16);
+    const v128_t bias = wasm_i32x4_splat(112 << 23);            /* 127 - 15 in a float's exponent; twice for infinity and NaN */
+    const v128_t large = wasm_v128_and(wasm_i32x4_gt(rest, wasm_i32x4_splat(0x7bff)), bias);
+    const v128_t bits = wasm_i32x4_add(wasm_i32x4_add(wasm_i32x4_shl(rest, 13), bias), large);
+    const v128_t half = wasm_f32x4_splat(0.5f);                 /* has steps of 2^-24 */
+    const v128_t tiny = wasm_f32x4_sub(wasm_i32x4_add(rest, half), half);
+
+    return wasm_v128_or(sign, wasm_v128_bitselect(tiny, bits, wasm_i32x4_lt(rest, wasm_i32x4_splat(0x400))));
+}
+
+/* The same of four halves at p, which may lie anywhere. */
+static inline v128_t sn_four_halves_simd128(const void *p)
+{
+    v128_t h = wasm_u32x4_load16x4(p);
+
+    __asm__("" : "+r"(h));                                      /* or clang 14 goes on with 16 bits and widens every step */
+    return sn_four_floats_simd128(h);
+}
+
+static SN_APART void sn_halves_simd128(float d[SN_ROWS], const uint8_t *p)
+{
+    for (int r = 0; r < SN_ROWS; r += 4)
+        wasm_v128_store(d + r, sn_four_halves_simd128(p + 2 * r));
+}
+
+/* d[r] = v[r] times its group's scale, 32 rows. */
+static inline void sn_subscales_simd128(float d[SN_ROWS], const float *v, const uint8_t *s)
+{
+    for (int r = 0; r < SN_ROWS; r += 4) {
+        const v128_t four = wasm_u32x4_extend_low_u16x8(wasm_u16x8_extend_low_u8x16(wasm_v128_load32_zero(s + r)));
+
+        wasm_v128_store(d + r, wasm_f32x4_mul(wasm_v128_load(v + r), wasm_f32x4_convert_i32x4(four)));
+    }
+}
+
+/* acc += m times the sum of the activations. */
+static inline void sn_add_minima_simd128(float acc[SN_ROWS], const float *m, const SnQ8 *x)
+{
+    for (int r = 0; r < SN_ROWS; r += 4) {
+        const v128_t f = wasm_f32x4_mul(wasm_v128_load(m + r), wasm_f32x4_splat(x->ds));
+
+        wasm_v128_store(acc + r, wasm_f32x4_add(wasm_v128_load(acc + r), f));
+    }
+}
+
 /* A block's activations of each token in 16 bits. */
 __attribute__((always_inline))
 static inline void sn_widen_simd128(int16_t *y, const SnQ8 *x, int x_stride, int tokens)
@@ -71,7 +120,7 @@ static inline void sn_dots_i8g32_q8_simd128(float *acc, const uint8_t *w, const 
     sn_zero(acc, SN_ROWS * tokens);
     for (int b = 0; b < n_in / SN_GROUP; b++, w += SN_I8_BLOCK) {
         sn_widen_simd128(q, x + b, x_stride, tokens);
-        sn_halves(d, w + 1024);
+        sn_halves_simd128(d, w + 1024);
         for (int g = 0; g < 8; g++) {
             const uint8_t *codes = w + 512 * (g / 4) + 16 * (g % 4);
             v128_t s[8];
@@ -97,7 +146,7 @@ static inline void sn_dots_i4g32_q8_simd128(float *acc, const uint8_t *w, const 
     sn_zero(acc, SN_ROWS * tokens);
     for (int b = 0; b < n_in / SN_GROUP; b++, w += SN_I4_BLOCK) {
         sn_widen_simd128(q, x + b, x_stride, tokens);
-        sn_halves(d, w + 512);
+        sn_halves_simd128(d, w + 512);
         for (int g = 0; g < 8; g++) {
             v128_t s[8];
 
@@ -119,8 +168,8 @@ static inline void sn_dots_i4g32m_q8_simd128(float *acc, const uint8_t *w, const
     sn_zero(acc, SN_ROWS * tokens);
     for (int b = 0; b < n_in / SN_GROUP; b++, w += SN_I4M_BLOCK) {
         sn_widen_simd128(q, x + b, x_stride, tokens);
-        sn_halves(d, w + 512);
-        sn_halves(m, w + 576);
+        sn_halves_simd128(d, w + 512);
+        sn_halves_simd128(m, w + 576);
         for (int g = 0; g < 8; g++) {
             v128_t s[8];
 
@@ -130,7 +179,7 @@ static inline void sn_dots_i4g32m_q8_simd128(float *acc, const uint8_t *w, const
             sn_scale_simd128(acc + 4 * g, s, 0, wasm_v128_load(d + 4 * g), x + b, x_stride, tokens);
         }
         for (int t = 0; t < tokens; t++)
-            sn_add_minima(acc + SN_ROWS * t, m, x + t * x_stride + b);
+            sn_add_minima_simd128(acc + SN_ROWS * t, m, x + t * x_stride + b);
     }
 }
 
@@ -147,13 +196,13 @@ static inline void sn_dots_i4g32ms_q8_simd128(float *acc, const uint8_t *w, cons
     sn_zero(acc, SN_ROWS * tokens);
     for (int b = 0; b < n_in / SN_GROUP; b++, w += SN_I4MS_SPAN) {
         if (b % SN_SPANS == 0) {
-            sn_halves(d, w);
-            sn_halves(m, w + 64);
+            sn_halves_simd128(d, w);
+            sn_halves_simd128(m, w + 64);
             w += 128;
         }
         sn_widen_simd128(q, x + b, x_stride, tokens);
-        sn_subscales(ds, d, w + 512);
-        sn_subscales(mt, m, w + 544);
+        sn_subscales_simd128(ds, d, w + 512);
+        sn_subscales_simd128(mt, m, w + 544);
         for (int g = 0; g < 8; g++) {
             v128_t s[8];
 
@@ -163,7 +212,7 @@ static inline void sn_dots_i4g32ms_q8_simd128(float *acc, const uint8_t *w, cons
             sn_scale_simd128(acc + 4 * g, s, 0, wasm_v128_load(ds + 4 * g), x + b, x_stride, tokens);
         }
         for (int t = 0; t < tokens; t++)
-            sn_add_minima(acc + SN_ROWS * t, mt, x + t * x_stride + b);
+            sn_add_minima_simd128(acc + SN_ROWS * t, mt, x + t * x_stride + b);
     }
 }
 
