@@ -4,6 +4,8 @@
  * never waits for the others to wake: whoever comes takes the chunks that are left (internal.h).
  * Each thread copies the job before it begins, so one that comes or goes late works on a copy of a
  * finished job, finds nothing to do and sleeps again, while the caller may be several jobs ahead.
+ * Threads that the last job had no part for sleep on a condition of their own, so that jobs which
+ * need no more threads than that one do not wake them.
  */
 #ifndef _GNU_SOURCE
 #define _GNU_SOURCE
@@ -28,7 +30,8 @@ typedef struct {
 
 struct NAME_Pool {
     pthread_mutex_t lock;               /* of all below */
-    pthread_cond_t wake;
+    pthread_cond_t wake;                /* there is a job */
+    pthread_cond_t more;                /* there is one of more threads than the job before */
     uint64_t job;                       /* running number; threads wait for it to change */
     int quit;
     NAME_EntryFn *entry;
@@ -63,7 +66,7 @@ static void *pool_thread(void *arg)
 
         pthread_mutex_lock(&p->lock);
         while (p->job == seen && !p->quit)
-            pthread_cond_wait(&p->wake, &p->lock);
+            pthread_cond_wait(me->id < p->run.n_threads ? &p->wake : &p->more, &p->lock);
         if (p->quit) {
             pthread_mutex_unlock(&p->lock);
             return NULL;
@@ -84,9 +87,11 @@ static void pool_join(NAME_Pool *p, int n_started)
     pthread_mutex_lock(&p->lock);
     p->quit = 1;
     pthread_cond_broadcast(&p->wake);
+    pthread_cond_broadcast(&p->more);
     pthread_mutex_unlock(&p->lock);
     for (int i = 0; i < n_started; i++)
         pthread_join(p->thread[i].id, NULL);
+    pthread_cond_destroy(&p->more);
     pthread_cond_destroy(&p->wake);
     pthread_mutex_destroy(&p->lock);
 }
@@ -105,6 +110,11 @@ NAME_Status NAME_pool_start(NAME_Pool **out, void *block, NAME_Worker *worker, i
     if (pthread_mutex_init(&p->lock, NULL))
         return NAME_E_THREADS;
     if (pthread_cond_init(&p->wake, NULL)) {
+        pthread_mutex_destroy(&p->lock);
+        return NAME_E_THREADS;
+    }
+    if (pthread_cond_init(&p->more, NULL)) {
+        pthread_cond_destroy(&p->wake);
         pthread_mutex_destroy(&p->lock);
         return NAME_E_THREADS;
     }
@@ -129,13 +139,18 @@ NAME_Status NAME_pool_start(NAME_Pool **out, void *block, NAME_Worker *worker, i
 
 void NAME_pool_run(NAME_Pool *p, NAME_EntryFn *entry, const NAME_Run *r)
 {
+    int more;
+
     pthread_mutex_lock(&p->lock);
+    more = r->n_threads > p->run.n_threads;
     p->entry = entry;
     p->run = *r;
     p->epoch = p->worker[0].epoch;
     p->due = p->worker[0].due;
     p->job++;
     pthread_cond_broadcast(&p->wake);
+    if (more)
+        pthread_cond_broadcast(&p->more);
     pthread_mutex_unlock(&p->lock);
     entry(r, &p->worker[0]);
 }
