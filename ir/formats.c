@@ -50,3 +50,11 @@ bool format_codes(const Format *f, const uint8_t *block, int *code, FormatScales
     f->codes->read(block, code, scales);
     return true;
 }
+
+void format_int_range(const Format *f, int64_t *lo, int64_t *hi)
+{
+    int bits = 8 * f->bytes;
+
+    *lo = format_id(f) == FMT_u8 ? 0 : -((int64_t)1 << (bits - 1));
+    *hi = format_id(f) == FMT_u8 ? 255 : ((int64_t)1 << (bits - 1)) - 1;
+}

@@ -60,6 +60,9 @@ struct Format {
 
 extern const Format format_table[N_FORMATS];
 
+/* The least and the largest number of an integer format of at most 32 bits. */
+void format_int_range(const Format *f, int64_t *lo, int64_t *hi);
+
 static inline bool format_has_codes(const Format *f) { return f->codes && f->codes->read; }
 static inline FormatId format_id(const Format *f) { return (FormatId)(f - format_table); }
 const Format *format_find(Str name);                         /* NULL: no such format */

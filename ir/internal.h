@@ -84,14 +84,17 @@ typedef struct {
     const Module *m;
     Diag *d;
     Loc at;
-    const Tensor *in[4];        /* NULL: a weight that is read through w, or absent */
-    const Weight *w[4];
+    const Tensor **in;          /* [n_in, at least 4]; NULL: a weight that is read through w, or absent */
+    const Weight **w;
     Tensor *out;
     int64_t n_past;             /* P */
 } RefArgs;
 
 typedef bool RefFn(const RefArgs *a);
 extern RefFn *const ref_table[N_OPS];                       /* NULL: regions, calls, ends: interp.c does these */
+/* ref_int.c: what the table names there. */
+RefFn ref_requant, ref_clamp, ref_lookup, ref_matmul_int, ref_conv2d, ref_pool, ref_softmax_int, ref_concat, ref_pad, ref_transpose,
+      ref_sum;
 /* Rounds n floats to a format, as if they had been stored in it. */
 bool round_to_format(const Format *f, float *x, int64_t n_row, int64_t n);
 

@@ -133,10 +133,8 @@ static bool weight_tensor(Interp *ip, const Weight *w, Loc at, Tensor *out)
 
     if (!tensor_new(ip, w->type, at, out))
         return false;
-    if (out->i)
-        return tensor_free(out), fail(ip->d, at, "an integer weight is not computed with");
     for (int64_t i = 0; i < type_n_rows(w->type); i++)
-        if (!weight_row(ip->m, w, i, out->f + i * n, ip->d))
+        if (!(out->i ? weight_row_ints(ip->m, w, i, out->i + i * n, ip->d) : weight_row(ip->m, w, i, out->f + i * n, ip->d)))
             return tensor_free(out), false;
     return true;
 }
@@ -144,11 +142,16 @@ static bool weight_tensor(Interp *ip, const Weight *w, Loc at, Tensor *out)
 static bool run_plain(Interp *ip, const Op *o, const Slot *in, Slot *out)
 {
     RefArgs a = { .op = o, .m = ip->m, .d = ip->d, .at = at_op(o), .n_past = ip->n_past };
-    Tensor decoded[4] = { 0 };
+    size_t n = (size_t)o->n_in + 4;
+    Tensor *decoded = calloc(n, sizeof *decoded);
     bool ok = true;
 
-    if (o->n_in > 4 || !ref_table[o->kind])
+    a.in = calloc(n, sizeof *a.in);
+    a.w = calloc(n, sizeof *a.w);
+    if (!ref_table[o->kind])
         bug("'%s' has no reference function", op_info[o->kind].name);
+    if (!decoded || !a.in || !a.w)
+        ok = fail(ip->d, a.at, "no memory for an op's operands");
     for (int i = 0; ok && i < o->n_in; i++) {
         bool streams = (o->kind == OP_matmul && i == 1) || (o->kind == OP_rows && i == 0);
 
@@ -169,8 +172,11 @@ static bool run_plain(Interp *ip, const Op *o, const Slot *in, Slot *out)
         a.out = &out->t;
     }
     ok = ok && ref_table[o->kind](&a);
-    for (int i = 0; i < 4; i++)
+    for (size_t i = 0; decoded && i < n; i++)
         tensor_free(&decoded[i]);
+    free(decoded);
+    free(a.in);
+    free(a.w);
     return ok;
 }
 

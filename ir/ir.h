@@ -87,7 +87,7 @@ typedef struct { const char *name; Digest digest; uint64_t bytes; const uint8_t 
 typedef enum {
     W_view,         /* bytes of a source file: file, off, fmt; shape is the type's */
     W_fill,         /* the pure function of base.h: name, seed (test models) */
-    W_const,        /* numbers written in the Module: f32 values */
+    W_const,        /* numbers written in the Module: f32 or integers */
     W_convert,      /* a, in the format of this expression's type (values rounded once) */
     W_permute_rows, /* a, row i taken from row perm(i): attribute `perm` = "rope_half_to_pairs", head_dim */
     W_packed        /* done: a section of the weights file: off; layout and tiles as in the Weight */
@@ -101,7 +101,8 @@ struct WExpr {
     uint64_t off;               /* view: byte offset in the file; packed: in the weights file */
     Str name;                   /* fill: name of the tensor */
     uint64_t seed;
-    const float *value;         /* const */
+    const float *value;         /* const of f32 */
+    const int32_t *ints;        /* const of an integer format */
     WExpr *a;
     int64_t head_dim;           /* permute_rows */
 };
@@ -298,6 +299,8 @@ bool wexpr_encoded_row(const Module *m, const WExpr *e, int64_t row, uint8_t *ds
 /* Same of a weight, packed or not; of a packed one the weights file must be attached (SourceFile.packed). */
 bool weight_row(const Module *m, const Weight *w, int64_t row, float *y, Diag *d);
 int64_t type_n_rows(Type t);                                 /* of a constant type */
+/* The same of an integer weight (i8, u8, i16, i32) that is not packed. */
+bool weight_row_ints(const Module *m, const Weight *w, int64_t row, int32_t *y, Diag *d);
 
 /* ---- interp.c ----------------------------------------------------------------------------------------------------- */
 

@@ -575,28 +575,51 @@ static bool parse_sym(Parser *p)
     return true;
 }
 
+/* An integer of the weight's format. */
+static bool fits_format(Parser *p, Loc at, const Format *f, const Attr *one)
+{
+    int64_t lo, hi;
+
+    if (f->bytes > 4)
+        return fail(p->d, at, "const is not written in %s", f->name);
+    format_int_range(f, &lo, &hi);
+    return (one->kind == ATTR_int && one->i >= lo && one->i <= hi) ||
+           fail(p->d, at, "a number of %s is an integer in %" PRId64 "..%" PRId64, f->name, lo, hi);
+}
+
 static bool parse_const(Parser *p, WExpr *e)
 {
+    bool is_int = e->type.fmt->kind == FORMAT_int;
     float *v = NULL;
+    int32_t *u = NULL;
     int n = 0;
 
     if (!is_punct(p, '['))
         return unexpected(p, "'['");
     for (next(p); !is_punct(p, ']'); ) {
         Attr one = { 0 };
+        Loc at = here(p);
 
         if (!parse_number(p, &one))
             return false;
         if (n == INT32_MAX / 2)
             return fail(p->d, here(p), "too many numbers");
-        v = grow_array(p->a, v, n, sizeof *v);
-        v[n++] = one.kind == ATTR_int ? (float)one.i : (float)one.f;
+        if (is_int) {
+            if (!fits_format(p, at, e->type.fmt, &one))
+                return false;
+            u = grow_array(p->a, u, n, sizeof *u);
+            u[n++] = (int32_t)one.i;
+        } else {
+            v = grow_array(p->a, v, n, sizeof *v);
+            v[n++] = one.kind == ATTR_int ? (float)one.i : (float)one.f;
+        }
         if (!is_punct(p, ']') && !want_punct(p, ','))
             return false;
     }
     if (type_n(e->type) != n)
         return fail(p->d, here(p), "%d numbers for a weight of %" PRId64, n, type_n(e->type));
     e->value = v;
+    e->ints = u;
     next(p);
     return true;
 }

@@ -93,7 +93,10 @@ static void wexpr_print(Buf *b, const WExpr *e)
         for (int64_t i = 0; i < n; i++) {
             if (i)
                 buf_puts(b, i % 8 ? ", " : ",\n    ");
-            buf_puts(b, str_float(b->a, (double)e->value[i], true));
+            if (e->ints)
+                buf_printf(b, "%" PRId32, e->ints[i]);
+            else
+                buf_puts(b, str_float(b->a, (double)e->value[i], true));
         }
         buf_putc(b, ']');
         break;

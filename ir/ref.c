@@ -104,12 +104,13 @@ static bool ref_convert(const RefArgs *a)
 {
     const Tensor *x = a->in[0];
     Tensor *y = a->out;
+    int64_t zero = op_int(a->op, "zero", 0);
 
     for (int64_t i = 0; i < y->n; i++)
         if (y->i)
-            y->i[i] = x->i ? x->i[i] : to_i32(x->f[i]);
+            y->i[i] = x->i ? x->i[i] - (int32_t)zero : to_i32(x->f[i]);
         else
-            y->f[i] = x->i ? (float)x->i[i] : x->f[i];
+            y->f[i] = x->i ? (float)(x->i[i] - zero) : x->f[i];
     return y->i || round_to_format(y->type.fmt, y->f, last_dim(y), y->n);
 }
 
@@ -195,6 +196,11 @@ static bool ref_matmul(const RefArgs *a)
     double *side = malloc(((size_t)K * R + 1) * sizeof *side);
     bool ok = row && side;
 
+    if (x->i) {
+        free(row);
+        free(side);
+        return ref_matmul_int(a);
+    }
     if (!ok)
         no_memory(a);
     for (int64_t t = 0; ok && index && t < T; t++)
@@ -388,5 +394,8 @@ RefFn *const ref_table[N_OPS] = {
     [OP_convert] = ref_convert, [OP_quant] = ref_quant, [OP_dequant] = ref_dequant, [OP_reshape] = ref_reshape,
     [OP_slice] = ref_slice, [OP_last_rows] = ref_last_rows, [OP_rows] = ref_rows, [OP_matmul] = ref_matmul,
     [OP_rmsnorm] = ref_rmsnorm, [OP_softmax] = ref_softmax, [OP_positions] = ref_positions,
+    [OP_conv2d] = ref_conv2d, [OP_dwconv2d] = ref_conv2d, [OP_maxpool] = ref_pool, [OP_avgpool] = ref_pool,
+    [OP_requant] = ref_requant, [OP_clamp] = ref_clamp, [OP_lookup] = ref_lookup, [OP_softmax_int] = ref_softmax_int,
+    [OP_concat] = ref_concat, [OP_pad] = ref_pad, [OP_transpose] = ref_transpose, [OP_sum] = ref_sum,
     [OP_rope_angles] = ref_rope_angles, [OP_rope] = ref_rope, [OP_append] = ref_append, [OP_attention] = ref_attention,
 };

@@ -300,6 +300,33 @@ static bool shape_same(const Rule *r)
     return true;
 }
 
+/* A number that one can subtract from x's integers without leaving 32 bits for products: x_zero, w_zero, zero. */
+static bool want_zero(const Rule *r, const char *attr, Type x)
+{
+    int64_t lo, hi, zero;
+
+    if (!op_attr(r->o, attr))
+        return true;
+    if (x.fmt->kind != FORMAT_int || x.fmt->bytes > 4)
+        return fail(r->d, r->at, "'%s': %s of %s, which has no integers of at most 32 bits", name(r), attr, show(r, x));
+    format_int_range(x.fmt, &lo, &hi);
+    zero = op_int(r->o, attr, 0);
+    return (zero >= lo && zero <= hi) ||
+           fail(r->d, r->at, "'%s': %s must be a number of %s, not %" PRId64, name(r), attr, x.fmt->name, zero);
+}
+
+/* Formats of whose products i32 sums are made: 8 bits. */
+static bool is_byte(Type t)
+{
+    return t.fmt == fmt(FMT_i8) || t.fmt == fmt(FMT_u8);
+}
+
+/* How many products of bytes certainly fit an i32 sum: 2^15 of 255 * 255, 2^16 of 255 * 128. */
+static int64_t most_terms(const Rule *r)
+{
+    return op_int(r->o, "w_zero", 0) || in_type(r, 1).fmt == fmt(FMT_u8) ? 1 << 15 : 1 << 16;
+}
+
 static bool shape_convert(const Rule *r)
 {
     const Attr *to = op_attr(r->o, "to");
@@ -321,10 +348,12 @@ static bool shape_convert(const Rule *r)
             return fail(r->d, r->at, "'quant': the innermost dimension of %s is not a multiple of %d", show(r, x), f->block);
     } else if (f->kind == FORMAT_block) {
         return fail(r->d, r->at, "'convert' to %s, which is a quantized format (use quant)", f->name);
-    } else if (!is_float(x) && x.fmt != fmt(FMT_i32)) {
+    } else if (!is_float(x) && (x.fmt->kind != FORMAT_int || x.fmt->bytes > 4)) {
         return fail(r->d, r->at, "'convert' of %s (use dequant)", show(r, x));
     } else if (f->kind == FORMAT_int && f != fmt(FMT_i32)) {
-        return fail(r->d, r->at, "'convert' to %s is not defined (f32, f16, bf16 or i32)", f->name);
+        return fail(r->d, r->at, "'convert' to %s is not defined (f32, f16, bf16 or i32; requant makes others)", f->name);
+    } else if (!want_zero(r, "zero", x)) {
+        return false;
     }
     x.fmt = f;
     r->t[0] = x;
@@ -443,19 +472,295 @@ static bool shape_matmul(const Rule *r)
     }
     if (!want_rank(r, 1, 2 + lead))
         return false;
-    if (x.rank == 0 || x.fmt->kind == FORMAT_int || w.fmt->kind == FORMAT_int)
+    if (x.rank == 0 || ((x.fmt->kind == FORMAT_int || w.fmt->kind == FORMAT_int) && !(is_byte(x) && is_byte(w))))
         return fail(r->d, r->at, "'matmul' of %s and %s is not defined", show(r, x), show(r, w));
+    if (!want_zero(r, "x_zero", x) || !want_zero(r, "w_zero", w))
+        return false;
+    if (is_byte(x) && dim_hi(type_last(x)) > most_terms(r))
+        return fail(r->d, r->at, "'matmul': sums of %s need more than 32 bits", show(r, x));
     if (!want_equal(r, type_last(x), type_last(w), "the innermost dimensions of x and w"))
         return false;
     if (lead && (in_type(r, 2).rank != 1 || x.rank != 2 || in_type(r, 2).dim[0] != x.dim[0]))
         return fail(r->d, r->at, "'matmul': %s does not give a slice of w for each row of %s", show(r, in_type(r, 2)),
                     show(r, x));
     y = x;
-    y.fmt = fmt(FMT_f32);
+    y.fmt = fmt(is_byte(x) ? FMT_i32 : FMT_f32);
     y.dim[y.rank - 1] = w.dim[lead];
     r->t[0] = y;
     return true;
 }
+
+/* ---- integers and images ---------------------------------------------------------------------------------------------- */
+
+/* n numbers in lo..hi. */
+static bool want_ints(const Rule *r, const char *attr, int n, int64_t lo, int64_t hi, int64_t *out)
+{
+    const Attr *a = op_attr(r->o, attr);
+
+    if (!a || a->kind != ATTR_ints || a->n_ints != n)
+        return fail(r->d, r->at, "attribute '%s' of '%s' must be %d numbers", attr, name(r), n);
+    for (int i = 0; i < n; i++) {
+        out[i] = a->ints[i];
+        if (out[i] < lo || out[i] > hi)
+            return fail(r->d, r->at, "attribute '%s' of '%s' must be in %" PRId64 "..%" PRId64 ", not %" PRId64, attr, name(r),
+                        lo, hi, out[i]);
+    }
+    return true;
+}
+
+/* All dimensions of operand i, which must be constant. */
+static bool want_const(const Rule *r, int i, int64_t *dim)
+{
+    Type x = in_type(r, i);
+
+    for (int k = 0; k < x.rank; k++)
+        if (!dim_is_const(x.dim[k], &dim[k]) || dim[k] < 1)
+            return fail(r->d, r->at, "operand %d of '%s' has dimensions that are not constant, or empty ones: %s", i, name(r),
+                        show(r, x));
+    return true;
+}
+
+enum { MAX_IMAGE = 1 << 20 };                               /* rows, columns, strides: their products fit 64 bits */
+
+/* The image that windows of size[] leave of x: [N, H_out, W_out, c]. */
+static bool windows_of(const Rule *r, const int64_t *x, const int64_t *size, const Format *f, int64_t c)
+{
+    int64_t stride[2], pad[4], out[2];
+
+    if (!want_ints(r, "stride", 2, 1, MAX_IMAGE, stride) || !want_ints(r, "pad", 4, 0, MAX_IMAGE, pad))
+        return false;
+    for (int i = 0; i < 2; i++) {
+        int64_t room = x[1 + i] + pad[i] + pad[2 + i] - size[i];
+
+        if (x[1 + i] > MAX_IMAGE || size[i] > MAX_IMAGE || room < 0)
+            return fail(r->d, r->at, "'%s': a window of %" PRId64 " does not fit %s with its padding", name(r), size[i],
+                        show(r, in_type(r, 0)));
+        out[i] = room / stride[i] + 1;
+    }
+    r->t[0] = type_of(f, 4, (Dim[]){ in_type(r, 0).dim[0], dim_const(r->m, out[0]), dim_const(r->m, out[1]), dim_const(r->m, c) });
+    return true;
+}
+
+static bool shape_conv2d(const Rule *r)
+{
+    bool depthwise = r->o->kind == OP_dwconv2d;
+    Type x = in_type(r, 0), w = in_type(r, 1);
+    int64_t dx[MAX_RANK], dw[MAX_RANK], dilation[2] = { 1, 1 }, size[2], c_out;
+    const int64_t *window = dw + !depthwise;                /* rows and columns of the filter */
+
+    if (!want_rank(r, 0, 4) || !want_rank(r, 1, depthwise ? 3 : 4) || !want_const(r, 0, dx) || !want_const(r, 1, dw))
+        return false;
+    if (!(is_float(x) && is_float(w)) && !(is_byte(x) && is_byte(w)))
+        return fail(r->d, r->at, "'%s' of %s and %s is not defined", name(r), show(r, x), show(r, w));
+    if (!want_zero(r, "x_zero", x) || !want_zero(r, "w_zero", w))
+        return false;
+    if (op_attr(r->o, "dilation") && !want_ints(r, "dilation", 2, 1, MAX_IMAGE, dilation))
+        return false;
+    c_out = depthwise ? dw[2] : dw[0];
+    if (depthwise ? c_out % dx[3] : dx[3] % dw[3] || c_out % (dx[3] / dw[3]))
+        return fail(r->d, r->at, "'%s': the channels of %s and %s do not fit", name(r), show(r, x), show(r, w));
+    if (window[0] > 1 << 15 || window[1] > 1 << 15 ||
+        (is_byte(x) && window[0] * window[1] > most_terms(r) / (depthwise ? 1 : dw[3])))
+        return fail(r->d, r->at, "'%s': sums over %s need more than 32 bits", name(r), show(r, w));
+    for (int i = 0; i < 2; i++)
+        size[i] = (window[i] - 1) * dilation[i] + 1;
+    return windows_of(r, dx, size, fmt(is_byte(x) ? FMT_i32 : FMT_f32), c_out);
+}
+
+static bool shape_pool(const Rule *r)
+{
+    int64_t dx[MAX_RANK], size[2], pad[4];
+    Type x = in_type(r, 0);
+
+    if (!want_rank(r, 0, 4) || !want_const(r, 0, dx) || !want_ints(r, "window", 2, 1, 1 << 11, size))
+        return false;
+    if (!is_float(x) && !is_byte(x) && x.fmt != fmt(FMT_i16))
+        return fail(r->d, r->at, "'%s' of %s is not defined", name(r), show(r, x));
+    if (!want_ints(r, "pad", 4, 0, MAX_IMAGE, pad))
+        return false;
+    for (int i = 0; i < 4; i++)
+        if (pad[i] >= size[i % 2])
+            return fail(r->d, r->at, "'%s': a window could lie in the padding alone", name(r));
+    return windows_of(r, dx, size, x.fmt, dx[3]);
+}
+
+static bool shape_requant(const Rule *r)
+{
+    const Attr *to = op_attr(r->o, "to");
+    const Format *f = to && to->kind == ATTR_str ? format_find(to->s) : NULL;
+    const char *rounding = op_str(r->o, "rounding", "double");
+    Type x = in_type(r, 0);
+    int64_t lo, hi, v;
+
+    if (x.fmt->kind != FORMAT_int || x.fmt->bytes > 4)
+        return fail(r->d, r->at, "'requant' of %s, which has no integers of at most 32 bits", show(r, x));
+    if (!f || f->kind != FORMAT_int || f->bytes > 4)
+        return fail(r->d, r->at, "'requant' to '%s', which is no integer format of at most 32 bits", op_str(r->o, "to", ""));
+    if (strcmp(rounding, "double") && strcmp(rounding, "single"))
+        return fail(r->d, r->at, "'requant': rounding is \"double\" or \"single\", not \"%s\"", rounding);
+    for (int i = 1; i < 3; i++)
+        if (!want_i32(r, i) || !want_rank(r, i, 1))
+            return false;
+    if (!want_equal(r, in_type(r, 1).dim[0], in_type(r, 2).dim[0], "the numbers of multipliers and of shifts"))
+        return false;
+    if (!(dim_is_const(in_type(r, 1).dim[0], &v) && v == 1) &&
+        (x.rank == 0 || !want_equal(r, in_type(r, 1).dim[0], type_last(x), "the numbers of multipliers and of channels")))
+        return x.rank > 0 ? false : fail(r->d, r->at, "'requant' of a single number has one multiplier");
+    if (!want_zero(r, "x_zero", x))
+        return false;
+    if (op_attr(r->o, "left") && !want_int(r, "left", 0, 30, &v))
+        return false;
+    format_int_range(f, &lo, &hi);
+    for (const char *const *k = (const char *const[]){ "zero", "lo", "hi", NULL }; *k; k++)
+        if (op_attr(r->o, *k) && !want_int(r, *k, lo, hi, &v))
+            return false;
+    if (op_int(r->o, "lo", lo) > op_int(r->o, "hi", hi))
+        return fail(r->d, r->at, "'requant': lo is larger than hi");
+    x.fmt = f;
+    r->t[0] = x;
+    return true;
+}
+
+static bool shape_clamp(const Rule *r)
+{
+    Type x = in_type(r, 0);
+
+    if (!is_float(x) && !(x.fmt->kind == FORMAT_int && x.fmt->bytes <= 4))
+        return want_float(r, 0);
+    if (!(op_float(r->o, "lo", 0) <= op_float(r->o, "hi", 0)))
+        return fail(r->d, r->at, "'clamp': lo must be at most hi");
+    r->t[0] = x;
+    return true;
+}
+
+static bool shape_lookup(const Rule *r)
+{
+    Type x = in_type(r, 0), w = in_type(r, 1);
+    int64_t n;
+
+    if (!is_byte(x) && x.fmt != fmt(FMT_i16))
+        return fail(r->d, r->at, "'lookup' by %s is not defined (i8, u8 or i16)", show(r, x));
+    if (!want_rank(r, 1, 1))
+        return false;
+    if (w.fmt->kind != FORMAT_int || w.fmt->bytes > 4 || !dim_is_const(w.dim[0], &n) || n != (int64_t)1 << (8 * x.fmt->bytes))
+        return fail(r->d, r->at, "'lookup': %s does not have a number for each of %s", show(r, w), x.fmt->name);
+    x.fmt = w.fmt;
+    r->t[0] = x;
+    return true;
+}
+
+static bool shape_softmax_int(const Rule *r)
+{
+    const Attr *to = op_attr(r->o, "to");
+    const Format *f = to && to->kind == ATTR_str ? format_find(to->s) : NULL;
+    Type x = in_type(r, 0);
+    int64_t v;
+
+    if (x.fmt != fmt(FMT_i8) || x.rank == 0 || !f || (f != fmt(FMT_i8) && f != fmt(FMT_i16)))
+        return fail(r->d, r->at, "'softmax_int' goes from i8 to i8 or i16, not from %s to '%s'", show(r, x),
+                    op_str(r->o, "to", ""));
+    if (dim_hi(type_last(x)) > 1 << 12)                     /* the sum has 12 integer bits */
+        return fail(r->d, r->at, "'softmax_int' of more than %d numbers", 1 << 12);
+    if (!want_int(r, "m", 1 << 30, INT32_MAX, &v) || !want_int(r, "s", 0, 31, &v) || !want_int(r, "diff_min", -(1 << 30), 0, &v))
+        return false;
+    x.fmt = f;
+    r->t[0] = x;
+    return true;
+}
+
+static bool want_axis(const Rule *r, Type x, int64_t *axis)
+{
+    if (x.rank == 0)
+        return fail(r->d, r->at, "'%s' of a single number", name(r));
+    return want_int(r, "axis", 0, x.rank - 1, axis);
+}
+
+static bool shape_concat(const Rule *r)
+{
+    int64_t axis;
+    Type y;
+
+    if (r->o->n_in == 0)
+        return fail(r->d, r->at, "'concat' of nothing");
+    y = in_type(r, 0);
+    if (!want_axis(r, y, &axis))
+        return false;
+    if (y.fmt->block > 1)
+        return fail(r->d, r->at, "'concat' of %s, which is stored in blocks", show(r, y));
+    for (int i = 1; i < r->o->n_in; i++) {
+        Type x = in_type(r, i);
+        bool same = x.fmt == y.fmt && x.rank == y.rank;
+
+        for (int k = 0; same && k < x.rank; k++)
+            same = k == axis || x.dim[k] == y.dim[k];
+        if (!same)
+            return fail(r->d, r->at, "'concat': %s does not go behind %s", show(r, x), show(r, in_type(r, 0)));
+        y.dim[axis] = dim_add(r->m, y.dim[axis], x.dim[axis]);
+        if (dim_hi(y.dim[axis]) > MAX_DIM)
+            return fail(r->d, r->at, "'concat': the result is too large");
+    }
+    r->t[0] = y;
+    return true;
+}
+
+static bool shape_pad(const Rule *r)
+{
+    int64_t before[MAX_RANK], after[MAX_RANK];
+    Type x = in_type(r, 0);
+
+    if (x.fmt->block > 1 || (x.fmt->kind == FORMAT_int && x.fmt->bytes > 4))
+        return fail(r->d, r->at, "'pad' of %s is not defined", show(r, x));
+    if (!want_ints(r, "before", x.rank, 0, MAX_IMAGE, before) || !want_ints(r, "after", x.rank, 0, MAX_IMAGE, after))
+        return false;
+    for (int i = 0; i < x.rank; i++)
+        x.dim[i] = dim_add(r->m, x.dim[i], dim_const(r->m, before[i] + after[i]));
+    r->t[0] = x;
+    return true;
+}
+
+static bool shape_transpose(const Rule *r)
+{
+    Type x = in_type(r, 0), y = x;
+    int64_t perm[MAX_RANK];
+    bool seen[MAX_RANK] = { false };
+
+    if (x.fmt->block > 1)
+        return fail(r->d, r->at, "'transpose' of %s, which is stored in blocks", show(r, x));
+    if (!want_ints(r, "perm", x.rank, 0, x.rank - 1, perm))
+        return false;
+    for (int i = 0; i < x.rank; i++) {
+        if (seen[perm[i]])
+            return fail(r->d, r->at, "'transpose': perm names dimension %" PRId64 " twice", perm[i]);
+        seen[perm[i]] = true;
+        y.dim[i] = x.dim[perm[i]];
+    }
+    r->t[0] = y;
+    return true;
+}
+
+static bool shape_sum(const Rule *r)
+{
+    const Attr *axes = op_attr(r->o, "axes");
+    Type x = in_type(r, 0);
+    int64_t n = 1;
+
+    if (!is_float(x) && (x.fmt->kind != FORMAT_int || x.fmt->bytes > 2))
+        return fail(r->d, r->at, "'sum' of %s is not defined", show(r, x));
+    for (int i = 0; axes && i < axes->n_ints; i++) {
+        if (axes->ints[i] < 0 || axes->ints[i] >= x.rank)
+            return fail(r->d, r->at, "'sum': %s has no dimension %" PRId64, show(r, x), axes->ints[i]);
+        n = dim_hi(x.dim[axes->ints[i]]) < 1 << 15 ? n * dim_hi(x.dim[axes->ints[i]]) : 1 << 30;
+        if (!is_float(x) && n > 1 << 15)
+            return fail(r->d, r->at, "'sum' over %s needs more than 32 bits", show(r, x));
+        x.dim[axes->ints[i]] = dim_const(r->m, 1);
+    }
+    if (!is_float(x))
+        x.fmt = fmt(FMT_i32);
+    r->t[0] = x;
+    return true;
+}
+
+/* ---- positions, attention, regions -------------------------------------------------------------------------------------- */
 
 static bool shape_positions(const Rule *r)
 {

@@ -217,8 +217,10 @@ bool wexpr_check(const Module *m, const WExpr *e, Diag *d, Loc at)
                 return fail(d, at, "fill makes floats, not %s", e->type.fmt->name);
             break;
         case W_const:
-            if (e->type.fmt != &format_table[FMT_f32])
-                return fail(d, at, "const is f32, not %s (convert it)", e->type.fmt->name);
+            if (e->type.fmt->kind == FORMAT_int ? e->type.fmt->bytes > 4 : e->type.fmt != &format_table[FMT_f32])
+                return fail(d, at, "const is f32 or an integer of at most 32 bits, not %s (convert it)", e->type.fmt->name);
+            if (!e->value && !e->ints && type_n(e->type))
+                return fail(d, at, "const without numbers");
             break;
         case W_convert: case W_permute_rows:
             if (e->a->type.rank != e->type.rank)

@@ -70,7 +70,8 @@ bool wexpr_row(const Module *m, const WExpr *e, int64_t row, float *y, Diag *d)
         fill_row(e, row, y);
         return round_to_format(f, y, n, n);
     case W_const:
-        memcpy(y, e->value + row * n, (size_t)n * sizeof *y);
+        for (int64_t i = 0; i < n; i++)
+            y[i] = e->ints ? (float)e->ints[row * n + i] : e->value[row * n + i];
         return true;
     case W_convert:
         return wexpr_row(m, e->a, row, y, d) && round_to_format(f, y, n, n);
@@ -109,6 +110,39 @@ bool wexpr_encoded_row(const Module *m, const WExpr *e, int64_t row, uint8_t *ds
             return false;
     }
     e->type.fmt->encode(dst, x, n);
+    return true;
+}
+
+/* One stored integer. */
+static int32_t stored_int(const Format *f, const uint8_t *p)
+{
+    switch (format_id(f)) {
+    case FMT_i8: return (int8_t)p[0];
+    case FMT_u8: return p[0];
+    case FMT_i16: return (int16_t)(p[0] | p[1] << 8);
+    case FMT_i32: return (int32_t)(p[0] | (uint32_t)p[1] << 8 | (uint32_t)p[2] << 16 | (uint32_t)p[3] << 24);
+    default: bug("integers of format %s", f->name);
+    }
+}
+
+bool weight_row_ints(const Module *m, const Weight *w, int64_t row, int32_t *y, Diag *d)
+{
+    const WExpr *e = w->expr;
+    int64_t n = dim_hi(type_last(w->type));
+    const Format *f = w->type.fmt;
+
+    if (row < 0 || row >= type_n_rows(w->type))
+        return fail(d, AT_WHAT(NULL, w->name), "row %" PRId64 " of %" PRId64, row, type_n_rows(w->type));
+    if (e->kind == W_const) {
+        memcpy(y, e->ints + row * n, (size_t)n * sizeof *y);
+        return true;
+    }
+    if (e->kind != W_view || f->bytes > 4)
+        return fail(d, AT_WHAT(NULL, w->name), "integers of format %s are not read from such a weight", f->name);
+    if (!m->file[e->file].p)
+        return fail(d, AT_FILE(m->file[e->file].name), "the file is not at hand, and a weight lies in it");
+    for (int64_t i = 0; i < n; i++)
+        y[i] = stored_int(f, m->file[e->file].p + e->off + (uint64_t)((row * n + i) * f->bytes));
     return true;
 }
 

@@ -61,6 +61,11 @@ Module *arch_module(Arena *a, const Model *model, const BuildOptions *o, Diag *d
     const Arch *arch = NULL;
     Str name;
 
+    if (model->graph) {
+        module_add_file(m, model->name, model_digest((Model *)model), model->file.n, model->file.p);
+        module_set_meta(m, "general.architecture", attr_str("general.architecture", "tflite"));
+        return arch_tflite(m, model->graph, d) ? m : NULL;
+    }
     if (!model_str(model, d, "general.architecture", &name, true))
         return NULL;
     if (model->n_tensor > 0 && !(arch = family(a, model, d, name)))

@@ -6,6 +6,7 @@
  *   hyper.c   the hyperparameters of decoders, by key
  *   blocks.c  the graph of decoders that are made of attention and a gated feed-forward part
  *   llama.c qwen2.c qwen3.c gemma3.c    a family each: what it does in its own way
+ *   tflite.c  files that bring their graph along: operator by operator
  *
  * A family reads hyperparameters, asks for its tensors, and writes down the forward pass as ops.  It decides nothing that depends on a chip or on
  * speed, and it reports every tensor that is missing or misshaped, not the first. */
@@ -118,5 +119,10 @@ bool arch_llama(Module *m, const Model *model, const BuildOptions *o, Diag *d);
 bool arch_qwen2(Module *m, const Model *model, const BuildOptions *o, Diag *d);
 bool arch_qwen3(Module *m, const Model *model, const BuildOptions *o, Diag *d);
 bool arch_gemma3(Module *m, const Model *model, const BuildOptions *o, Diag *d);
+
+/* ---- tflite.c ------------------------------------------------------------------------------------------------------ */
+
+struct TfGraph;
+bool arch_tflite(Module *m, struct TfGraph *g, Diag *d);     /* entry "run", with the file's inputs and outputs */
 
 #endif

@@ -317,14 +317,6 @@ static bool place_tensors(Cursor *c)
     return true;
 }
 
-static int by_name(const void *x, const void *y)
-{
-    const ModelTensor *a = *(const ModelTensor *const *)x, *b = *(const ModelTensor *const *)y;
-    int c = str_cmp(a->name, b->name);
-
-    return c ? c : (a > b) - (a < b);
-}
-
 static int by_offset(const void *x, const void *y)
 {
     const ModelTensor *a = *(const ModelTensor *const *)x, *b = *(const ModelTensor *const *)y;
@@ -346,7 +338,8 @@ static bool tensors_apart(Cursor *c)
         if (t[i - 1]->fmt && t[i]->fmt && t[i - 1]->p && t[i]->p && t[i]->off - t[i - 1]->off < t[i - 1]->bytes)
             ok = fail(c->d, model_at_tensor(m, t[i]->name), "its data overlap those of tensor '%s' (a damaged file)",
                       str_show(c->a, t[i - 1]->name, SHOWN));
-    qsort(t, m->n_tensor, sizeof *t, by_name);
+    model_sort_tensors(m);
+    t = m->tensor_by_name;
     for (uint64_t i = 1; i < m->n_tensor; i++)
         if (str_eq(t[i - 1]->name, t[i]->name))
             ok = fail(c->d, model_at_tensor(m, t[i]->name), "is there twice (convert the model again)");

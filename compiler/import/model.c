@@ -2,7 +2,9 @@
  *
  * Keys and names are looked up by binary search in sorted arrays.  A hash table would be shorter to search, but its worst case
  * can be provoked by whoever writes the file; sorting costs n log n whatever the names are. */
-#include "compiler/import/model.h"
+#include "compiler/import/tflite.h"
+
+#include <stdlib.h>
 
 #include "ir/formats/internal.h"
 
@@ -99,7 +101,7 @@ static const Importer importers[] = {
     { 0, "FUGG", "a big-endian GGUF file", NULL, "convert it with gguf_convert_endian.py of the gguf package" },
     { 0, "tjgg", "a GGJT file, which GGUF replaced", NULL, "convert the original model to GGUF" },
     { 0, "lmgg", "a GGML file, which GGUF replaced", NULL, "convert the original model to GGUF" },
-    { 4, "TFL3", "a TensorFlow Lite model", NULL, "this sinter reads GGUF" },
+    { 4, "TFL3", "a TensorFlow Lite model", tflite_read, "" },
     { 0, "PK\003\004", "a zip archive, perhaps of PyTorch", NULL, "convert the model to GGUF" },
     { 0, "version https://git-lfs", "a pointer of Git LFS, not the file itself", NULL, "fetch it with git lfs pull" },
     { 0, "<!DOCTYPE", "a web page", NULL, "the download got a page instead of the file" },
@@ -139,6 +141,23 @@ Digest model_digest(Model *m)
     if (digest_is_zero(m->digest))
         m->digest = digest_of(m->file.p, m->file.n);
     return m->digest;
+}
+
+static int by_name(const void *x, const void *y)
+{
+    const ModelTensor *a = *(const ModelTensor *const *)x, *b = *(const ModelTensor *const *)y;
+    int c = str_cmp(a->name, b->name);
+
+    return c ? c : (a > b) - (a < b);
+}
+
+void model_sort_tensors(Model *m)
+{
+    m->tensor_by_name = ARENA_ARRAY(m->a, const ModelTensor *, m->n_tensor + 1);
+    for (uint64_t i = 0; i < m->n_tensor; i++)
+        m->tensor_by_name[i] = &m->tensor[i];
+    if (m->n_tensor)
+        qsort(m->tensor_by_name, m->n_tensor, sizeof *m->tensor_by_name, by_name);
 }
 
 /* ---- looking up ------------------------------------------------------------------------------- */

@@ -3,6 +3,7 @@
  *   model.c        the table of importers by magic bytes; looking up and reading metadata
  *   gguf.c         GGUF versions 2 and 3
  *   gguf_write.c   a GGUF writer: test models, `sinter quantize`
+ *   tflite.c       TensorFlow Lite; flat.c reads its FlatBuffer
  *
  * Strings and tensor data are hostile: names are any bytes, arrays any length that the file really has.  Importers have checked
  * that everything lies inside the file, that sizes do not overflow, that names are unique and that tensors do not overlap. */
@@ -65,8 +66,12 @@ typedef struct {
     ModelTensor *tensor; uint64_t n_tensor;                  /* in the order of the file */
     const KeyValue **kv_by_key;                              /* sorted by key */
     const ModelTensor **tensor_by_name;                      /* sorted by name */
+    struct TfGraph *graph;      /* what a file of TensorFlow Lite computes (tflite.h); NULL: the file holds tensors alone */
     Digest digest;              /* zero until model_digest has been asked */
 } Model;
+
+/* Makes tensor_by_name of the tensors there are; names are unique or keep the file's order. */
+void model_sort_tensors(Model *m);
 
 /* Maps a file and reads what its importer finds.  NULL after reports.  All but the mapping is in the arena. */
 Model *model_open(FileSet *fs, Arena *a, Diag *d, const char *path);

@@ -463,7 +463,7 @@ static void other_files_get_advice(void **state)
         { { "", 0 }, "is empty" },
         { { "GG", 2 }, "is not a model" },
         { { "GGUF", 4 }, "the file ends inside the header: 4 bytes wanted, 0 left" },
-        { { "\x1c\0\0\0TFL3", 8 }, "is a TensorFlow Lite model" },
+        { { "\x1c\0\0\0TFL3", 8 }, "something is said to lie at byte" },
         { { "version https://git-lfs.github.com/spec/v1\n", 42 }, "is a pointer of Git LFS" },
         { { "<!DOCTYPE html>", 15 }, "is a web page" },
     };

@@ -86,6 +86,36 @@ static const Case cases[] = {
       "%p = positions : i32[T] append @k, %x append @v, %x %q = slice %x {axis=1, begin=0, end=1} : f32[T,1] "
       "%w = reshape %x {dims=[-1, 2]} : f32[T,2] %y = attention %w, @k, @v, %p {n_head=2, n_head_kv=2, scale=0.5, softcap=1.0} "
       ": f32[T,2]", "f32[T,2]", IN(2, 0, IDS(0, 0), 0, 1, 2, 1), F(0, 1, 1.4478553f, 1) },
+    { "conv2d: a 2x2 sum with padding below and right, two groups", "weight @w : f32[2,2,2,1] = const [1.0, 1.0, 1.0, 1.0, 1.0, 0.0, 0.0, -1.0]",
+      "1,2,2,2", "%y = conv2d %x, @w {stride=[1, 1], pad=[0, 0, 1, 1]} : f32[1,2,2,2]", "f32[1,2,2,2]",
+      IN(1, 0, IDS(0), 1, 10, 2, 20, 3, 30, 4, 40), F(10, -30, 6, 20, 7, 30, 4, 40) },
+    { "conv2d with stride and dilation", "weight @w : f32[1,1,2,1] = const [1.0, 100.0]", "1,1,5,1",
+      "%y = conv2d %x, @w {stride=[1, 2], pad=[0, 0, 0, 0], dilation=[1, 2]} : f32[1,1,2,1]", "f32[1,1,2,1]",
+      IN(1, 0, IDS(0), 1, 2, 3, 4, 5), F(301, 503) },
+    { "dwconv2d: two results for each channel", "weight @w : f32[1,2,4] = const [1.0, 2.0, 3.0, 4.0, 10.0, 20.0, 30.0, 40.0]", "1,1,2,2",
+      "%y = dwconv2d %x, @w {stride=[1, 1], pad=[0, 0, 0, 0]} : f32[1,1,1,4]", "f32[1,1,1,4]",
+      IN(1, 0, IDS(0), 1, 2, 3, 4), F(31, 62, 126, 168) },
+    { "pools see what is inside", "", "1,2,2,1",
+      "%a = maxpool %x {window=[2, 2], stride=[1, 1], pad=[1, 1, 0, 0]} : f32[1,2,2,1] "
+      "%b = avgpool %x {window=[2, 2], stride=[1, 1], pad=[1, 1, 0, 0]} : f32[1,2,2,1] %y = sub %a, %b : f32[1,2,2,1]", "f32[1,2,2,1]",
+      IN(1, 0, IDS(0), -4, 2, 6, 0), F(0, 3, 5, 5) },
+    { "integers: conv2d less its zero point, and a mean rounded away from zero", "weight @m : i32[1] = const [1073741824] "
+      "weight @s : i32[1] = const [1] weight @w : i8[1,1,2,1] = const [3, -2]", "1,1,2,1",
+      "%a = convert %x {to=\"i32\"} : i32[1,1,2,1] %b = requant %a, @m, @s {to=\"i8\", zero=0} : i8[1,1,2,1] "
+      "%c = conv2d %b, @w {stride=[1, 1], pad=[0, 0, 0, 1], x_zero=5} : i32[1,1,2,1] "
+      "%d = requant %c, @m, @s {to=\"i8\", zero=1, lo=-100, hi=90} : i8[1,1,2,1] "
+      "%e = avgpool %d {window=[1, 2], stride=[1, 1], pad=[0, 0, 0, 0]} : i8[1,1,1,1] %y = convert %e {to=\"f32\", zero=-3} : f32[1,1,1,1]",
+      "f32[1,1,1,1]", IN(1, 0, IDS(0), 10, -120), F((90 - 100 - 1) / 2 + 3) },
+    { "requant: twice rounded, and once", "weight @m : i32[4] = const [1073741824, 1073741824, 1073741824, 1073741824] "
+      "weight @s : i32[4] = const [0, -1, -1, -2]", "1,4",
+      "%a = convert %x {to=\"i32\"} : i32[1,4] %b = requant %a, @m, @s {to=\"i32\", zero=0} : i32[1,4] "
+      "%c = requant %a, @m, @s {to=\"i32\", zero=0, rounding=\"single\"} : i32[1,4] %d = concat %b, %c {axis=0} : i32[2,4] "
+      "%y = convert %d {to=\"f32\"} : f32[2,4]", "f32[2,4]", IN(1, 0, IDS(0), -3, 5, -5, 11), F(-1, 2, -1, 2, -1, 1, -1, 1) },
+    { "clamp pad transpose", "", "1,3",
+      "%a = clamp %x {lo=-1.0, hi=1.5} : f32[1,3] %b = pad %a {before=[1, 0], after=[0, 1], value=7.0} : f32[2,4] "
+      "%y = transpose %b {perm=[1, 0]} : f32[4,2]", "f32[4,2]", IN(1, 0, IDS(0), -5, 1, 2), F(7, -1, 7, 1, 7, 1.5f, 7, 7) },
+    { "sum over the outer and the inner dimension", "", "2,2,2",
+      "%y = sum %x {axes=[0, 2]} : f32[1,2,1]", "f32[1,2,1]", IN(1, 0, IDS(0), 1, 2, 3, 4, 10, 20, 30, 40), F(33, 77) },
     { "loop feeds back", "", "T,2", "%y = loop %x, %x {count=3} (%a: f32[T,2], %b: f32[T,2]) { %c = add %a, %b : f32[T,2] yield %c } "
       ": f32[T,2]", "f32[T,2]", IN(1, 0, IDS(0), 1, 10), F(4, 40) },
     { "fused gives two results", "", "T,2",

@@ -1,0 +1,454 @@
+/* Reference functions of integers and images.
+ *
+ * Images are [N, H, W, C].  Integer sums are exact; what is rounded, and how, is written out here once, because TensorFlow Lite Micro,
+ * gemmlowp and their kernels are matched bit for bit. */
+#include "ir/internal.h"
+
+#include <stdlib.h>
+
+static int64_t last_dim(const Tensor *t)
+{
+    return t->rank ? t->dim[t->rank - 1] : 1;
+}
+
+static int32_t wrap(int64_t v)
+{
+    return (int32_t)(uint32_t)(uint64_t)v;
+}
+
+/* ---- rounding ----------------------------------------------------------------------------------------------------------- */
+
+/* a * b / 2^31 to nearest, halves up (away from zero below it, since the division cuts); the one product that does not fit is cut to
+ * the largest number.  [gemmlowp, SaturatingRoundingDoublingHighMul] */
+static int32_t high_mul(int32_t a, int32_t b)
+{
+    int64_t p = (int64_t)a * b;
+
+    if (a == INT32_MIN && b == INT32_MIN)
+        return INT32_MAX;
+    return (int32_t)((p + (p >= 0 ? (int64_t)1 << 30 : 1 - ((int64_t)1 << 30))) / ((int64_t)1 << 31));
+}
+
+/* x / 2^n to nearest, halves away from zero.  [gemmlowp, RoundingDivideByPOT] */
+static int32_t shift_right(int32_t x, int n)
+{
+    int64_t half = n ? (int64_t)1 << (n - 1) : 0, v = x;
+
+    return (int32_t)(v >= 0 ? (v + half) >> n : -((-v + half) >> n));
+}
+
+/* x m 2^(s - 31). */
+static int32_t rescale(int32_t x, int32_t m, int s, bool single)
+{
+    if (single) {
+        int n = 31 - s;
+
+        return n < 1 ? wrap((int64_t)x * m) : wrap(((int64_t)x * m + ((int64_t)1 << (n - 1))) >> n);
+    }
+    return shift_right(high_mul(wrap((int64_t)((uint64_t)(int64_t)x << (s > 0 ? s : 0))), m), s < 0 ? -s : 0);
+}
+
+bool ref_requant(const RefArgs *a)
+{
+    const Tensor *x = a->in[0], *m = a->in[1], *s = a->in[2];
+    int64_t lo, hi, zero = op_int(a->op, "zero", 0), x_zero = op_int(a->op, "x_zero", 0), n = last_dim(x);
+    int left = (int)op_int(a->op, "left", 0);
+    bool single = !strcmp(op_str(a->op, "rounding", "double"), "single");
+
+    for (int64_t i = 0; i < m->n; i++)
+        if (m->i[i] < 0 || s->i[i] < -31 || s->i[i] > 30)
+            return fail(a->d, a->at, "multiplier %" PRId32 " or shift %" PRId32 " is out of range (0 .. 2^31 - 1, -31 .. 30)",
+                        m->i[i], s->i[i]);
+    format_int_range(a->out->type.fmt, &lo, &hi);
+    lo = op_int(a->op, "lo", lo);
+    hi = op_int(a->op, "hi", hi);
+    for (int64_t i = 0; i < x->n; i++) {
+        int64_t c = m->n == 1 ? 0 : i % n;
+        int32_t v = wrap((int64_t)((uint64_t)(x->i[i] - x_zero) << left));
+        int64_t y = zero + rescale(v, m->i[c], s->i[c], single);
+
+        a->out->i[i] = (int32_t)(y < lo ? lo : y > hi ? hi : y);
+    }
+    return true;
+}
+
+bool ref_clamp(const RefArgs *a)
+{
+    double lo = op_float(a->op, "lo", 0), hi = op_float(a->op, "hi", 0);
+
+    for (int64_t i = 0; i < a->out->n; i++) {
+        double v = a->out->i ? (double)a->in[0]->i[i] : (double)a->in[0]->f[i];
+
+        v = v < lo ? lo : v > hi ? hi : v;
+        if (a->out->i)
+            a->out->i[i] = (int32_t)v;
+        else
+            a->out->f[i] = (float)v;
+    }
+    return a->out->i || round_to_format(a->out->type.fmt, a->out->f, a->out->n, a->out->n);
+}
+
+bool ref_lookup(const RefArgs *a)
+{
+    int64_t lo, hi;
+
+    format_int_range(a->in[0]->type.fmt, &lo, &hi);
+    for (int64_t i = 0; i < a->out->n; i++)
+        a->out->i[i] = a->in[1]->i[a->in[0]->i[i] - lo];
+    return true;
+}
+
+/* ---- contractions ------------------------------------------------------------------------------------------------------- */
+
+/* A row of w at a time; x and y are [T, K] and [T, N]. */
+bool ref_matmul_int(const RefArgs *a)
+{
+    const Tensor *x = a->in[0], *index = a->in[2];
+    int64_t K = last_dim(x), N = last_dim(a->out), T = N ? a->out->n / N : 0;
+    int64_t n_slice = !index ? 1 : a->w[1] ? dim_hi(a->w[1]->type.dim[0]) : a->in[1]->dim[0];
+    int64_t x_zero = op_int(a->op, "x_zero", 0), w_zero = op_int(a->op, "w_zero", 0);
+    int32_t *row = malloc(((size_t)K + 1) * sizeof *row);
+    bool ok = row || fail(a->d, a->at, "no memory for a buffer of the interpreter");
+
+    for (int64_t t = 0; ok && index && t < T; t++)
+        if (index->i[t] < 0 || index->i[t] >= n_slice)
+            ok = fail(a->d, a->at, "slice %d of a weight of %" PRId64, index->i[t], n_slice);
+    for (int64_t s = 0; ok && s < n_slice; s++)
+        for (int64_t n = 0; ok && n < N; n++) {
+            if (a->w[1])
+                ok = weight_row_ints(a->m, a->w[1], s * N + n, row, a->d);
+            else
+                memcpy(row, a->in[1]->i + (s * N + n) * K, (size_t)K * sizeof *row);
+            for (int64_t t = 0; ok && t < T; t++) {
+                int64_t sum = 0;
+
+                if (index && index->i[t] != s)
+                    continue;
+                for (int64_t k = 0; k < K; k++)
+                    sum += (x->i[t * K + k] - x_zero) * (row[k] - w_zero);
+                a->out->i[t * N + n] = wrap(sum);
+            }
+        }
+    free(row);
+    return ok;
+}
+
+/* What both convolutions and both pools walk over. */
+typedef struct {
+    int64_t n, h, w, c;             /* of x */
+    int64_t size[2], stride[2], dilation[2], pad[2];
+} Windows;
+
+static void read_ints(const Op *o, const char *name, int64_t *out, int n)
+{
+    const Attr *t = op_attr(o, name);
+
+    for (int i = 0; t && i < n; i++)
+        out[i] = t->ints[i];
+}
+
+static Windows windows_of(const RefArgs *a)
+{
+    const Tensor *x = a->in[0];
+    Windows v = { x->dim[0], x->dim[1], x->dim[2], x->dim[3], { 1, 1 }, { 1, 1 }, { 1, 1 }, { 0, 0 } };
+
+    read_ints(a->op, "window", v.size, 2);
+    read_ints(a->op, "stride", v.stride, 2);
+    read_ints(a->op, "dilation", v.dilation, 2);
+    read_ints(a->op, "pad", v.pad, 2);
+    return v;
+}
+
+/* Where element (u, v) of output (i, j)'s window lies in an image of x: the index of its channel 0, -1: outside. */
+static int64_t window_at(const Windows *v, int64_t n, int64_t i, int64_t j, int64_t u, int64_t w)
+{
+    int64_t y = i * v->stride[0] + u * v->dilation[0] - v->pad[0], x = j * v->stride[1] + w * v->dilation[1] - v->pad[1];
+
+    return y < 0 || y >= v->h || x < 0 || x >= v->w ? -1 : ((n * v->h + y) * v->w + x) * v->c;
+}
+
+/* One sum over a window: of channels from..from+n_k-1 of x and the numbers of w that begin at w_at, w_step apart from one window element
+ * to the next. */
+typedef struct { int64_t from, n_k, w_at, w_step; } Filter;
+
+static void convolve(const RefArgs *a, const Windows *v, const Filter *f, int64_t n, int64_t i, int64_t j, int64_t out)
+{
+    const Tensor *x = a->in[0], *w = a->in[1];
+    int64_t x_zero = op_int(a->op, "x_zero", 0), w_zero = op_int(a->op, "w_zero", 0), sum = 0;
+    double real = 0;
+
+    for (int64_t u = 0; u < v->size[0]; u++)
+        for (int64_t z = 0; z < v->size[1]; z++) {
+            int64_t at = window_at(v, n, i, j, u, z), wk = f->w_at + (u * v->size[1] + z) * f->w_step;
+
+            for (int64_t k = 0; at >= 0 && k < f->n_k; k++)
+                if (x->i)
+                    sum += (x->i[at + f->from + k] - x_zero) * (w->i[wk + k] - w_zero);
+                else
+                    real += (double)x->f[at + f->from + k] * (double)w->f[wk + k];
+        }
+    if (x->i)
+        a->out->i[out] = wrap(sum);
+    else
+        a->out->f[out] = (float)real;
+}
+
+bool ref_conv2d(const RefArgs *a)
+{
+    const Tensor *w = a->in[1], *y = a->out;
+    bool depthwise = a->op->kind == OP_dwconv2d;
+    int64_t c_out = y->dim[3], n_k = depthwise ? 1 : w->dim[3];
+    Windows v = windows_of(a);
+
+    v.size[0] = w->dim[!depthwise];
+    v.size[1] = w->dim[1 + !depthwise];
+    for (int64_t at = 0; at < y->n; at++) {
+        int64_t c = at % c_out, j = at / c_out % y->dim[2], i = at / c_out / y->dim[2] % y->dim[1];
+        int64_t n = at / c_out / y->dim[2] / y->dim[1], n_group = v.c / n_k;
+        Filter f = { c / (c_out / n_group) * n_k, n_k, depthwise ? c : c * v.size[0] * v.size[1] * n_k, depthwise ? c_out : n_k };
+
+        convolve(a, &v, &f, n, i, j, at);
+    }
+    return true;
+}
+
+/* One window of a pool. */
+static void pool(const RefArgs *a, const Windows *v, int64_t n, int64_t i, int64_t j, int64_t c, int64_t out)
+{
+    const Tensor *x = a->in[0];
+    bool max = a->op->kind == OP_maxpool;
+    int64_t count = 0, sum = 0;
+    double real = 0;
+
+    for (int64_t u = 0; u < v->size[0]; u++)
+        for (int64_t z = 0; z < v->size[1]; z++) {
+            int64_t at = window_at(v, n, i, j, u, z);
+
+            if (at < 0)
+                continue;
+            if (x->i)
+                sum = !max ? sum + x->i[at + c] : count && sum > x->i[at + c] ? sum : x->i[at + c];
+            else
+                real = !max ? real + (double)x->f[at + c] : count && real > (double)x->f[at + c] ? real : (double)x->f[at + c];
+            count++;
+        }
+    if (x->i)
+        a->out->i[out] = (int32_t)(max ? sum : sum > 0 ? (sum + count / 2) / count : (sum - count / 2) / count);
+    else
+        a->out->f[out] = (float)(max ? real : real / (double)count);
+}
+
+bool ref_pool(const RefArgs *a)
+{
+    const Tensor *y = a->out;
+    Windows v = windows_of(a);
+
+    for (int64_t at = 0; at < y->n; at++) {
+        int64_t c = at % v.c, j = at / v.c % y->dim[2], i = at / v.c / y->dim[2] % y->dim[1];
+
+        pool(a, &v, at / v.c / y->dim[2] / y->dim[1], i, j, c, at);
+    }
+    return y->i || round_to_format(y->type.fmt, y->f, y->n, y->n);
+}
+
+/* ---- softmax in fixed point --------------------------------------------------------------------------------------------- */
+
+static int32_t saturate(int64_t v)
+{
+    return (int32_t)(v > INT32_MAX ? INT32_MAX : v < INT32_MIN ? INT32_MIN : v);
+}
+
+/* e^x of -1/4 <= x < 0 in Q0.31: Taylor's terms about -1/8.  [gemmlowp, exp_on_interval_between_negative_one_quarter_and_0_excl] */
+static int32_t exp_quarter(int32_t x)
+{
+    const int32_t at_eighth = 1895147668;                   /* e^(-1/8) */
+    const int32_t third = 715827883;
+    int32_t y = wrap((int64_t)x + (1 << 28)), y2 = high_mul(y, y), y3 = high_mul(y2, y), y4 = high_mul(y2, y2);
+    int32_t terms = shift_right(wrap((int64_t)high_mul(wrap((int64_t)shift_right(y4, 2) + y3), third) + y2), 1);
+
+    return wrap((int64_t)at_eighth + high_mul(at_eighth, wrap((int64_t)y + terms)));
+}
+
+/* e^x of x <= 0 in Q5.26, as Q0.31.  x = a multiple of 1/4 and the rest: the multiple's bits choose factors.
+ * [gemmlowp, exp_on_negative_values] */
+static int32_t exp_negative(int32_t x)
+{
+    static const int32_t factor[] = {                       /* e^(-1/4), e^(-1/2), e^-1, e^-2 .. e^-16 in Q0.31 */
+        1672461947, 1302514674, 790015084, 290630308, 39332535, 720401, 242,
+    };
+    const int32_t quarter = 1 << 24;
+    int32_t rest = wrap((int64_t)(x & (quarter - 1)) - quarter), multiple = wrap((int64_t)rest - x);
+    int32_t y = exp_quarter(saturate((int64_t)rest * 32));
+
+    for (int i = 0; i < 7; i++)
+        if (multiple & (int32_t)((uint32_t)quarter << i))
+            y = high_mul(y, factor[i]);
+    return x == 0 ? INT32_MAX : y;
+}
+
+/* 1 / (1 + x) of 0 <= x < 1 in Q0.31: Newton's method on half of 1 + x.  [gemmlowp, one_over_one_plus_x_for_x_in_0_1] */
+static int32_t reciprocal(int32_t x)
+{
+    int64_t sum = (int64_t)x + INT32_MAX;
+    int32_t half = (int32_t)((sum + (sum >= 0 ? 1 : -1)) / 2);
+    int32_t y = wrap((int64_t)1515870810 + high_mul(half, -1010580540));    /* 48/17 - 32/17 half, Q2.29 */
+
+    for (int i = 0; i < 3; i++) {
+        int32_t error = wrap((int64_t)(1 << 29) - high_mul(half, y));
+
+        y = wrap((int64_t)y + saturate((int64_t)high_mul(y, error) * 4));
+    }
+    return saturate((int64_t)y * 2);
+}
+
+static int leading_zeros(uint32_t x)
+{
+    int n = 0;
+
+    for (; n < 32 && !(x & 0x80000000u); x <<= 1)
+        n++;
+    return n;
+}
+
+bool ref_softmax_int(const RefArgs *a)
+{
+    const Tensor *x = a->in[0];
+    int32_t m = (int32_t)op_int(a->op, "m", 0);
+    int64_t n = last_dim(x), diff_min = op_int(a->op, "diff_min", 0), lo, hi;
+    int s = (int)op_int(a->op, "s", 0);
+
+    format_int_range(a->out->type.fmt, &lo, &hi);
+    for (int64_t t = 0; n && t < x->n; t += n) {
+        int32_t max = x->i[t];
+        int64_t sum = 0;                                    /* Q12.19 */
+        int zeros, exponent;
+        int32_t scale;
+
+        for (int64_t i = 0; i < n; i++)
+            max = x->i[t + i] > max ? x->i[t + i] : max;
+        for (int64_t i = 0; i < n; i++)
+            if (x->i[t + i] - max >= diff_min)
+                sum += shift_right(exp_negative(rescale(x->i[t + i] - max, m, s, false)), 12);
+        zeros = leading_zeros((uint32_t)sum);
+        scale = reciprocal((int32_t)(((uint32_t)sum << zeros) - 0x80000000u));
+        exponent = 12 - zeros + 31 - 8 * a->out->type.fmt->bytes;
+        for (int64_t i = 0; i < n; i++) {
+            int32_t d = x->i[t + i] - max;
+            int64_t y = lo;
+
+            if (d >= diff_min)
+                y += shift_right(high_mul(scale, exp_negative(rescale(d, m, s, false))), exponent);
+            a->out->i[t + i] = (int32_t)(y > hi ? hi : y);
+        }
+    }
+    return true;
+}
+
+/* ---- moving elements ---------------------------------------------------------------------------------------------------- */
+
+static void copy(Tensor *y, int64_t to, const Tensor *x, int64_t from, int64_t n)
+{
+    for (int64_t i = 0; i < n; i++)
+        if (y->i)
+            y->i[to + i] = x->i[from + i];
+        else
+            y->f[to + i] = x->f[from + i];
+}
+
+bool ref_concat(const RefArgs *a)
+{
+    Tensor *y = a->out;
+    int axis = (int)op_int(a->op, "axis", 0);
+    int64_t outer = 1, inner = 1, at = 0;
+
+    for (int i = 0; i < y->rank; i++)
+        if (i != axis)
+            *(i < axis ? &outer : &inner) *= y->dim[i];
+    for (int k = 0; k < a->op->n_in; k++) {
+        int64_t n = a->in[k]->dim[axis] * inner;
+
+        for (int64_t i = 0; i < outer; i++)
+            copy(y, i * y->dim[axis] * inner + at, a->in[k], i * n, n);
+        at += n;
+    }
+    return true;
+}
+
+/* The index of element `at` of y in x, dimension by dimension: x's coordinate is y's of dimension from[i], less before[i]; -1: outside. */
+static int64_t index_in(const Tensor *x, const Tensor *y, int64_t at, const int64_t *from, const int64_t *before)
+{
+    int64_t place[MAX_RANK], i_x = 0;
+
+    for (int i = y->rank - 1; i >= 0; i--) {
+        place[i] = at % y->dim[i];
+        at /= y->dim[i];
+    }
+    for (int i = 0; i < x->rank; i++) {
+        int64_t k = place[from[i]] - before[i];
+
+        if (k < 0 || k >= x->dim[i])
+            return -1;
+        i_x = i_x * x->dim[i] + k;
+    }
+    return i_x;
+}
+
+bool ref_pad(const RefArgs *a)
+{
+    Tensor *y = a->out;
+    int64_t before[MAX_RANK] = { 0 }, same[MAX_RANK] = { 0, 1, 2, 3, 4 };
+    double value = op_float(a->op, "value", 0);
+
+    read_ints(a->op, "before", before, y->rank);
+    for (int64_t i = 0; i < y->n; i++) {
+        int64_t k = index_in(a->in[0], y, i, same, before);
+
+        if (k >= 0)
+            copy(y, i, a->in[0], k, 1);
+        else if (y->i)
+            y->i[i] = (int32_t)value;
+        else
+            y->f[i] = (float)value;
+    }
+    return y->i || round_to_format(y->type.fmt, y->f, y->n, y->n);
+}
+
+bool ref_transpose(const RefArgs *a)
+{
+    const Tensor *y = a->out;
+    int64_t perm[MAX_RANK] = { 0 }, from[MAX_RANK] = { 0 }, none[MAX_RANK] = { 0 };
+
+    read_ints(a->op, "perm", perm, y->rank);
+    for (int i = 0; i < y->rank; i++)
+        from[perm[i]] = i;
+    for (int64_t i = 0; i < y->n; i++)
+        copy(a->out, i, a->in[0], index_in(a->in[0], y, i, from, none), 1);
+    return true;
+}
+
+bool ref_sum(const RefArgs *a)
+{
+    const Tensor *x = a->in[0];
+    Tensor *y = a->out;
+    double *real = calloc((size_t)y->n + 1, sizeof *real);
+
+    if (!real)
+        return fail(a->d, a->at, "no memory for a buffer of the interpreter");
+    for (int64_t i = 0; i < x->n; i++) {
+        int64_t at = i, step = 1, k = 0;
+
+        for (int r = x->rank - 1; r >= 0; r--) {
+            k += y->dim[r] == 1 ? 0 : at % x->dim[r] * step;
+            at /= x->dim[r];
+            step *= y->dim[r];
+        }
+        if (y->i)
+            y->i[k] = wrap((int64_t)y->i[k] + x->i[i]);
+        else
+            real[k] += (double)x->f[i];
+    }
+    for (int64_t i = 0; !y->i && i < y->n; i++)
+        y->f[i] = (float)real[i];
+    free(real);
+    return y->i || round_to_format(y->type.fmt, y->f, y->n, y->n);
+}
