@@ -7,7 +7,7 @@
  *
  * A feature is named as Linux names it in /proc/cpuinfo.  The table below says to which family it
  * belongs and how the machine that runs sinter is asked for it: by cpuid on x86 [Intel SDM vol. 2A,
- * CPUID], by the auxiliary vector on aarch64 [Linux, Documentation/arch/arm64/elf_hwcaps.rst] and
+ * CPUID] (AMX is tried, too: runtime/core/tiles.c), by the auxiliary vector on aarch64 [Linux, Documentation/arch/arm64/elf_hwcaps.rst] and
  * riscv64 [Linux, arch/riscv/include/uapi/asm/hwcap.h]. */
 #include "compiler/compiler.h"
 #include "codegen/codegen.h"
@@ -17,6 +17,7 @@
 #include <unistd.h>
 #if defined(__x86_64__)
 #include <cpuid.h>
+#include "runtime/core/tiles.c"                              /* asked as the emitted program asks */
 #elif defined(__aarch64__) || defined(__riscv)
 #include <sys/auxv.h>
 #endif
@@ -27,7 +28,8 @@ static const char *const family_names[] = { "portable", "x86_64", "aarch64", "ri
 
 typedef struct { const char *name, *family; } IsaName;
 static const IsaName isa_names[] = {
-    { "avx512vnni", "x86_64" }, { "avxvnni", "x86_64" }, { "avx2", "x86_64" },
+    { "amx", "x86_64" },        { "avx512vnni", "x86_64" }, { "avxvnni", "x86_64" },
+    { "avx2", "x86_64" },
     { "sve", "aarch64" },       { "i8mm", "aarch64" },   { "dotprod", "aarch64" },
     { "neon", "aarch64" },      { "rvv", "riscv64" },
     { "simd128", "wasm32" },
@@ -36,7 +38,7 @@ static const IsaName isa_names[] = {
 
 enum { EAX, EBX, ECX, EDX };
 /* Bits of XCR0: which registers the system saves. */
-enum { OS_nothing = 0, OS_ymm = 0x06, OS_zmm = 0xe6 };
+enum { OS_nothing = 0, OS_ymm = 0x06, OS_zmm = 0xe6, OS_tile = 0x60000 };
 typedef struct {
     const char *name, *family;
     uint32_t leaf, sub; /* x86: cpuid leaf and subleaf, register, bit; */
@@ -52,6 +54,7 @@ static const Feature features[] = {
     { "avx512dq",    "x86_64", 7, 0, EBX, 17, OS_zmm },     { "avx512cd", "x86_64", 7, 0, EBX, 28, OS_zmm },
     { "avx512bw",    "x86_64", 7, 0, EBX, 30, OS_zmm },     { "avx512vl", "x86_64", 7, 0, EBX, 31, OS_zmm },
     { "avx512_vnni", "x86_64", 7, 0, ECX, 11, OS_zmm },     { "avx_vnni", "x86_64", 7, 1, EAX, 4, OS_ymm },
+    { "amx_tile",    "x86_64", 7, 0, EDX, 24, OS_tile },    { "amx_int8", "x86_64", 7, 0, EDX, 25, OS_tile },
     { "asimd",   "aarch64", 0, 0, 0, 1, OS_nothing },       { "asimdhp", "aarch64", 0, 0, 0, 10, OS_nothing },
     { "asimddp", "aarch64", 0, 0, 0, 20, OS_nothing },      { "sve",     "aarch64", 0, 0, 0, 22, OS_nothing },
     { "sve2",    "aarch64", 1, 0, 0, 1, OS_nothing },       { "svei8mm", "aarch64", 1, 0, 0, 9, OS_nothing },
@@ -88,7 +91,7 @@ static bool host_has(const Feature *f)
             return false;
     }
     return __get_cpuid_count(f->leaf, f->sub, &r[EAX], &r[EBX], &r[ECX], &r[EDX]) &&
-           r[f->reg] >> f->bit & 1;
+           (r[f->reg] >> f->bit & 1) && (f->os != OS_tile || tiles_work());
 #elif defined(__aarch64__) || defined(__riscv)
     return getauxval(f->leaf ? AT_HWCAP2 : AT_HWCAP) >> f->bit & 1;
 #else

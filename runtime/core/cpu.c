@@ -2,7 +2,7 @@
  *
  * x86: cpuid leaves 1, 7 and 0x80000001 [Intel SDM vol. 2A, CPUID], and XCR0, which says which
  * registers the operating system saves: a CPU with AVX-512 under a system that does not save zmm
- * must not use them.
+ * must not use them.  AMX must be granted by the system, too, and is tried (tiles.c).
  *
  *     XCR0 bit   1: xmm   2: upper halves of ymm   5: opmasks   6: upper halves of zmm0-15
  *                7: zmm16-31   17, 18: tiles
@@ -16,6 +16,7 @@
 #define _GNU_SOURCE
 #endif
 #include "runtime/core/internal.h"
+#include "runtime/core/tiles.c"
 
 #include <string.h>
 
@@ -86,7 +87,9 @@ static int cpu_has(const char *name)
         if (!__get_cpuid_count(f->leaf, f->sub, &r[0], &r[1], &r[2], &r[3]) ||
             !(r[f->reg] >> f->bit & 1))
             return 0;
-        return f->saved == 0 || (saved_registers() & f->saved) == f->saved;
+        if ((saved_registers() & f->saved) != f->saved)
+            return 0;
+        return f->saved != TILE || (strcmp(name, "amx_tile") == 0 ? tiles_granted() : tiles_work());
     }
     return 0;
 }

@@ -2,7 +2,7 @@
  *
  *   xxh64.c               hashes
  *   weights.c             the weights file
- *   cpu.c                 what this CPU can do
+ *   tiles.c, cpu.c        what this CPU can do
  *   threads.c             the crew's threads, or threads_one.c: none
  *   pace.c                how many of them take part
  *   session.c             sessions
@@ -11,7 +11,7 @@
  *   NAME_ISA.c            (generated) the stages
  *
  * The writer makes runtime.c of these files: weights.c first (it asks for the GNU interfaces),
- * then xxh64.c, cpu.c, threads.c and pace.c or threads_one.c, session.c; no two of them use one static name,
+ * then xxh64.c, tiles.c, cpu.c, threads.c and pace.c or threads_one.c, session.c; no two of them use one static name,
  * and lines that include "runtime/..." are left out.
  *
  * How a stage is shared among threads.  A stage is n chunks of work, each of which owns its
@@ -155,7 +155,11 @@ const uint8_t *NAME_section(const NAME_Model *m, const char *name, uint64_t *byt
 /* ---- cpu.c ----------------------------------------------------------------------------------- */
 
 /* The first of the named features that this CPU (or its operating system) lacks, NULL: none.
- * Unknown names are lacking. */
+ * Unknown names are lacking.
+ *
+ * Asking for amx_* on Linux asks the system for the tiles' registers: where it grants them, signal frames of the whole process are
+ * about 11 KB long from then on, and sigaltstack(2) refuses stacks too small for them.  amx_int8 and amx_bf16 are also tried, in a
+ * child process that the program does not notice (tiles.c). */
 const char *NAME_cpu_lacks(const char *const *features);
 
 /* ---- threads.c, threads_one.c ---------------------------------------------------------------- */

@@ -15,7 +15,7 @@
  *   layout    of the packed weights (ir/layouts.def); dot, row and unpack only
  *   x, kv     format of the activations, or of the cache's entries
  *   tile      rows x tokens of results
- *   isa       portable avx2 avx512vnni neon dotprod
+ *   isa       portable avx2 avx512vnni amx neon dotprod
  *   features  what a CPU must have, joined by +; none for its baseline
  *   order     the order of sums: kernels of one order give the same bits for the same output, whatever their tile
  *

@@ -79,7 +79,7 @@ says '^x86_64-v4 .*avx512vnni'
 says '^native'
 want 0 '' targets --json
 json 'targets --json'
-for t in portable x86_64 x86_64-v3 x86_64-v4 native aarch64 aarch64-dotprod riscv64; do
+for t in portable x86_64 x86_64-v3 x86_64-v4 x86_64-v4-amx native aarch64 aarch64-dotprod riscv64; do
     want 0 '' targets $t
     says '^features: \['
     cp out $t.yaml

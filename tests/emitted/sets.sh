@@ -36,6 +36,23 @@ best=x86_64
 grep -q -w avx512_vnni /proc/cpuinfo && grep -q -w avx512bw /proc/cpuinfo && grep -q -w avx512vl /proc/cpuinfo && best=x86_64-v4
 that "here: the best, $best" grep -qx -e $best here.isa
 
+# AMX: a machine that lacks it, or lists it and refuses or traps, takes the next target or says what is lacking.
+for targets in x86_64-v4-amx x86_64-v4-amx,x86_64; do
+    n=amx_$(echo $targets | tr -c 'a-z0-9\n' _)
+    that "builds for $targets" build "$story" -t $targets -o $n/story
+    quiet "make $targets" make -s -C $n/story
+done
+amx=amx_x86_64_v4_amx_x86_64/story/story
+that 'a set with AMX' logits $amx amx.logits --stats json
+isa_of log > isa
+that 'a set with AMX: near' "$compare" here.logits amx.logits "$width" 0.02
+if grep -q -w amx_int8 /proc/cpuinfo; then
+    that 'AMX is listed: tried' grep -qx 'x86_64\(-v4-amx\)\?' isa
+else
+    that 'no AMX: the next of the set' grep -qx x86_64 isa
+    refuses 1 'amx_tile\|avx' amx_x86_64_v4_amx/story/story -p x
+fi
+
 # Other CPUs: the best that each can run, the same answer; never an illegal instruction.
 if command -v qemu-x86_64 > log; then
     for cpu in Nehalem:x86_64 Westmere:x86_64 Haswell:x86_64-v3 EPYC:x86_64-v3 max:x86_64-v3; do

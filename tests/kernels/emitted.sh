@@ -21,6 +21,7 @@ for file in "$dir"/*.c; do
         avx2-*) try "$cc" -march=x86-64-v3 ;;
         avxvnni-*) try "$cc" -march=x86-64-v3 -mavxvnni ;;
         avx512vnni-*) try "$cc" -march=x86-64-v4 -mavx512vnni ;;
+        amx-*) try "$cc" -march=x86-64-v4 -mavx512vnni -mamx-tile -mamx-int8 ;;
         neon-clang) try clang --target=aarch64-linux-gnu ;;
         dotprod-clang) try clang --target=aarch64-linux-gnu -march=armv8.2-a+dotprod ;;
         i8mm-clang) try clang --target=aarch64-linux-gnu -march=armv8.2-a+dotprod+i8mm ;;

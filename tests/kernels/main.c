@@ -8,6 +8,7 @@ extern const char kernel_test_unit[];
 
 #if defined __x86_64__
 #include <cpuid.h>
+#include "runtime/core/tiles.c"
 static int avxvnni(void)                        /* gcc 12's __builtin_cpu_supports does not know it */
 {
     unsigned a, b, c, d;
@@ -22,10 +23,12 @@ static const char *lacking(void)
         return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma") ? NULL : "avx2 or fma";
     if (!strcmp(kernel_test_unit, "avxvnni"))
         return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma") && avxvnni() ? NULL : "avx2, fma or avxvnni";
-    if (!strcmp(kernel_test_unit, "avx512vnni"))
-        return __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
-               __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vl") &&
-               __builtin_cpu_supports("avx512vnni") ? NULL : "avx512vnni or a part of x86-64-v4";
+    if (!strcmp(kernel_test_unit, "avx512vnni") || !strncmp(kernel_test_unit, "amx", 3)) {
+        if (!__builtin_cpu_supports("avx512f") || !__builtin_cpu_supports("avx512bw") || !__builtin_cpu_supports("avx512dq") ||
+            !__builtin_cpu_supports("avx512vl") || !__builtin_cpu_supports("avx512vnni"))
+            return "avx512vnni or a part of x86-64-v4";
+        return strcmp(kernel_test_unit, "amx") || tiles_work() ? NULL : "amx_int8";
+    }
     return NULL;
 }
 #elif defined __aarch64__

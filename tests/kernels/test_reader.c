@@ -13,7 +13,7 @@
 
 #include <cmocka.h>
 
-static const char *const unit_names[] = { "portable", "avx2", "avxvnni", "avx512vnni", "neon", "dotprod",
+static const char *const unit_names[] = { "portable", "avx2", "avxvnni", "avx512vnni", "amx", "neon", "dotprod",
                                           "i8mm", "sve", "rvv", "simd128" };
 enum { N_UNITS = sizeof unit_names / sizeof unit_names[0] };
 

@@ -10,6 +10,8 @@ kt_file_portable = portable.c
 kt_file_avx2 = x86_64_v3.c
 kt_file_avxvnni = x86_64_avxvnni.c
 kt_file_avx512vnni = x86_64_v4.c
+kt_file_amx = x86_64_amx.c
+kt_file_amx_emulated = ../../tests/kernels/amx_emulated.c
 kt_file_neon = aarch64.c
 kt_file_dotprod = aarch64_dotprod.c
 kt_flags_avx2 = -march=x86-64-v3
@@ -19,13 +21,15 @@ kt_file_simd128 = wasm32.c
 kt_file_rvv = riscv64_v.c
 kt_flags_avxvnni = -march=x86-64-v3 -mavxvnni
 kt_flags_avx512vnni = -march=x86-64-v4 -mavx512vnni
+kt_flags_amx = $(kt_flags_avx512vnni) -mamx-tile -mamx-int8
+kt_flags_amx_emulated = $(kt_flags_avx512vnni)
 kt_flags_dotprod = -march=armv8.2-a+dotprod
 kt_flags_i8mm = -march=armv8.2-a+dotprod+i8mm
 kt_flags_sve = -march=armv8.2-a+dotprod+i8mm+sve
 kt_flags_simd128 = -msimd128
 kt_flags_rvv = -march=rv64gcv
 
-kt_x86 = portable avx2 avxvnni avx512vnni
+kt_x86 = portable avx2 avxvnni avx512vnni amx amx_emulated
 kt_host = $(if $(filter x86_64,$(shell uname -m)),$(kt_x86),portable)
 kt_aarch64 = portable neon dotprod i8mm sve
 AARCH64_CC ?= aarch64-linux-gnu-gcc
@@ -46,10 +50,13 @@ $(kt)/list: $(obj)/tools/kernel_reader $(kernel_src)
 	$(V)$(obj)/tools/kernel_reader runtime/kernels --list > $@.tmp && mv $@.tmp $@
 $(kt)/%.inc: $(kt)/list tests/kernels/table.awk
 	$(V)awk -v unit=$* -f tests/kernels/table.awk $< > $@.tmp && test -s $@.tmp && mv $@.tmp $@
+# AMX's own kernels with its instructions in plain C, on every machine with AVX-512 VNNI.
+$(kt)/amx_emulated.inc: $(kt)/amx.inc tests/kernels/amx_emulated.c
+	$(V)grep '"amx"' $< > $@
 
-$(kt)/main.o: tests/kernels/main.c
+$(kt)/main.o: tests/kernels/main.c runtime/core/tiles.c
 	@mkdir -p $(@D)
-	$(V)$(CC) -std=c11 -O1 -Wall -Wextra -Wpedantic -c $< -o $@
+	$(V)$(CC) -std=c11 -D_GNU_SOURCE -I. -O1 -Wall -Wextra -Wpedantic -c $< -o $@
 $(kt)/test-%.o: $(kt)/%.inc tests/kernels/test_kernels.c tests/kernels/layouts.h $(kernel_src)
 	$(V)$(CC) $(kt_cc) $(call kt_tight,$(CC)) $(call kt_def,$*) -c tests/kernels/test_kernels.c -o $@
 $(kt)/san-%.o: $(kt)/%.inc tests/kernels/test_kernels.c tests/kernels/layouts.h $(kernel_src)

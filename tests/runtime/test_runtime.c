@@ -4,6 +4,9 @@
  *   test_runtime FOLDER      where mktoy wrote the weights */
 #include "tests/runtime/toy.h"
 #include "runtime/core/weights_format.h"
+#if defined(__x86_64__)
+#include "runtime/core/tiles.c"
+#endif
 
 #include <errno.h>
 #include <setjmp.h>
@@ -1245,6 +1248,47 @@ static void test_cpu(void **state)
 #endif
 }
 
+#if defined(__x86_64__) && defined(__linux__)
+static volatile sig_atomic_t n_handled;
+
+static void handle(int number)
+{
+    (void)number;
+    n_handled++;
+}
+
+/* Trying AMX, which traps on most machines, is noticed by nobody: no signal, no child, the same mask, the same errno. */
+static void test_tiles(void **state)
+{
+    static const char *const amx[] = { "amx_tile", "amx_int8", NULL };
+    static const int numbers[] = { SIGILL, SIGSEGV, SIGCHLD };
+    struct sigaction before[3], after, ours = { .sa_handler = handle };
+    sigset_t mask, mask_after;
+
+    (void)state;
+    sigemptyset(&ours.sa_mask);
+    for (int i = 0; i < 3; i++)
+        assert_int_equal(sigaction(numbers[i], &ours, &before[i]), 0);
+    sigprocmask(SIG_SETMASK, NULL, &mask);
+    n_handled = 0;
+    errno = 77;
+    if (!NAME_cpu_lacks(amx))
+        assert_true(tiles_work());
+    assert_true(tiles_granted() || !tiles_tried());     /* what is not granted traps */
+    assert_int_equal(errno, 77);
+    assert_int_equal(n_handled, 0);
+    assert_int_equal(waitpid(-1, NULL, WNOHANG | __WALL), -1);
+    assert_int_equal(errno, ECHILD);
+    sigprocmask(SIG_SETMASK, NULL, &mask_after);
+    for (int i = 1; i < 32; i++)
+        assert_int_equal(sigismember(&mask, i), sigismember(&mask_after, i));
+    for (int i = 0; i < 3; i++) {
+        assert_int_equal(sigaction(numbers[i], &before[i], &after), 0);
+        assert_ptr_equal(after.sa_handler, handle);
+    }
+}
+#endif
+
 int main(int argc, char **argv)
 {
     const struct CMUnitTest tests[] = {
@@ -1263,6 +1307,9 @@ int main(int argc, char **argv)
         cmocka_unit_test(test_next),
         cmocka_unit_test(test_cancel_before),
         cmocka_unit_test(test_cpu),
+#if defined(__x86_64__) && defined(__linux__)
+        cmocka_unit_test(test_tiles),
+#endif
 #if NAME_THREADS
         cmocka_unit_test(test_each_chunk_once),
         cmocka_unit_test(test_late_thread),

@@ -178,6 +178,8 @@ static void sets_are_of_one_family(void **state)
     assert_int_equal(target_load_set(fs, a, d, "x86_64-v3,x86_64-v4", t, 2), 2);
     assert_string_equal(t[0]->name, "x86_64-v4");           /* the best first, in whatever order they are named */
     assert_string_equal(t[1]->name, "x86_64-v3");
+    assert_int_equal(target_load_set(fs, a, d, "x86_64-v4,x86_64-v4-amx", t, 2), 2);
+    assert_string_equal(t[0]->name, "x86_64-v4-amx");
     assert_int_equal(target_load_set(fs, a, d, "x86_64-v3,aarch64", t, 2), 0);
     assert_int_equal(target_load_set(fs, a, d, "aarch64,aarch64", t, 2), 0);
     assert_int_equal(target_load_set(fs, a, d, "x86_64,x86_64-v3,x86_64-v4", t, 2), 0);
