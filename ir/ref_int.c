@@ -1,7 +1,7 @@
 /* Reference functions of integers and images.
  *
- * Images are [N, H, W, C].  Integer sums are exact; what is rounded, and how, is written out here once, because TensorFlow Lite Micro,
- * gemmlowp and their kernels are matched bit for bit. */
+ * Images are [N, H, W, C].  Integer sums are exact; what is rounded is rounded as gemmlowp does it (fixed.h). */
+#include "ir/fixed.h"
 #include "ir/internal.h"
 
 #include <stdlib.h>
@@ -11,42 +11,7 @@ static int64_t last_dim(const Tensor *t)
     return t->rank ? t->dim[t->rank - 1] : 1;
 }
 
-static int32_t wrap(int64_t v)
-{
-    return (int32_t)(uint32_t)(uint64_t)v;
-}
-
-/* ---- rounding ----------------------------------------------------------------------------------------------------------- */
-
-/* a * b / 2^31 to nearest, halves up (away from zero below it, since the division cuts); the one product that does not fit is cut to
- * the largest number.  [gemmlowp, SaturatingRoundingDoublingHighMul] */
-static int32_t high_mul(int32_t a, int32_t b)
-{
-    int64_t p = (int64_t)a * b;
-
-    if (a == INT32_MIN && b == INT32_MIN)
-        return INT32_MAX;
-    return (int32_t)((p + (p >= 0 ? (int64_t)1 << 30 : 1 - ((int64_t)1 << 30))) / ((int64_t)1 << 31));
-}
-
-/* x / 2^n to nearest, halves away from zero.  [gemmlowp, RoundingDivideByPOT] */
-static int32_t shift_right(int32_t x, int n)
-{
-    int64_t half = n ? (int64_t)1 << (n - 1) : 0, v = x;
-
-    return (int32_t)(v >= 0 ? (v + half) >> n : -((-v + half) >> n));
-}
-
-/* x m 2^(s - 31). */
-static int32_t rescale(int32_t x, int32_t m, int s, bool single)
-{
-    if (single) {
-        int n = 31 - s;
-
-        return n < 1 ? wrap((int64_t)x * m) : wrap(((int64_t)x * m + ((int64_t)1 << (n - 1))) >> n);
-    }
-    return shift_right(high_mul(wrap((int64_t)((uint64_t)(int64_t)x << (s > 0 ? s : 0))), m), s < 0 ? -s : 0);
-}
+/* ---- elementwise --------------------------------------------------------------------------------------------------------- */
 
 bool ref_requant(const RefArgs *a)
 {
@@ -64,8 +29,8 @@ bool ref_requant(const RefArgs *a)
     hi = op_int(a->op, "hi", hi);
     for (int64_t i = 0; i < x->n; i++) {
         int64_t c = m->n == 1 ? 0 : i % n;
-        int32_t v = wrap((int64_t)((uint64_t)(x->i[i] - x_zero) << left));
-        int64_t y = zero + rescale(v, m->i[c], s->i[c], single);
+        int32_t v = fixed_wrap((int64_t)((uint64_t)(x->i[i] - x_zero) << left));
+        int64_t y = zero + fixed_rescale(v, m->i[c], s->i[c], single);
 
         a->out->i[i] = (int32_t)(y < lo ? lo : y > hi ? hi : y);
     }
@@ -126,7 +91,7 @@ bool ref_matmul_int(const RefArgs *a)
                     continue;
                 for (int64_t k = 0; k < K; k++)
                     sum += (x->i[t * K + k] - x_zero) * (row[k] - w_zero);
-                a->out->i[t * N + n] = wrap(sum);
+                a->out->i[t * N + n] = fixed_wrap(sum);
             }
         }
     free(row);
@@ -188,7 +153,7 @@ static void convolve(const RefArgs *a, const Windows *v, const Filter *f, int64_
                     real += (double)x->f[at + f->from + k] * (double)w->f[wk + k];
         }
     if (x->i)
-        a->out->i[out] = wrap(sum);
+        a->out->i[out] = fixed_wrap(sum);
     else
         a->out->f[out] = (float)real;
 }
@@ -253,54 +218,6 @@ bool ref_pool(const RefArgs *a)
 
 /* ---- softmax in fixed point --------------------------------------------------------------------------------------------- */
 
-static int32_t saturate(int64_t v)
-{
-    return (int32_t)(v > INT32_MAX ? INT32_MAX : v < INT32_MIN ? INT32_MIN : v);
-}
-
-/* e^x of -1/4 <= x < 0 in Q0.31: Taylor's terms about -1/8.  [gemmlowp, exp_on_interval_between_negative_one_quarter_and_0_excl] */
-static int32_t exp_quarter(int32_t x)
-{
-    const int32_t at_eighth = 1895147668;                   /* e^(-1/8) */
-    const int32_t third = 715827883;
-    int32_t y = wrap((int64_t)x + (1 << 28)), y2 = high_mul(y, y), y3 = high_mul(y2, y), y4 = high_mul(y2, y2);
-    int32_t terms = shift_right(wrap((int64_t)high_mul(wrap((int64_t)shift_right(y4, 2) + y3), third) + y2), 1);
-
-    return wrap((int64_t)at_eighth + high_mul(at_eighth, wrap((int64_t)y + terms)));
-}
-
-/* e^x of x <= 0 in Q5.26, as Q0.31.  x = a multiple of 1/4 and the rest: the multiple's bits choose factors.
- * [gemmlowp, exp_on_negative_values] */
-static int32_t exp_negative(int32_t x)
-{
-    static const int32_t factor[] = {                       /* e^(-1/4), e^(-1/2), e^-1, e^-2 .. e^-16 in Q0.31 */
-        1672461947, 1302514674, 790015084, 290630308, 39332535, 720401, 242,
-    };
-    const int32_t quarter = 1 << 24;
-    int32_t rest = wrap((int64_t)(x & (quarter - 1)) - quarter), multiple = wrap((int64_t)rest - x);
-    int32_t y = exp_quarter(saturate((int64_t)rest * 32));
-
-    for (int i = 0; i < 7; i++)
-        if (multiple & (int32_t)((uint32_t)quarter << i))
-            y = high_mul(y, factor[i]);
-    return x == 0 ? INT32_MAX : y;
-}
-
-/* 1 / (1 + x) of 0 <= x < 1 in Q0.31: Newton's method on half of 1 + x.  [gemmlowp, one_over_one_plus_x_for_x_in_0_1] */
-static int32_t reciprocal(int32_t x)
-{
-    int64_t sum = (int64_t)x + INT32_MAX;
-    int32_t half = (int32_t)((sum + (sum >= 0 ? 1 : -1)) / 2);
-    int32_t y = wrap((int64_t)1515870810 + high_mul(half, -1010580540));    /* 48/17 - 32/17 half, Q2.29 */
-
-    for (int i = 0; i < 3; i++) {
-        int32_t error = wrap((int64_t)(1 << 29) - high_mul(half, y));
-
-        y = wrap((int64_t)y + saturate((int64_t)high_mul(y, error) * 4));
-    }
-    return saturate((int64_t)y * 2);
-}
-
 static int leading_zeros(uint32_t x)
 {
     int n = 0;
@@ -328,16 +245,16 @@ bool ref_softmax_int(const RefArgs *a)
             max = x->i[t + i] > max ? x->i[t + i] : max;
         for (int64_t i = 0; i < n; i++)
             if (x->i[t + i] - max >= diff_min)
-                sum += shift_right(exp_negative(rescale(x->i[t + i] - max, m, s, false)), 12);
+                sum += fixed_shift(fixed_exp_negative(fixed_rescale(x->i[t + i] - max, m, s, false), 5), 12);
         zeros = leading_zeros((uint32_t)sum);
-        scale = reciprocal((int32_t)(((uint32_t)sum << zeros) - 0x80000000u));
+        scale = fixed_reciprocal((int32_t)(((uint32_t)sum << zeros) - 0x80000000u));
         exponent = 12 - zeros + 31 - 8 * a->out->type.fmt->bytes;
         for (int64_t i = 0; i < n; i++) {
             int32_t d = x->i[t + i] - max;
             int64_t y = lo;
 
             if (d >= diff_min)
-                y += shift_right(high_mul(scale, exp_negative(rescale(d, m, s, false))), exponent);
+                y += fixed_shift(fixed_mul(scale, fixed_exp_negative(fixed_rescale(d, m, s, false), 5)), exponent);
             a->out->i[t + i] = (int32_t)(y > hi ? hi : y);
         }
     }
@@ -443,7 +360,7 @@ bool ref_sum(const RefArgs *a)
             step *= y->dim[r];
         }
         if (y->i)
-            y->i[k] = wrap((int64_t)y->i[k] + x->i[i]);
+            y->i[k] = fixed_wrap((int64_t)y->i[k] + x->i[i]);
         else
             real[k] += (double)x->f[i];
     }

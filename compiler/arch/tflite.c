@@ -12,6 +12,7 @@
  * Operators that are not supported are reported all at once. */
 #include "compiler/arch/arch.h"
 #include "compiler/import/tflite.h"
+#include "ir/fixed.h"
 
 #include <math.h>
 
@@ -620,6 +621,134 @@ static Value *quantize(Build *b)
                        (Attr[]){ attr_str("to", "i8"), attr_int("zero", y->zero[0]), attr_int("x_zero", x->zero[0]) }, 3);
 }
 
+/* What an int8 function makes of each of the 256 numbers: entry i of number i - 128. */
+static Value *lookup(Build *b, Value *x, const int32_t *table)
+{
+    WExpr *e = wexpr_new(b->m, W_const, type_1(b->m, format_find(STR("i8")), 256));
+
+    e->ints = table;
+    return put_two(b, OP_lookup, "", x, add_weight(b, "table", e), NULL, 0);
+}
+
+static int32_t to_i8(int64_t v)
+{
+    return (int32_t)(v < -128 ? -128 : v > 127 ? 127 : v);
+}
+
+/* LOGISTIC and TANH over an input of 4 integer bits; where it has more the function is at its end.
+ * [CalculateArithmeticOpDataLogistic; reference/integer_ops/logistic.h, tanh.h] */
+static Value *sigmoid(Build *b)
+{
+    bool is_tanh = b->g->op[b->i_op].code == TF_TANH;
+    const TfTensor *x = in_tensor(b, 0), *y = out_tensor(b);
+    int32_t *table = ARENA_ARRAY(b->m->a, int32_t, 256), m, s;
+    Value *v = operand(b, 0);
+    double radius;
+
+    if (!v)
+        return NULL;
+    if (is_type(x, "f32") && is_type(y, "f32"))
+        return put(b, is_tanh ? OP_tanh : OP_sigmoid, "", v, NULL, 0);
+    if (!is_i8(x) || !is_i8(y) || (!is_tanh && y->zero[0] != -128)) {
+        unsupported(b, "is FLOAT32, or INT8 (LOGISTIC with the zero point -128 of its output)");
+        return NULL;
+    }
+    if (!multiplier(b, (double)x->scale[0] * (double)(1 << 27), &m, &s))
+        return NULL;
+    radius = floor(15.0 * (double)(1 << 27) / ldexp(1, s));
+    for (int i = 0; i < 256; i++) {
+        int64_t in = i - 128 - x->zero[0];
+
+        if ((double)in <= -radius || (double)in >= radius)
+            table[i] = in < 0 ? -128 : 127;
+        else if (is_tanh)
+            table[i] = to_i8(fixed_shift(fixed_tanh(fixed_rescale((int32_t)in, m, s, false)), 24));
+        else
+            table[i] = to_i8(fixed_shift(fixed_logistic(fixed_rescale((int32_t)in, m, s, false)), 23) - 128);
+    }
+    return lookup(b, v, table);
+}
+
+/* [CalculateOpDataLeakyRelu, QuantizeLeakyRelu] */
+static Value *leaky_relu(Build *b)
+{
+    const TfTensor *x = in_tensor(b, 0), *y = out_tensor(b);
+    float alpha = flat_float(&b->g->flat, &b->g->op[b->i_op].options, 0, 0);
+    int32_t *table = ARENA_ARRAY(b->m->a, int32_t, 256), m[2], s[2];
+    Attr a = attr_float("by", (double)alpha);
+    Value *v = operand(b, 0);
+
+    if (!v)
+        return NULL;
+    if (is_type(x, "f32") && is_type(y, "f32") && alpha <= 1)
+        return put_two(b, OP_max, "", v, put(b, OP_scale, "scaled", v, &a, 1), NULL, 0);
+    if (!is_i8(x) || !is_i8(y) || !isfinite(alpha)) {
+        unsupported(b, "is FLOAT32 with alpha up to 1, or INT8");
+        return NULL;
+    }
+    if (!multiplier(b, (double)(x->scale[0] / y->scale[0]), &m[0], &s[0]) ||
+        !multiplier(b, (double)(x->scale[0] * fabsf(alpha) / y->scale[0]), &m[1], &s[1]))
+        return NULL;
+    for (int i = 0; i < 256; i++) {
+        int64_t in = i - 128 - x->zero[0], out = fixed_rescale((int32_t)in, m[in < 0], s[in < 0], false);
+
+        table[i] = to_i8(y->zero[0] + (in < 0 && alpha < 0 ? -out : out));
+    }
+    return lookup(b, v, table);
+}
+
+/* 16-bit steps of HARD_SWISH.  [reference/hard_swish.h] */
+static int32_t to_i16(int64_t v)
+{
+    return (int32_t)(v < INT16_MIN ? INT16_MIN : v > INT16_MAX ? INT16_MAX : v);
+}
+
+static int32_t mul_i16(int32_t a, int32_t b, bool nearest)
+{
+    int32_t p = a * b, nudge = p >= 0 ? 1 << 14 : 1 - (1 << 14);
+
+    return a == INT16_MIN && b == INT16_MIN ? INT16_MAX : (p + (nearest ? nudge : 0)) / (1 << 15);
+}
+
+/* m in 16 bits.  [DownScaleInt32ToInt16Multiplier] */
+static int32_t short_multiplier(int32_t m)
+{
+    return m >= INT32_MAX - (1 << 15) ? INT16_MAX : (m + (1 << 15)) >> 16;
+}
+
+/* x min(6, max(0, x + 3)) / 6. */
+static Value *hard_swish(Build *b)
+{
+    const TfTensor *x = in_tensor(b, 0), *y = out_tensor(b);
+    int32_t *table = ARENA_ARRAY(b->m->a, int32_t, 256), m[2], s[2];
+    Value *v = operand(b, 0);
+
+    if (!v)
+        return NULL;
+    if (!is_i8(x) || !is_i8(y)) {
+        unsupported(b, "is quantized INT8");
+        return NULL;
+    }
+    if (!multiplier(b, (double)(1.0f / 128 * x->scale[0] / y->scale[0]), &m[0], &s[0]) ||
+        !multiplier(b, (double)(1.0f / 128 * x->scale[0] / (3.0f / 32768)), &m[1], &s[1]))
+        return NULL;
+    if (s[0] > 0 || s[1] > 15 || x->zero[0] < -128 || x->zero[0] > 127) {
+        unsupported(b, "its scales are out of the range in which it is defined");
+        return NULL;
+    }
+    for (int i = 0; i < 256; i++) {
+        int32_t in = to_i16((i - 128 - x->zero[0]) * 128), gate = in;
+
+        if (s[1] > 0)
+            gate = to_i16((int64_t)gate * (1 << (s[1] - 1)));
+        gate = mul_i16(gate, short_multiplier(m[1]), true);
+        gate = s[1] > 0 ? to_i16((int64_t)gate * 2) : fixed_shift(gate, -s[1]);
+        gate = (gate + (1 << 15)) >> 1;
+        table[i] = to_i8(y->zero[0] + fixed_shift(mul_i16(gate, mul_i16(in, short_multiplier(m[0]), true), false), -s[0]));
+    }
+    return lookup(b, v, table);
+}
+
 /* ---- moving elements -------------------------------------------------------------------------------------------------- */
 
 /* The numbers of a constant i32 tensor of at most n; their count, -1 after a report. */
@@ -701,6 +830,114 @@ static Value *pad(Build *b)
                (Attr[]){ attr_ints("before", before, x->rank), attr_ints("after", after, x->rank), attr_float("value", value) }, 3);
 }
 
+/* MEAN and SUM over constant axes.  [QuantizedMeanOrSum: the mean's multiplier is divided by the number of elements] */
+static Value *reduce(Build *b)
+{
+    bool mean = b->g->op[b->i_op].code == TF_MEAN;
+    const TfTensor *x = in_tensor(b, 0), *y = out_tensor(b);
+    int64_t axes[MAX_RANK], n = 1, shift;
+    int n_axes = constant_ints(b, 1, MAX_RANK, axes), n_kept = 0;
+    Value *v = operand(b, 0);
+    int32_t *m = ARENA_ARRAY(b->m->a, int32_t, 2);
+    Attr a;
+
+    if (!v || n_axes < 0)
+        return NULL;
+    for (int i = 0; i < n_axes; i++) {
+        int64_t axis = axes[i] < 0 ? axes[i] + x->rank : axes[i];
+        bool seen = false;
+
+        for (int k = 0; k < n_kept; k++)
+            seen = seen || axes[k] == axis;
+        if (axis < 0 || axis >= x->rank || x->dim[axis] < 1) {
+            unsupported(b, "its axes are not those of its input");
+            return NULL;
+        }
+        if (!seen) {
+            axes[n_kept++] = axis;
+            n *= x->dim[axis];
+        }
+    }
+    a = attr_ints("axes", axes, n_kept);
+    if (is_type(x, "f32") && is_type(y, "f32")) {
+        Attr by = attr_float("by", 1 / (double)n);
+
+        v = put(b, OP_sum, "sum", v, &a, 1);
+        return shaped(b, mean ? put(b, OP_scale, "", v, &by, 1) : v, y->rank, y->dim);
+    }
+    if (!is_i8(x) || !is_i8(y)) {
+        unsupported(b, "is FLOAT32 or quantized INT8");
+        return NULL;
+    }
+    if (!multiplier(b, (double)x->scale[0] / (double)y->scale[0], &m[0], &m[1]))
+        return NULL;
+    for (shift = 0; mean && n >> (shift + 1);)
+        shift++;
+    shift = shift > 31 + m[1] ? 31 + m[1] : shift;
+    m[0] = mean ? (int32_t)(((int64_t)m[0] << shift) / n) : m[0];
+    m[1] -= (int32_t)shift;
+    if (n * x->zero[0] > INT32_MAX || n * x->zero[0] < INT32_MIN) {
+        unsupported(b, "its sums need more than 32 bits");
+        return NULL;
+    }
+    v = put_requant(b, "", put(b, OP_sum, "sum", v, &a, 1), m, m + 1, 1,
+                    (Attr[]){ attr_str("to", "i8"), attr_int("zero", y->zero[0]), attr_int("x_zero", n * x->zero[0]) }, 3);
+    return shaped(b, v, y->rank, y->dim);
+}
+
+/* Elements begin .. end of each dimension, one slice at a time. */
+static Value *cut(Build *b, Value *v, const int64_t *begin, const int64_t *end, int rank)
+{
+    for (int i = 0; v && i < rank; i++) {
+        Attr a[3] = { attr_int("axis", i), attr_int("begin", begin[i]), attr_int("end", end[i]) };
+
+        if (begin[i] != 0 || v->type.rank <= i || v->type.dim[i] != dim_const(b->m, end[i]))
+            v = put(b, OP_slice, "cut", v, a, 3);
+    }
+    return v;
+}
+
+/* SLICE (begin and size) and STRIDED_SLICE (begin and end, steps of 1). */
+static Value *slice(Build *b)
+{
+    bool strided = b->g->op[b->i_op].code == TF_STRIDED_SLICE;
+    const TfTensor *x = in_tensor(b, 0), *y = out_tensor(b);
+    int64_t begin[MAX_RANK], end[MAX_RANK], step[MAX_RANK];
+    int masks[5] = { 0 };
+    Value *v = operand(b, 0);
+
+    if (!v)
+        return NULL;
+    if (constant_ints(b, 1, MAX_RANK, begin) != x->rank || constant_ints(b, 2, MAX_RANK, end) != x->rank ||
+        (strided && constant_ints(b, 3, MAX_RANK, step) != x->rank)) {
+        unsupported(b, "its limits are not constants, one for each dimension");
+        return NULL;
+    }
+    for (int i = 0; strided && i < 5; i++)                  /* begin, end, ellipsis, new axis, shrink axis */
+        masks[i] = option(b, i, 4, 0);
+    if (masks[2] || masks[3]) {
+        unsupported(b, "has an ellipsis or a new axis, which is not supported");
+        return NULL;
+    }
+    for (int i = 0; i < x->rank; i++) {
+        int64_t n = x->dim[i];
+
+        if (strided) {
+            if (step[i] != 1) {
+                unsupported(b, "has a step other than 1, which is not supported");
+                return NULL;
+            }
+            begin[i] = masks[0] >> i & 1 ? 0 : begin[i] < 0 ? begin[i] + n : begin[i];
+            end[i] = masks[4] >> i & 1 ? begin[i] + 1 : masks[1] >> i & 1 ? n : end[i] < 0 ? end[i] + n : end[i];
+            begin[i] = begin[i] < 0 ? 0 : begin[i] > n ? n : begin[i];
+            end[i] = end[i] > n ? n : end[i];
+        } else
+            end[i] = end[i] < 0 ? n : begin[i] + end[i];
+    }
+    v = cut(b, v, begin, end, x->rank);
+    return v && y->n == type_n(v->type) ? shaped(b, v, y->rank, y->dim) : v;
+}
+
 /* Operands of another scale than the output's are brought to it first.  [concatenation.cc refuses them; the reference does not] */
 static Value *concatenation(Build *b)
 {
@@ -738,7 +975,10 @@ static const struct { int code, min_in; OpBuilder *build; } builders[] = {
     { TF_RELU, 1, relu },                  { TF_RELU6, 1, relu },                    { TF_RELU_N1_TO_1, 1, relu },
     { TF_QUANTIZE, 1, quantize },          { TF_RESHAPE, 1, reshape },               { TF_SQUEEZE, 1, reshape },
     { TF_EXPAND_DIMS, 1, reshape },        { TF_TRANSPOSE, 2, transpose },           { TF_PAD, 2, pad },
-    { TF_PADV2, 3, pad },                  { TF_CONCATENATION, 1, concatenation },
+    { TF_PADV2, 3, pad },                  { TF_CONCATENATION, 1, concatenation },   { TF_LOGISTIC, 1, sigmoid },
+    { TF_TANH, 1, sigmoid },               { TF_LEAKY_RELU, 1, leaky_relu },         { TF_HARD_SWISH, 1, hard_swish },
+    { TF_MEAN, 2, reduce },                { TF_SUM, 2, reduce },                    { TF_SLICE, 3, slice },
+    { TF_STRIDED_SLICE, 4, slice },
 };
 
 static OpBuilder *builder_of(const TfOp *o)

@@ -17,6 +17,7 @@ HERE = os.path.join(os.path.dirname(os.path.abspath(__file__)), "tflite")
 TYPES = {"f32": (0, np.float32), "i32": (2, np.int32), "i16": (7, np.int16), "i8": (9, np.int8)}
 ADD, AVERAGE_POOL, CONCAT, CONV, DEPTHWISE, FC, MAX_POOL, MUL = 0, 1, 2, 3, 4, 9, 17, 18
 RELU, RELU6, RESHAPE, SOFTMAX, PAD, TRANSPOSE, SUB, QUANTIZE = 19, 21, 22, 25, 34, 39, 41, 114
+LOGISTIC, TANH, MEAN, STRIDED_SLICE, SLICE, SUM, LEAKY_RELU, HARD_SWISH = 14, 28, 40, 45, 65, 74, 98, 117
 SAME, VALID = 0, 1
 NO_ACT, ACT_RELU, ACT_N1, ACT_RELU6 = 0, 1, 2, 3
 
@@ -233,6 +234,55 @@ def functions(m):
     m.outputs = [m.op(RELU6, [y], [1, 40], (), scale=0.031, zero=11)]
 
 
+def sigmoids(m):
+    x = m.input([1, 60], scale=0.06, zero=-7)
+    y = m.op(LOGISTIC, [x], [1, 60], (), scale=1 / 256, zero=-128)
+    z = m.op(TANH, [x], [1, 60], (), scale=1 / 128, zero=0)
+    m.outputs = [m.op(MUL, [y, z], [1, 60], (21, [(0, 1, NO_ACT)]), scale=1 / 128, zero=0)]
+
+
+def sigmoid_wide(m):
+    x = m.input([1, 60], scale=0.2, zero=100)
+    m.outputs = [m.op(LOGISTIC, [x], [1, 60], (), scale=1 / 256, zero=-128)]
+
+
+def tanh_narrow(m):
+    x = m.input([1, 60], scale=0.004, zero=0)
+    m.outputs = [m.op(TANH, [x], [1, 60], (), scale=1 / 128, zero=0)]
+
+
+def hinges(m):
+    x = m.input([1, 60])
+    y = m.op(LEAKY_RELU, [x], [1, 60], (75, [(0, "f", 0.3)]), scale=0.04, zero=-20)
+    m.outputs = [m.op(HARD_SWISH, [y], [1, 60], (), scale=0.03, zero=-100)]
+
+
+def hard_swish_fine(m):
+    x = m.input([1, 60], scale=0.011, zero=20)
+    m.outputs = [m.op(HARD_SWISH, [x], [1, 60], (), scale=0.02, zero=-20)]
+
+
+def means(m):
+    x = m.input([2, 5, 3, 4])
+    y = m.op(MEAN, [x, m.tensor([2], "i32", data=[1, 2])], [2, 1, 1, 4], (27, [(0, 1, 1)]), scale=0.021, zero=9)
+    z = m.op(SUM, [x, m.tensor([1], "i32", data=[-1])], [2, 5, 3], (27, [(0, 1, 0)]), scale=0.2, zero=-11)
+    z = m.op(MEAN, [z, m.tensor([2], "i32", data=[0, 1])], [3], (27, [(0, 1, 0)]), scale=0.02, zero=0)
+    y = m.op(RESHAPE, [y, m.tensor([1], "i32", data=[8])], [8], (), scale=0.021, zero=9)
+    y = m.op(QUANTIZE, [y], [8], (), scale=0.02, zero=0)
+    m.outputs = [m.op(CONCAT, [y, z], [11], (10, [(0, 4, 0), (1, 1, NO_ACT)]), scale=0.02, zero=0)]
+
+
+def cuts(m):
+    x = m.input([1, 5, 6, 3])
+    y = m.op(STRIDED_SLICE, [x] + [m.tensor([4], "i32", data=d) for d in ([0, 1, -4, 0], [0, -1, 5, 2], [1, 1, 1, 1])], [1, 3, 3, 2],
+             (32, [(0, 4, 1), (1, 4, 1)]), scale=0.05, zero=3)
+    z = m.op(SLICE, [y, m.tensor([4], "i32", data=[0, 1, 0, 1]), m.tensor([4], "i32", data=[1, 2, -1, 1])], [1, 2, 3, 1], (), scale=0.05, zero=3)
+    y = m.op(STRIDED_SLICE, [y] + [m.tensor([4], "i32", data=d) for d in ([0, 2, 0, 1], [0, 0, 3, 0], [1, 1, 1, 1])], [3],
+             (32, [(4, 4, 11)]), scale=0.05, zero=3)
+    y = m.op(RESHAPE, [y, m.tensor([4], "i32", data=[1, 1, 3, 1])], [1, 1, 3, 1], (), scale=0.05, zero=3)
+    m.outputs = [m.op(CONCAT, [z, y], [1, 3, 3, 1], (10, [(0, 4, 1), (1, 1, NO_ACT)]), scale=0.05, zero=3)]
+
+
 def moves(m):
     x = m.input([1, 3, 2, 4])
     y = m.op(PAD, [x, m.tensor([4, 2], "i32", data=[0, 0, 1, 2, 0, 1, 0, 0])], [1, 6, 3, 4], (), scale=0.05, zero=3)
@@ -255,7 +305,17 @@ def floats(m):
     m.outputs = [m.op(SOFTMAX, [y], [1, 6], (9, [(0, "f", 1.0)]), kind="f32")]
 
 
-CASES = [conv_same, conv_dilated, conv_no_bias, depthwise_wide, connected_int8, pools, arithmetic, softmaxes, softmax_sharp, functions, moves, floats]
+def float_functions(m):
+    x = m.input([2, 4, 3], "f32")
+    y = m.op(LOGISTIC, [x], [2, 4, 3], (), kind="f32")
+    z = m.op(TANH, [x], [2, 4, 3], (), kind="f32")
+    y = m.op(SUB, [y, z], [2, 4, 3], (28, [(0, 1, NO_ACT)]), kind="f32")
+    y = m.op(LEAKY_RELU, [y], [2, 4, 3], (75, [(0, "f", 0.2)]), kind="f32")
+    m.outputs = [m.op(MEAN, [y, m.tensor([1], "i32", data=[1])], [2, 3], (27, [(0, 1, 0)]), kind="f32")]
+
+
+CASES = [conv_same, conv_dilated, conv_no_bias, depthwise_wide, connected_int8, pools, arithmetic, softmaxes, softmax_sharp, functions, moves, floats,
+         sigmoids, sigmoid_wide, tanh_narrow, hinges, hard_swish_fine, means, cuts, float_functions]
 
 
 def run(data, kind, shape, rng, n):
