@@ -120,6 +120,9 @@ static bool check_op(Check *c, const Func *f, const Op *s, const Op *o)
         return is_packed(c, s, o, o->in[0]) && has_kernel(c, s, o, "row");
     case OP_rmsnorm:
         return has_kernel(c, s, o, "rmsnorm");
+    case OP_silu:
+    case OP_gelu_tanh:
+        return kernel_is_there(c, s, o, "map", true);
     case OP_quant:
         if (strcmp(o->out[0]->type.fmt->name, "q8"))
             return fail(c->d, at_stage(c, s),

@@ -86,10 +86,24 @@ static bool is_atom(const char *expr)
     return true;
 }
 
+/* An elementwise op of one operand that this target has a kernel for. */
+static void tile_map(Stage *z, const Op *o, const Tile *at)
+{
+    const char *x = tile_array(z, o->in[0], at), *y = fresh_name(z, o->out[0]->name);
+
+    emit(z->e, "float %s[%" PRId64 "];\n\n", y, at->width);
+    emit(z->e, "%s(%s, %s, %s);\n", kernel_of(z, o, "map"), y, x, at->n);
+    name_of(z, o->out[0])->tile = y;
+}
+
 static bool tile_op(Stage *z, const Op *o, const Tile *at)
 {
     Emit *e = z->e;
 
+    if (op_str(o, str_printf(z->w->a, "map.%d", z->i_target), NULL)) {
+        tile_map(z, o, at);
+        return true;
+    }
     if (op_is_elementwise(o)) {
         const char *operand[2] = { "", "" };
 

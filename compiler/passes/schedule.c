@@ -69,6 +69,20 @@ static int64_t group_size(const Op *attention)
     return op_int(attention, "n_head", 1) / op_int(attention, "n_head_kv", 1);
 }
 
+/* Notes kernels that compute the elementwise op o for a whole array, where there are some that give
+ * the bits of its expression. */
+static void choose_map(Sched *s, Op *o)
+{
+    for (int i = 0; i < s->env->n_target; i++) {
+        const Target *t = s->env->target[i];
+        const KernelInfo *k =
+            kernel_find(kernel_unit(t->isa[0]), t->isa, op_info[o->kind].name, NULL, "f32", 0);
+
+        if (k && !strcmp(k->order, "exact"))
+            op_set_attr(o, attr_str(str_printf(s->m->a, "map.%d", i), k->name));
+    }
+}
+
 static bool choose_for(Sched *s, const Func *f, Op *o)
 {
     switch (o->kind) {
@@ -109,6 +123,10 @@ static bool choose_for(Sched *s, const Func *f, Op *o)
         if (strcmp(o->in[0]->type.fmt->name, "f16"))
             return true;
         return choose(s, o, "store", "store_f16", NULL, NULL, 0);
+    case OP_silu:
+    case OP_gelu_tanh:
+        choose_map(s, o);
+        return true;
     default:
         return true;
     }

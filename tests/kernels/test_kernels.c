@@ -981,6 +981,34 @@ static void test_max(const Row *k)
     }
 }
 
+/* Elementwise functions of whole arrays have the bits of one number's. */
+static void test_map(const Row *k)
+{
+    for (int n = 0; n <= 70; n++) {
+        float out[70 + 2 * GUARD], *x = alloc(sizeof(float) * (size_t)n), *y = out + GUARD;
+
+        for (int i = 0; i < n; i++)
+            x[i] = i % 9 == 8 ? ldexpf(random_unit(), (int)(random_u32() % 260) - 130) : 12 * random_unit();
+        for (int i = 0; n == 70 && i < 4; i++)
+            x[5 * i] = (float[]){ 0, -0.0f, INFINITY, -3e38f }[i];
+        set_guards(out, n);
+        ((void (*)(float *, const float *, int))k->fn)(y, x, n);
+        CHECK(guards_intact(out, n), "n=%d: writes outside y", n);
+        for (int i = 0; i < n; i++) {
+            float want = !strcmp(k->op, "silu") ? sn_silu(x[i]) : sn_gelu_tanh(x[i]);
+
+            CHECK(sn_bits(y[i]) == sn_bits(want) || (isnan(y[i]) && isnan(want)), "%s of %.9g is %.9g, should be %.9g", k->op,
+                  (double)x[i], (double)y[i], (double)want);
+        }
+        if (n) {
+            x[n - 1] = NAN;
+            ((void (*)(float *, const float *, int))k->fn)(y, x, n);
+            CHECK(isnan(y[n - 1]), "n=%d: a NaN is lost", n);
+        }
+        free(x);
+    }
+}
+
 static void test_exp_sum(const Row *k)
 {
     for (int n = 0; n <= 100; n++) {
@@ -1077,7 +1105,7 @@ static void test_scalars(void)
 static const struct { const char *op; void (*test)(const Row *); } tests[] = {
     { "dot", test_dot }, { "row", test_row }, { "rmsnorm", test_rmsnorm }, { "quant", test_quant },
     { "quant_i8", test_quant_i8 }, { "unpack", test_unpack }, { "gemm", test_gemm }, { "score", test_score },
-    { "score4", test_score4 }, { "mix", test_mix }, { "mix4", test_mix4 }, { "max", test_max }, { "exp_sum", test_exp_sum }, { "store_f16", test_store_f16 },
+    { "score4", test_score4 }, { "mix", test_mix }, { "mix4", test_mix4 }, { "max", test_max }, { "exp_sum", test_exp_sum }, { "silu", test_map }, { "gelu_tanh", test_map }, { "store_f16", test_store_f16 },
 };
 
 int kernel_tests(void)

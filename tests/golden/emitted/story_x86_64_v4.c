@@ -310,10 +310,13 @@ static void decode_layer_ffn_gate_up(const story_Run *r, const void *layer, stor
 
     sn_dot_i8g32_r32k4_q8_avx512vnni(ffn_gate, ffn_gate_tile, ffn_norm_q8, 128, ffn_up_tile);
     sn_dot_i8g32_r32k4_q8_avx512vnni(ffn_up, ffn_up_tile, ffn_norm_q8, 128, ffn_gate_tile + 8704);
+    float ffn_silu[32];
+
+    sn_silu_avx512vnni(ffn_silu, ffn_gate, 32);
     float ffn_act[32];
 
     for (int k = 0; k < 32; k++)
-        ffn_act[k] = sn_silu(ffn_gate[k]) * ffn_up[k];
+        ffn_act[k] = ffn_silu[k] * ffn_up[k];
     sn_quant_q8_avx512vnni(ffn_act_q8_out + i / 32, ffn_act);
 }
 
@@ -624,10 +627,13 @@ static void prefill_layer_ffn_gate_up(const story_Run *r, const void *layer, sto
             const float *ffn_gate = ffn_gate_4 + 32 * (t - u);
             const float *ffn_up = ffn_up_4 + 32 * (t - u);
 
+            float ffn_silu[32];
+
+            sn_silu_avx512vnni(ffn_silu, ffn_gate, 32);
             float ffn_act[32];
 
             for (int k = 0; k < 32; k++)
-                ffn_act[k] = sn_silu(ffn_gate[k]) * ffn_up[k];
+                ffn_act[k] = ffn_silu[k] * ffn_up[k];
             sn_quant_q8_avx512vnni(ffn_act_q8_out + (size_t)t * 12 + i / 32, ffn_act);
         }
     }
