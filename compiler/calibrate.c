@@ -542,11 +542,11 @@ static uint64_t last_cache(void)
     return most;
 }
 
-void calibrate(Arena *a, Diag *d, Target *t)
+void calibrate(Arena *a, Diag *d, Target *t, int ms)
 {
     /* A guest may be told of its host's whole last cache, of which it has a part: no more than 64
      * MB are taken to be its own. */
-    enum { MS = 50, MOST_CACHE = 64 << 20 };
+    enum { MOST_CACHE = 64 << 20 };
     uint64_t known = last_cache(),
              llc = known              ? known
                    : t->llc_bytes > 0 ? (uint64_t)t->llc_bytes
@@ -560,11 +560,11 @@ void calibrate(Arena *a, Diag *d, Target *t)
 
     t->llc_bytes = (int64_t)llc;
     dram = dram > quarter ? quarter : dram;
-    one_dram = read_bandwidth(dram, 1, MS);
-    one_llc = read_bandwidth(cache, 1, MS);
-    t->dram_mb_s = read_bandwidth(dram, n, MS);
-    t->llc_mb_s = read_bandwidth(cache, n, MS);
-    macs = mac8_peak(1, MS, &unit);
+    one_dram = read_bandwidth(dram, 1, ms);
+    one_llc = read_bandwidth(cache, 1, ms);
+    t->dram_mb_s = read_bandwidth(dram, n, ms);
+    t->llc_mb_s = read_bandwidth(cache, n, ms);
+    macs = mac8_peak(1, ms, &unit);
     if (macs > 0)
         t->mac8_per_ns = macs;
     t->n_threads = n;

@@ -20,7 +20,7 @@ int64_t mac8_peak(int n_threads, int ms, const char **unit);
 int machine_cores(void);                                     /* that this process may use */
 
 /* Fills in t's bandwidths, multiply-adds and name ("calibrated") from measurements that take some seconds; notes what one thread
- * reaches. */
-void calibrate(Arena *a, Diag *d, Target *t);
+ * reaches.  ms: of a trial; 50 is well, less is for tests. */
+void calibrate(Arena *a, Diag *d, Target *t, int ms);
 
 #endif

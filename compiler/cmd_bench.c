@@ -18,32 +18,6 @@ enum { MAX_RUNS = 100, MAX_PROMPT = 60000, N_STATS = 5, TRIAL_MS = 20 };
 static const char *const stat_key[N_STATS] = { "prefill_tps", "decode_tps", "ttft_ms", "load_ms",
                                                "peak_rss_bytes" };
 
-/* The last line that is a JSON object with all of the keys. */
-static bool read_stats(Str err, double v[N_STATS])
-{
-    for (size_t end = err.n; end > 0;) {
-        size_t begin = end;
-        json_t *root;
-        bool ok;
-
-        while (begin > 0 && err.p[begin - 1] != '\n')
-            begin--;
-        root = json_loadb(err.p + begin, end - begin, 0, NULL);
-        ok = root != NULL;
-        for (int i = 0; ok && i < N_STATS; i++) {
-            json_t *n = json_object_get(root, stat_key[i]);
-
-            ok = json_is_number(n);
-            v[i] = ok ? json_number_value(n) : 0;
-        }
-        json_decref(root);
-        if (ok)
-            return true;
-        end = begin ? begin - 1 : 0;
-    }
-    return false;
-}
-
 static int by_value(const void *x, const void *y)
 {
     double a = *(const double *)x, b = *(const double *)y;
@@ -55,16 +29,6 @@ static double median(double *v, int n)
 {
     qsort(v, (size_t)n, sizeof *v, by_value);
     return n % 2 ? v[n / 2] : 0.5 * (v[n / 2 - 1] + v[n / 2]);
-}
-
-/* n token ids of one digit, which every vocabulary has. */
-static const char *some_ids(Arena *a, int64_t n)
-{
-    Buf b = buf_in(a);
-
-    for (int64_t i = 0; i < n; i++)
-        buf_printf(&b, "%s%d", i ? "," : "", 1 + (int)(i * 7 % 9));
-    return buf_z(&b);
 }
 
 int cmd_bench(Args *args)
@@ -87,7 +51,7 @@ int cmd_bench(Args *args)
     if (!emitted_open(args->fs, a, args->d, args->pos[0], &e) || !emitted_make(a, args->d, e.dir))
         return EXIT_failed;
     argv[n++] = "--ids";
-    argv[n++] = some_ids(a, n_prompt);
+    argv[n++] = emitted_ids(a, n_prompt);
     argv[n++] = "-n";
     argv[n++] = str_printf(a, "%" PRId64, n_gen);
     argv[n++] = "--ignore-eos";
@@ -110,7 +74,7 @@ int cmd_bench(Args *args)
         progress(args->d, "bench", (uint64_t)r, (uint64_t)n_run);
         if (!emitted_run(a, args->d, &e, e.program, argv, &out, &err))
             return EXIT_failed;
-        if (!read_stats(err, v)) {
+        if (!emitted_stats(err, stat_key, N_STATS, v)) {
             fail(args->d, AT_FILE(e.program), "printed no statistics");
             return EXIT_failed;
         }

@@ -1,6 +1,7 @@
 /* sinter targets: the chips and what is known of each; --calibrate measures this one. */
 #include "compiler/cmd.h"
 #include "compiler/calibrate.h"
+#include "compiler/tune.h"
 
 #include <jansson.h>
 #include <stdlib.h>
@@ -73,7 +74,11 @@ int cmd_targets(Args *args)
     const Target **t;
     int n = 0;
 
+    if (arg_value(args, "--quick") && !arg_value(args, "--calibrate"))
+        return usage_error(args, "targets: --quick says how --calibrate measures");
     if (arg_value(args, "--calibrate")) {
+        enum { MS = 50, QUICK_MS = 5 };
+        bool quick = arg_value(args, "--quick") != NULL;
         Target *mine;
 
         if (args->n_pos)
@@ -82,7 +87,9 @@ int cmd_targets(Args *args)
         mine = (Target *)target_native(args->a, args->d);
         if (!mine)
             return EXIT_failed;
-        calibrate(args->a, args->d, mine);
+        calibrate(args->a, args->d, mine, quick ? QUICK_MS : MS);
+        if (!tune(args->fs, args->a, args->d, mine, quick))
+            return EXIT_failed;
         t = ARENA_ARRAY(args->a, const Target *, 1);
         t[n++] = mine;
     } else if (args->n_pos) {

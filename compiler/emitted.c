@@ -172,3 +172,37 @@ bool emitted_run(Arena *a, Diag *d, const Emitted *e, const char *program, const
     }
     return status == 0;
 }
+
+const char *emitted_ids(Arena *a, int64_t n)
+{
+    Buf b = buf_in(a);
+
+    for (int64_t i = 0; i < n; i++)
+        buf_printf(&b, "%s%d", i ? "," : "", 1 + (int)(i * 7 % 9));
+    return buf_z(&b);
+}
+
+bool emitted_stats(Str err, const char *const *key, int n, double *v)
+{
+    for (size_t end = err.n; end > 0;) {
+        size_t begin = end;
+        json_t *root;
+        bool ok;
+
+        while (begin > 0 && err.p[begin - 1] != '\n')
+            begin--;
+        root = json_loadb(err.p + begin, end - begin, 0, NULL);
+        ok = root != NULL;
+        for (int i = 0; ok && i < n; i++) {
+            json_t *number = json_object_get(root, key[i]);
+
+            ok = json_is_number(number);
+            v[i] = ok ? json_number_value(number) : 0;
+        }
+        json_decref(root);
+        if (ok)
+            return true;
+        end = begin ? begin - 1 : 0;
+    }
+    return false;
+}

@@ -31,4 +31,11 @@ const char *const *emitted_argv(Arena *a, const Emitted *e, const char *program,
 /* Runs the program; its standard error is shown when it fails.  false after a report. */
 bool emitted_run(Arena *a, Diag *d, const Emitted *e, const char *program, const char *const *args, Str *out, Str *err);
 
+/* n token ids of one digit, which every vocabulary has, for --ids. */
+const char *emitted_ids(Arena *a, int64_t n);
+
+/* Numbers of --stats json: v[i] for key[i], from the last line of the program's standard error that is a JSON object with all of the keys.
+ * false: there is none. */
+bool emitted_stats(Str err, const char *const *key, int n, double *v);
+
 #endif

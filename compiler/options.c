@@ -424,7 +424,8 @@ const Option bench_option_table[] = {
 };
 
 const Option targets_option_table[] = {
-    { "--calibrate", 0, NULL, NULL, "measure this machine and print its YAML", NULL, false },
+    { "--calibrate", 0, NULL, NULL, "measure this machine and print its YAML (a minute; needs a C compiler)", NULL, false },
+    { "--quick", 0, NULL, NULL, "with --calibrate: in seconds, and not to be relied on", NULL, false },
     ROW_JSON, ROW_END,
 };
 

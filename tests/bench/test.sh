@@ -48,9 +48,14 @@ ok "a program that fails is no time" status 1 "$measure" wall false
 ok "a program that is not there is no time" status 1 "$measure" wall "$tmp/nothing"
 ok "measure says how it is used" status 2 "$measure" read
 
-"$obj/sinter" targets --calibrate > "$tmp/calibrated.yaml" 2> "$tmp/notes" && "$obj/sinter" targets "$tmp/calibrated.yaml" --json > "$tmp/calibrated"
+mkdir "$tmp/here"
+TMPDIR="$tmp/here" "$obj/sinter" targets --calibrate --quick > "$tmp/calibrated.yaml" 2> "$tmp/notes" && "$obj/sinter" targets "$tmp/calibrated.yaml" --json > "$tmp/calibrated"
 ok "what --calibrate prints is a target, with bandwidths" is "$tmp/calibrated" 'x["targets"][0]["bandwidth"]["dram"] > 100 and
     x["targets"][0]["bandwidth"]["llc"] > 100 and x["targets"][0]["name"] == "calibrated"'
+ok "it says of each number what it found" sh -c 'for k in chunk span tokens; do grep -q "note: $k: [0-9]* .*; beside [0-9]* are " "$0" || exit 1; done' "$tmp/notes"
+ok "nothing of it is left behind" rmdir "$tmp/here"
+ok "what it prints builds a model" "$obj/sinter" build samples/model/story.gguf -t "$tmp/calibrated.yaml" -o "$tmp/tuned/story"
+ok "which can be made" make -s -C "$tmp/tuned/story"
 
 # ---- bench.py: llama.cpp reads a prompt at 1000 tokens a second, writes 10, starts in 0.1 s repacked and 0.6 s as it is
 mkdir "$tmp/llama" "$tmp/cache"
