@@ -260,7 +260,7 @@ static SN_APART void sn_halves_rvv(float d[32], const uint8_t *p)
     __asm__ volatile(
         "vsetvli zero, %[bytes], e8, m4, ta, ma\n\t"
         "vle8.v v8, (%[p])\n\t"
-        "vsetvli zero, %[n], e32, m8, ta, ma\n\t"
+        "vsetvli zero, %[n], e32, m8, ta, mu\n\t"             /* mu: lanes without v0 keep what they have */
         "vzext.vf2 v16, v8\n\t"
         "vand.vx v24, v16, %[magnitude]\n\t"
         "vsll.vi v24, v24, 13\n\t"
