@@ -2,3 +2,4 @@
 #include "portable.c"
 #include "aarch64/neon.c"
 #include "aarch64/neon_planes.c"
+#include "aarch64/neon_ternary.c"

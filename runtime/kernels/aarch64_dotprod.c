@@ -2,6 +2,7 @@
 #include "portable.c"
 #include "aarch64/neon.c"
 #include "aarch64/neon_planes.c"
+#include "aarch64/neon_ternary.c"
 #include "aarch64/dotprod.c"
 #include "aarch64/dotprod_planes.c"
 #include "aarch64/dotprod_ternary.c"

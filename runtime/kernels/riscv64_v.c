@@ -2,3 +2,5 @@
 #include "portable.c"
 #include "riscv64/rvv.c"
 #include "riscv64/rvv_planes.c"
+#include "riscv64/rvv_ternary.c"
+#include "riscv64/rvv_floats.c"
