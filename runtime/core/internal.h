@@ -198,6 +198,7 @@ typedef struct {
     int n_calls;                        /* since `now` or `trying` changed */
     int hold;                           /* calls until the next trial */
     int settled;                        /* the last trial that was won is long ago */
+    int begun;                          /* there was a call */
     unsigned bad;                       /* of the last calls, the last one lowest */
     int64_t mean, n_mean;               /* time of a call of `now` threads, or of fewer in a trial */
     int64_t excess;                     /* time that the trial took longer than so many of these */
