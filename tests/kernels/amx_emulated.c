@@ -36,6 +36,11 @@ static inline void sn_tiles_begin_amx(const SnTiles *shape)
     memset(tile_data, 0, sizeof tile_data);
 }
 
+static inline void sn_tiles_shape_amx(SnTiles *shape)
+{
+    *shape = tiles_shape;
+}
+
 static inline void sn_tiles_end_amx(void)
 {
     memset(&tiles_shape, 0, sizeof tiles_shape);

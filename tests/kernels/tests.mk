@@ -89,6 +89,7 @@ check-kernels: $(kt_host:%=$(kt)/test-%) $(kt_host:%=$(kt)/san-%) $(kt)/test-rea
 	$(V)sh tests/kernels/broken.sh $(obj)/tools/kernel_reader $(kt)/broken
 	$(V)for u in $(kt_host); do $(kt)/test-$$u && $(kt)/san-$$u || exit 1; done
 	$(V)sh tests/kernels/spills.sh $(filter-out $(kt)/test-portable.o,$(kt_host:%=$(kt)/test-%.o))
+	$(V)$(if $(filter amx,$(kt_host)),sh tests/kernels/amx.sh $(kt)/test-amx.o)
 
 # Under RVV, what an instruction may leave undefined (lanes past the end, lanes without their mask) becomes ones.
 check-kernels-qemu: $(kt_aarch64:%=$(kt)/aarch64-%) $(kt)/riscv64-portable $(kt)/riscv64-rvv $(if $(kt_wasm),$(kt)/wasm32-simd128)   ## kernels of the other ISAs, under QEMU

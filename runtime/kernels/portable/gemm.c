@@ -17,6 +17,8 @@
  *
  *     acc[acc_stride t + r] = sum over groups, in order, of (float)(sum of (code - 128) q) * (d_w * d_x)
  *
+ * gemm_end, where an ISA has it: a thread calls it after the last gemm of a chunk, because gemm keeps something between calls.
+ *
  * with three roundings a group (of d_w * d_x, the product, the sum) and no fused ones, so that every machine gives the same bits. */
 #include "../kernel.h"
 

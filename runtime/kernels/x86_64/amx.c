@@ -91,23 +91,31 @@ static inline void sn_end_of_group_amx(uint8_t *end, const uint8_t *w)
     }
 }
 
-SN_KERNEL(op=gemm, x=i8, tile=32x32, isa=amx, features=x86_64_v4+avx512vnni+amx_tile+amx_int8, order=groups)
-static SN_APART void sn_gemm_i8_amx(float *acc, int acc_stride, const uint8_t *panel, const int8_t *x, int x_stride, int n_in,
-                                    int group, int n)
+/* Tiles of 16 tokens, or of so many as there are; a shape that is there stays, because a new one takes as long as some ten products. */
+static inline void sn_shape_tiles_amx(int rows)
 {
-    const int rows = n < 16 ? n : 16;
-    int32_t sums[32 * SN_ROWS] __attribute__((aligned(64)));
-    uint8_t end[2048] __attribute__((aligned(64)));
-    SnTiles shape = { .palette = 1 };
-    SnSums due = { .n = 0 };
+    SnTiles shape = { .palette = 1 }, before;
 
-    if (n <= 0)
-        return;
     for (int i = 0; i < 8; i++) {
         shape.row_bytes[i] = 64;
         shape.rows[i] = (uint8_t)(i < 6 ? rows : 16);
     }
-    sn_tiles_begin_amx(&shape);
+    sn_tiles_shape_amx(&before);
+    if (_mm512_cmpneq_epi64_mask(_mm512_loadu_si512(&before), _mm512_loadu_si512(&shape)))
+        sn_tiles_begin_amx(&shape);
+}
+
+SN_KERNEL(op=gemm, x=i8, tile=32x32, isa=amx, features=x86_64_v4+avx512vnni+amx_tile+amx_int8, order=groups)
+static SN_APART void sn_gemm_i8_amx(float *acc, int acc_stride, const uint8_t *panel, const int8_t *x, int x_stride, int n_in,
+                                    int group, int n)
+{
+    int32_t sums[32 * SN_ROWS] __attribute__((aligned(64)));
+    uint8_t end[2048] __attribute__((aligned(64)));
+    SnSums due = { .n = 0 };
+
+    if (n <= 0)
+        return;
+    sn_shape_tiles_amx(n < 16 ? n : 16);
     for (int c = 0; c < n_in; c += group) {
         const uint8_t *w = panel + SN_ROWS * c;
 
@@ -137,5 +145,10 @@ static SN_APART void sn_gemm_i8_amx(float *acc, int acc_stride, const uint8_t *p
         }
     }
     sn_add_sums_amx(&due);
+}
+
+SN_KERNEL(op=gemm_end, isa=amx, features=x86_64_v4+avx512vnni+amx_tile+amx_int8, order=exact)
+static inline void sn_gemm_end_amx(void)
+{
     sn_tiles_end_amx();
 }

@@ -31,6 +31,13 @@ static inline void sn_tiles_begin_amx(const SnTiles *shape)
     __asm__ volatile("ldtilecfg %0" : : "m"(*shape) : "memory");
 }
 
+/* The tiles' shape as it is; palette 0 where there is none. */
+__attribute__((always_inline))
+static inline void sn_tiles_shape_amx(SnTiles *shape)
+{
+    __asm__ volatile("sttilecfg %0" : "=m"(*shape) : : "memory");
+}
+
 /* Until there is another shape, no tile may be used; the system need not save them, and cores may sleep deeply. */
 __attribute__((always_inline))
 static inline void sn_tiles_end_amx(void)
