@@ -413,6 +413,11 @@ static void print_desc(Writer *w, Emit *e, const Shape *s, WeightsDigest digest)
          s->prefill ? emit_ident(w->a, str_of(s->prefill->func->name)) : "NULL");
     emit(e, "    .verify = %s,\n",
          verifying_entry(w) ? emit_ident(w->a, str_of(verifying_entry(w)->func->name)) : "NULL");
+    if (verifying_entry(w) && verifying_entry(w) != s->prefill) {
+        int64_t few = module_meta_int(m, "build.few_tokens", 0);
+
+        emit(e, "    .few_tokens = %" PRId64 ",\n", few < 0 ? 0 : few > s->max_tokens ? s->max_tokens : few);
+    }
     emit(e, "    .isa = isas,\n    .n_isa = %d,\n};\n", w->n_target);
 }
 

@@ -100,6 +100,26 @@ static bool check_spans(const Check *c, const Op *attention)
     return true;
 }
 
+/* Room for the panels of contraction o, and the number of tokens that pass at a time. */
+static bool check_panels(Check *c, const Func *f, const Op *s, const Op *o)
+{
+    const Attr *tokens = op_attr(s, "tokens");
+    int g = stage_group(s, o);
+    uint64_t bytes = (uint64_t)(stage_width(s, g) / TILE_ROWS) * op_panel_bytes(o);
+
+    if (o->in[0]->type.rank < 2 || dim_is_one(f, o->in[0]->type.dim[0]))
+        return fail(c->d, at_stage(c, s), "'%s' of one token with activations in %s cannot be written (quantize them to q8)",
+                    op_info[o->kind].name, o->in[0]->type.fmt->name);
+    if (bytes > c->scratch || (uint64_t)op_int(o, "scratch", 0) > c->scratch - bytes || op_int(o, "scratch", 0) % 64)
+        return fail(c->d, at_stage(c, s), "'%s' has its panels outside the scratch of %" PRIu64 " bytes",
+                    op_info[o->kind].name, c->scratch);
+    if (!tokens || tokens->kind != ATTR_ints || tokens->n_ints != stage_n_groups(s) || tokens->ints[g] < 1 ||
+        tokens->ints[g] > MAX_WIDTH)
+        return fail(c->d, at_stage(c, s), "attribute 'tokens' does not give %d numbers of 1 to %d", stage_n_groups(s),
+                    MAX_WIDTH);
+    return true;
+}
+
 static bool check_op(Check *c, const Func *f, const Op *s, const Op *o)
 {
     int64_t scratch = op_int(o, "scratch", 0);
@@ -113,6 +133,9 @@ static bool check_op(Check *c, const Func *f, const Op *s, const Op *o)
         if (o->n_in != 2)
             return fail(c->d, at_stage(c, s),
                         "a contraction with an index (mixture of experts) cannot be written yet");
+        if (op_takes_panels(o))
+            return is_packed(c, s, o, o->in[1]) && has_kernel(c, s, o, "unpack") && has_kernel(c, s, o, "gemm") &&
+                   check_panels(c, f, s, o);
         return is_packed(c, s, o, o->in[1]) && has_kernel(c, s, o, "dot") &&
                (o->in[0]->type.rank < 2 || dim_is_one(f, o->in[0]->type.dim[0]) ||
                 has_kernel(c, s, o, "panel"));
@@ -124,9 +147,9 @@ static bool check_op(Check *c, const Func *f, const Op *s, const Op *o)
     case OP_gelu_tanh:
         return kernel_is_there(c, s, o, "map", true);
     case OP_quant:
-        if (strcmp(o->out[0]->type.fmt->name, "q8"))
+        if (strcmp(o->out[0]->type.fmt->name, "q8") && !format_is_i8(o->out[0]->type.fmt))
             return fail(c->d, at_stage(c, s),
-                        "activations cannot be quantized to %s, only to q8, yet",
+                        "activations cannot be quantized to %s, only to q8 and i8gG, yet",
                         o->out[0]->type.fmt->name);
         return has_kernel(c, s, o, "quant");
     case OP_softmax:
@@ -265,6 +288,19 @@ static bool check_weights(Check *c)
     return true;
 }
 
+/* Can what calls one entry call the other? */
+static bool same_calls(const Entry *a, const Entry *b)
+{
+    int64_t x = 0, y = 0;
+    bool same = a->n_range == b->n_range;
+
+    for (int k = 0; same && k < a->n_range; k++)
+        same = a->range[k].sym == b->range[k].sym && a->range[k].lo == b->range[k].lo && a->range[k].hi == b->range[k].hi;
+    dim_is_const(type_last(a->func->body->last->in[0]->type), &x);
+    dim_is_const(type_last(b->func->body->last->in[0]->type), &y);
+    return same && x == y;
+}
+
 /* The API of the emitted library is that of a language model. */
 static bool check_entries(Check *c)
 {
@@ -280,12 +316,12 @@ static bool check_entries(Check *c)
                         str_show(m->a, str_of(type_text(m->a, m->state[i]->type)), 80));
     if (!m->n_entry)
         return true;
-    if (m->n_entry != 2 || strcmp(m->entry[0].name, "decode") ||
-        strcmp(m->entry[1].name, "prefill"))
+    if (m->n_entry < 2 || m->n_entry > 3 || strcmp(m->entry[0].name, "decode") ||
+        strcmp(m->entry[1].name, "prefill") || (m->n_entry == 3 && strcmp(m->entry[2].name, "verify")))
         return fail(c->d, NOWHERE,
-                    "the entries of a Module must be decode and prefill, in this order: others "
+                    "the entries of a Module must be decode and prefill (and verify), in this order: others "
                     "cannot be written yet");
-    for (int i = 0; i < 2; i++) {
+    for (int i = 0; i < m->n_entry; i++) {
         const Region *r = m->entry[i].func->body;
 
         if (r->n_param != 1 || strcmp(r->param[0]->type.fmt->name, "i32") ||
@@ -297,6 +333,8 @@ static bool check_entries(Check *c)
                         "other entries cannot be written yet",
                         m->entry[i].name);
     }
+    if (m->n_entry == 3 && !same_calls(&m->entry[1], &m->entry[2]))
+        return fail(c->d, NOWHERE, "entry 'verify' must take as many tokens as 'prefill' and give as many logits");
     return true;
 }
 

@@ -71,21 +71,8 @@ const char *c_type(const Format *f)
     return !strcmp(f->name, "f32")                               ? "float"
            : !strcmp(f->name, "f16") || !strcmp(f->name, "bf16") ? "uint16_t"
            : !strcmp(f->name, "q8")                              ? "SnQ8"
-           : !strcmp(f->name, "i8")                              ? "int8_t"
+           : !strcmp(f->name, "i8") || format_is_i8(f)           ? "int8_t"
                                                                  : "int32_t";
-}
-
-int64_t row_width(const Value *v)
-{
-    int64_t n = 1, d = 1;
-
-    if (v->type.rank == 1 && dim_is_const(v->type.dim[0], &d) && v->kind == VAL_param &&
-        v->stands_for != VAL_result)
-        return d / v->type.fmt->block;
-    for (int i = 1; i < v->type.rank; i++)
-        if (dim_is_const(v->type.dim[i], &d))
-            n *= d;
-    return n / v->type.fmt->block;
 }
 
 int64_t inner_width(const Value *v)
@@ -95,6 +82,21 @@ int64_t inner_width(const Value *v)
     if (v->type.rank)
         dim_is_const(type_last(v->type), &n);
     return n;
+}
+
+int64_t row_width(const Value *v)
+{
+    int64_t n = 1, d = 1;
+
+    if (v->type.rank == 1 && dim_is_const(v->type.dim[0], &d) && v->kind == VAL_param &&
+        v->stands_for != VAL_result)
+        return d / v->type.fmt->block;
+    if (format_is_i8(v->type.fmt)) /* codes, scales, and what is left to a multiple of 64 */
+        return (int64_t)align_up((uint64_t)(inner_width(v) + 8 * (inner_width(v) / v->type.fmt->block)), 64);
+    for (int i = 1; i < v->type.rank; i++)
+        if (dim_is_const(v->type.dim[i], &d))
+            n *= d;
+    return n / v->type.fmt->block;
 }
 
 const char *float_c(Stage *z, double x)

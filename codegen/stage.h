@@ -55,7 +55,7 @@ bool cannot_write(Stage *z, const Op *o);
 
 const char *c_type(const Format *f);
 
-/* Elements of the C type in a row: everything behind the first dimension.  A vector of constant length is one row (of a weight),
+/* Elements of the C type in a row (of i8gG: its bytes): everything behind the first dimension.  A vector of constant length is one row (of a weight),
  * one of symbolic length has a number per row (ids, positions). */
 int64_t row_width(const Value *v);
 
@@ -89,6 +89,8 @@ void forget_tiles(Stage *z);
 /* ---- the stages with an anchor ---- */
 
 bool contract_stage(Stage *z);     /* stage_contract.c */
+/* The n contractions mm of group g, whose tiles begin at `tile`, through panels, for `rows` tokens, with their epilogue: stage_gemm.c. */
+bool many_tokens(Stage *z, const Op *const *mm, int n, int g, const char *const *tile, const char *rows, Tile *at);
 bool attention_stage(Stage *z);    /* stage_attention.c */
 
 #endif

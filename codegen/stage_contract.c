@@ -119,6 +119,9 @@ static bool contract_group(Stage *z, int g)
         }
         if (!epilogue(z, &at))
             return false;
+    } else if (op_takes_panels(mm[0])) {
+        if (!many_tokens(z, mm, n, g, tile, rows, &at))
+            return false;
     } else {
         at.t = "t";
         emit_open(e, "for (int u = 0; u < %s; u += 4) {", rows);

@@ -176,6 +176,14 @@ bool row_op(Stage *z, const Op *o, const char *t)
              name_of(z, o->in[1])->base, n, float_c(z, op_float(o, "eps", 0)));
         return true;
     case OP_quant:
+        if (format_is_i8(v->type.fmt)) {
+            int64_t group = v->type.fmt->block, n_in = inner_width(v);
+
+            emit(e, "for (int k = 0; k < %" PRId64 "; k++)\n    %s(%s + %" PRId64 " * k, (SnI8Scale *)(void *)(%s + %" PRId64
+                    ") + k, %s + %" PRId64 " * k, %" PRId64 ");\n", n_in / group, kernel_of(z, o, "quant"), to, group, to, n_in,
+                 from, group, group);
+            return true;
+        }
         emit(e, "for (int k = 0; k < %" PRId64 "; k++)\n    %s(%s + k, %s + 32 * k);\n", n,
              kernel_of(z, o, "quant"), to, from);
         return true;
@@ -208,6 +216,8 @@ bool row_op(Stage *z, const Op *o, const char *t)
                  *read ? use_kernel(z, read) : "", from);
             return true;
         }
+        if (format_is_i8(o->in[0]->type.fmt))
+            return cannot_write(z, o);
         emit(e,
              "for (int k = 0; k < %" PRId64
              "; k++)\n    %s[k] = %s[k / 32].d * (float)%s[k / 32].q[k %% 32];\n",

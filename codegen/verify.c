@@ -84,6 +84,6 @@ const Entry *verifying_entry(const Writer *w)
     if (!decode || !strcmp(module_meta_str(w->m, "build.spec", ""), "none"))
         return NULL;
     if (verify)
-        return verify;
+        return all_sums_like(w, verify->func, decode->func) ? verify : NULL;
     return prefill && all_sums_like(w, prefill->func, decode->func) ? prefill : NULL;
 }

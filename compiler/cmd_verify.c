@@ -101,7 +101,8 @@ static bool interpret(Args *args, Module *m, const int32_t *ids, int n, int step
     if (ip)
         interp_trace(ip, watch, &w);
     for (int at = 0; ok && at < n && !pipeline_interrupted(); at += step) {
-        const Entry *e = entry_of(m, step == 1 ? "decode" : "prefill");
+        bool few = step > 1 && step <= module_meta_int(m, "build.few_tokens", 0) && entry_of(m, "verify");
+        const Entry *e = entry_of(m, step == 1 ? "decode" : few ? "verify" : "prefill");
         int32_t now[MAX_TOKENS];
         Tensor in = { .rank = 1, .dim = { step }, .i = now, .n = step }, y;
 

@@ -57,7 +57,7 @@ void target_print(Buf *out, const Target *t);                /* as YAML that tar
 
 /* ---- options ------------------------------------------------------------------------------------------------------- */
 
-typedef enum { ACT_f32, ACT_q8 } Act;
+typedef enum { ACT_f32, ACT_q8, ACT_i8 } Act;
 typedef struct {
     const char *model;          /* path */
     const char *target;         /* "native", "x86_64-v3,x86_64-v4", "FILE.yaml" */

@@ -222,11 +222,12 @@ static SetResult parse_act(Str s, Act *out, const char **why)
         *out = ACT_f32;
     else if (str_is(s, "q8"))
         *out = ACT_q8;
-    else if (str_is(s, "i8") || str_is(s, "bf16"))
-        return later(why,
-                     "i8 and bf16 activations are not there yet in this version (f32 and q8 are)");
+    else if (str_is(s, "i8"))
+        *out = ACT_i8;
+    else if (str_is(s, "bf16"))
+        return later(why, "bf16 activations are not there yet in this version (f32, q8 and i8 are)");
     else
-        return bad(why, "takes f32 or q8, or prefill=X,decode=Y");
+        return bad(why, "takes f32 or q8, or prefill=X,decode=Y, where X may be i8");
     return SET_ok;
 }
 
@@ -238,6 +239,8 @@ SETTER(set_act)
     (void)a;
     if (!strchr(value, '=')) {
         r = parse_act(str_of(value), &act, why);
+        if (r == SET_ok && act == ACT_i8)
+            return bad(why, "i8 is for prompts: say prefill=i8 (one token computes with q8 or f32)");
         if (r == SET_ok)
             b->act_decode = b->act_prefill = act;
         b->given.act_decode = b->given.act_prefill = r == SET_ok;
@@ -249,10 +252,12 @@ SETTER(set_act)
         size_t key = str_begins(part, "prefill=") ? 8 : str_begins(part, "decode=") ? 7 : 0;
 
         if (!key)
-            return bad(why, "takes f32 or q8, or prefill=X,decode=Y");
+            return bad(why, "takes f32 or q8, or prefill=X,decode=Y, where X may be i8");
         r = parse_act((Str){ p + key, n - key }, &act, why);
         if (r != SET_ok)
             return r;
+        if (act == ACT_i8 && key != 8)
+            return bad(why, "i8 is for prompts: decode takes f32 or q8");
         *(key == 8 ? &b->act_prefill : &b->act_decode) = act;
         *(key == 8 ? &b->given.act_prefill : &b->given.act_decode) = true;
         p += n;
@@ -356,7 +361,7 @@ SETTER(set_max_flash) { (void)a; return parse_size(value, &b->max_flash, why); }
 /* ---- the table ------------------------------------------------------------------------------------------------------- */
 
 #define ROW_TARGET { "--target", 't', "TARGET", "native", "chip, set of chips (a,b) or FILE.yaml; see `sinter targets`", set_target, false }
-#define ROW_ACT { "--act", 0, "SPEC", "q8", "activations: f32, q8, or prefill=X,decode=Y", set_act, false }
+#define ROW_ACT { "--act", 0, "SPEC", "q8", "activations: f32, q8, or prefill=X,decode=Y (X may be i8)", set_act, false }
 #define ROW_KV { "--kv", 0, "FORMAT", "f16", "KV cache: f16 or f32", set_kv, false }
 #define ROW_FUSE { "--fuse", 0, "SPEC", "default", "what becomes one stage: prologue, epilogue, siblings, rows; none; -NAME: all but that", set_fuse, false }
 #define ROW_LINK { "--link-weights", 0, NULL, NULL, "put the weights into the executable", set_link, false }

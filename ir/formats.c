@@ -40,6 +40,14 @@ bool format_bytes(const Format *f, int64_t n, uint64_t *out)
     return n >= 0 && n % f->block == 0 && mul_ok((uint64_t)(n / f->block), (uint64_t)f->bytes, out);
 }
 
+const Format *format_i8(int64_t n)
+{
+    for (int id = FMT_i8g256; id >= (int)FMT_i8g64; id--)
+        if (n > 0 && n % format_table[id].block == 0)
+            return &format_table[id];
+    return NULL;
+}
+
 bool format_codes(const Format *f, const uint8_t *block, int *code, FormatScales *scales)
 {
     if (!format_has_codes(f))

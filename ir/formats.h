@@ -18,7 +18,7 @@ typedef enum { FORMAT_float, FORMAT_int, FORMAT_block } FormatKind;
 
 enum {
     FORMAT_MAX_BLOCK = 256,         /* numbers in a block */
-    FORMAT_MAX_BYTES = 210,         /* of a block with codes */
+    FORMAT_MAX_BYTES = 264,         /* of a block */
     FORMAT_MAX_GROUPS = 16          /* groups of a block that have scales of their own */
 };
 
@@ -72,6 +72,11 @@ extern const char *const format_names[N_FORMATS + 1];
 
 /* Bytes of n numbers.  false: n is not a multiple of the block, negative, or the size does not fit. */
 bool format_bytes(const Format *f, int64_t n, uint64_t *out);
+
+/* Activations for panels (i8g64 .. i8g256): rows of them begin at multiples of 64 bytes where they lie between stages. */
+static inline bool format_is_i8(const Format *f) { return format_id(f) >= FMT_i8g64 && format_id(f) <= FMT_i8g256; }
+/* The one with the most numbers in a group that cut rows of n evenly; NULL: n is no multiple of 64. */
+const Format *format_i8(int64_t n);
 
 /* The codes of one block (f->block of them) and its scales, every field of them.  false: f has no such codes. */
 bool format_codes(const Format *f, const uint8_t *block, int *code, FormatScales *scales);

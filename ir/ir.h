@@ -61,7 +61,7 @@ Type type_1(Module *m, const Format *f, int64_t a);          /* of constant dime
 Type type_2(Module *m, const Format *f, int64_t a, int64_t b);
 bool type_eq(Type a, Type b);
 Dim type_last(Type t);                                       /* the innermost dimension; rank 0: NULL */
-/* Bytes of a row-major tensor at the maximum of its range; false: does not fit 64 bits or last dimension not whole blocks. */
+/* Bytes of a row-major tensor at the maximum of its range (rows of i8g64 .. i8g256 padded to multiples of 64); false: does not fit 64 bits or last dimension not whole blocks. */
 bool type_bytes(Type t, uint64_t *out);
 int64_t type_n(Type t);                                      /* elements at the maximum; -1: overflow */
 char *type_text(Arena *a, Type t);                           /* "f32[T,576]" */

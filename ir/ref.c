@@ -185,7 +185,7 @@ static bool ref_rows(const RefArgs *a)
 }
 
 /* Rows of w are decoded eight at a time and laid side by side, so that eight sums run together, each in the order of k.  With an index
- * operand, row t of x meets slice i[t] of w only. */
+ * operand, row t of x meets slice i[t] of w only.  Activations of i8g64 .. i8g256 meet weights rounded to the same format. */
 static bool ref_matmul(const RefArgs *a)
 {
     enum { R = 8 };
@@ -194,7 +194,7 @@ static bool ref_matmul(const RefArgs *a)
     int64_t n_slice = !index ? 1 : a->w[1] ? dim_hi(a->w[1]->type.dim[0]) : a->in[1]->dim[0];
     float *row = malloc((size_t)(K + 1) * sizeof *row);
     double *side = malloc(((size_t)K * R + 1) * sizeof *side);
-    bool ok = row && side;
+    bool ok = row && side, panel = format_is_i8(x->type.fmt);
 
     if (x->i) {
         free(row);
@@ -212,7 +212,7 @@ static bool ref_matmul(const RefArgs *a)
 
             memset(side, 0, (size_t)K * R * sizeof *side);
             for (int64_t r = 0; ok && r < n_row; r++) {
-                ok = operand_row(a, 1, s * N + n + r, row);
+                ok = operand_row(a, 1, s * N + n + r, row) && (!panel || round_to_format(x->type.fmt, row, K, K));
                 for (int64_t k = 0; ok && k < K; k++)
                     side[k * R + r] = (double)row[k];
             }

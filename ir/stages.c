@@ -179,6 +179,19 @@ int64_t stage_width(const Op *fused, int group)
     return width;
 }
 
+bool op_takes_panels(const Op *matmul)
+{
+    return matmul->kind == OP_matmul && format_is_i8(matmul->in[0]->type.fmt);
+}
+
+uint64_t op_panel_bytes(const Op *matmul)
+{
+    int64_t n_in = 0, group = matmul->in[0]->type.fmt->block;
+
+    dim_is_const(type_last(matmul->in[0]->type), &n_in);
+    return (uint64_t)TILE_ROWS * ((uint64_t)n_in + sizeof(float) * (uint64_t)(n_in / group));
+}
+
 bool stage_in_place(const Op *fused, int i_in, int i_out)
 {
     const Region *r = fused->region[0];

@@ -33,6 +33,10 @@ int64_t stage_width(const Op *fused, int group);
 int64_t stage_heads(const Op *fused, int n_threads);
 /* The most that any number of threads gets. */
 int64_t stage_most_heads(const Op *fused);
+/* Does a contraction unpack its weights into panels (its activations are i8g64 .. i8g256)?  Bytes of one tile's panel, a multiple of
+ * 64: codes, then a scale for each row and group. */
+bool op_takes_panels(const Op *matmul);
+uint64_t op_panel_bytes(const Op *matmul);
 /* Is d at most one, in a function whose entry may bound its symbols (T = 1, O <= 1 in decode)? */
 bool dim_is_one(const Func *f, Dim d);
 

@@ -386,6 +386,14 @@ bool type_bytes(Type t, uint64_t *out)
 
     if (n < 0)
         return false;
+    if (format_is_i8(t.fmt)) { /* whole rows, each at a multiple of 64 bytes */
+        uint64_t row;
+
+        if (t.rank == 0 || !format_bytes(t.fmt, dim_hi(type_last(t)), &row) || row > UINT64_MAX - 63)
+            return false;
+        row = (row + 63) / 64 * 64;
+        return mul_ok((uint64_t)type_n_rows(t), row, out);
+    }
     if (t.fmt->block > 1) {
         if (t.rank == 0 || dim_hi(type_last(t)) % t.fmt->block)
             return false;

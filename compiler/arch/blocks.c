@@ -335,7 +335,7 @@ static void add_entry(Module *m, const char *name, Func *fn, Sym *T, Sym *O, int
 
 bool arch_decoder(Module *m, const Model *model, const BuildOptions *o, Diag *d, const Family *fam)
 {
-    enum { MAX_TOKENS = 256 };                               /* of one call of prefill */
+    const int64_t most = o->act_prefill == ACT_i8 ? 512 : 256;  /* tokens of one call; panels are made once for all of them */
     Keys k = { m->a, model, d, fam };
     Hyper h;
     Finder f = finder_new(m, model, 0, d);
@@ -348,7 +348,7 @@ bool arch_decoder(Module *m, const Model *model, const BuildOptions *o, Diag *d,
     if (!hyper_read(&k, &h) || !find_weights(&f, fam, &h, &w))
         return false;
     n_ctx = o->ctx ? o->ctx : h.n_ctx;
-    n_tokens = n_ctx < MAX_TOKENS ? n_ctx : MAX_TOKENS;
+    n_tokens = n_ctx < most ? n_ctx : most;
     if (n_ctx > h.n_ctx)
         warn(d, AT_FILE(model->file.path),
              "--ctx %" PRId64 " is more than the %" PRIu32 " positions that the model was made "

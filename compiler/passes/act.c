@@ -7,24 +7,35 @@
  * it exactly. Float weights keep float activations.  One quant serves all contractions that read
  * the same value.
  *
+ * With prefill=i8 contractions over all tokens of a prompt get activations in groups as long as
+ * their rows allow (i8g256 at most), and their weights mean what they are in such groups; those over
+ * the rows whose logits are wanted, of which there may be one, keep q8.
+ *
  * Requires: specialize (decode and prefill may differ).  Leaves: x of each such matmul has format
- * q8. */
+ * q8 or i8gG. */
 #include "compiler/passes/passes.h"
 
-/* The quant of x that stands in region r before `user`, or NULL. */
-static Value *quant_of(const Region *r, const Value *x, const Op *user)
+/* The quant of x to `f` that stands in region r before `user`, or NULL. */
+static Value *quant_of(const Region *r, const Value *x, const Format *f, const Op *user)
 {
     for (const Op *o = r->first; o && o != user; o = o->next)
-        if (o->kind == OP_quant && o->in[0] == x)
+        if (o->kind == OP_quant && o->in[0] == x && o->out[0]->type.fmt == f)
             return o->out[0];
     return NULL;
 }
 
-static void quantize_inputs(Func *f)
+/* Has x a row for each token of the call? */
+static bool of_all_tokens(const Value *x)
+{
+    return x->type.rank == 2 && x->type.dim[0]->kind == DIM_sym && !strcmp(x->type.dim[0]->sym->name, "T");
+}
+
+static void quantize_inputs(Func *f, Act act)
 {
     const Format *q8 = format_find(STR("q8"));
 
     for (Op *o = f->body->first; o; o = o->next) {
+        const Format *to = q8;
         Value *x, *q;
         int64_t n_in;
 
@@ -35,12 +46,13 @@ static void quantize_inputs(Func *f)
             continue;
         if (!dim_is_const(type_last(x->type), &n_in) || n_in % q8->block)
             continue;
-        q = quant_of(f->body, x, o);
+        if (act == ACT_i8 && of_all_tokens(x) && o->n_in == 2 && format_i8(n_in))
+            to = format_i8(n_in);
+        q = quant_of(f->body, x, to, o);
         if (!q) {
-            Attr to = attr_str("to", "q8");
-            Op *quant =
-                op_new(f->body, o, OP_quant,
-                       func_fresh_name(f, str_printf(f->m->a, "%s_q8", x->name)), &x, 1, &to, 1);
+            Attr attr = attr_str("to", to->name);
+            const char *name = str_printf(f->m->a, "%s_%s", x->name, to == q8 ? "q8" : "i8");
+            Op *quant = op_new(f->body, o, OP_quant, func_fresh_name(f, name), &x, 1, &attr, 1);
 
             quant->layer = o->layer;
             quant->by = "act";
@@ -56,13 +68,15 @@ bool pass_act(Module *m, const Env *env, Diag *d)
     (void)d;
     for (int i = 0; i < m->n_entry; i++) {
         const Entry *e = &m->entry[i];
-        bool decode = false;
+        bool decode = !strcmp(e->name, "verify"); /* it has decode's bits */
+        Act act;
 
         for (int k = 0; k < e->n_range; k++)
             if (!strcmp(e->range[k].sym->name, "T"))
-                decode = e->range[k].hi == 1;
-        if ((decode ? env->opt->act_decode : env->opt->act_prefill) == ACT_q8)
-            quantize_inputs(e->func);
+                decode = decode || e->range[k].hi == 1;
+        act = decode ? env->opt->act_decode : env->opt->act_prefill;
+        if (act != ACT_f32)
+            quantize_inputs(e->func, act);
     }
     return true;
 }

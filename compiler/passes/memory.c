@@ -397,8 +397,26 @@ static bool yielded(const Region *r, const Value *v)
     return false;
 }
 
+/* Panels of a stage's contractions, from byte `at` of the scratch: those of one group at a time.  Returns where they end. */
+static uint64_t place_panels(Op *fused, uint64_t at)
+{
+    uint64_t end = at;
+
+    for (int g = 0; stage_anchor(fused) && g < stage_n_groups(fused); g++) {
+        uint64_t place = at;
+
+        for (Op *o = fused->region[0]->first; o; o = o->next)
+            if (op_takes_panels(o) && stage_group(fused, o) == g) {
+                op_set_attr(o, attr_int("scratch", (int64_t)place));
+                place += (uint64_t)(stage_width(fused, g) / TILE_ROWS) * op_panel_bytes(o);
+            }
+        end = place > end ? place : end;
+    }
+    return end;
+}
+
 /* Scratch of a thread for one stage: rows that a prologue makes (every thread its own, also of what
- * is handed on), or that a row stage makes and does not hand on. */
+ * is handed on), or that a row stage makes and does not hand on, and panels. */
 static bool place_scratch(Func *f, Diag *d, uint64_t *max)
 {
     for (Op *o = f->body->first; o; o = o->next) {
@@ -422,6 +440,7 @@ static bool place_scratch(Func *f, Diag *d, uint64_t *max)
             op_set_attr(p, attr_int("scratch", (int64_t)at));
             at = align_up(at + bytes, ALIGN);
         }
+        at = place_panels(o, at);
         *max = at > *max ? at : *max;
     }
     return true;

@@ -7,6 +7,8 @@
  * the tile's weights are read once and stay in the first-level cache while tokens pass. The
  * target's `chunk` in bytes of weights or one tile (or a head, where the epilogue needs whole ones), whichever is more:
  * between 11 and 60 KB the size was found not to matter, smaller ones leave more to steal.
+ * Where activations are i8, a tile is unpacked into a panel first and the tokens pass in blocks:
+ * as many as leave PANEL_SUMS results of a contraction, a multiple of 16 and of 12 if they can.
  * attention   a chunk is one head and a few tokens, or, when one token is decoded, the heads of a
  * group that share K and V, as many as leave the threads busy (cost.c). row         a chunk is a few
  * tokens.
@@ -15,13 +17,14 @@
  * of the target first.
  *
  * Requires: pack.  Leaves on each stage: stage (its name), tiles and chunks (per group), tokens, heads and threads (stage_heads); on
- * ops inside: the kernels' names per target: dot.0 and panel.0 for the first target of the set, and
- * so on; span.0 of attention likewise.  The Module's meta says what the targets are.  The first one's tuning decides about chunks,
+ * ops inside: the kernels' names per target: dot.0 and panel.0 (unpack.0 and gemm.0) for the first
+ * target of the set, and so on; span.0 of attention likewise.  The Module's meta says what the targets are.  The first one's tuning decides about chunks,
  * which all of them share. */
 #include "codegen/emit.h"
 #include "codegen/kernels.h"
 #include "compiler/passes/passes.h"
 
+enum { PANEL_TOKENS = 48, PANEL_SUMS = 4096 };
 enum { ROW_TOKENS = 8, MAX_CHUNKS = 65535 };
 
 typedef struct {
@@ -90,6 +93,9 @@ static bool choose_for(Sched *s, const Func *f, Op *o)
         const char *act = o->in[0]->type.fmt->name,
                    *layout = o->in[1]->layout ? o->in[1]->layout->name : NULL;
 
+        if (op_takes_panels(o))
+            return choose(s, o, "unpack", "unpack", layout, NULL, 0) &&
+                   choose(s, o, "gemm", "gemm", NULL, "i8", 0);
         if (!choose(s, o, "dot", "dot", layout, act, 1))
             return false;
         return o->in[0]->type.rank < 2 || dim_is_one(f, o->in[0]->type.dim[0]) ||
@@ -101,7 +107,7 @@ static bool choose_for(Sched *s, const Func *f, Op *o)
     case OP_rmsnorm:
         return choose(s, o, "rmsnorm", "rmsnorm", NULL, NULL, 0);
     case OP_quant:
-        return choose(s, o, "quant", "quant", NULL, NULL, 0);
+        return choose(s, o, "quant", format_is_i8(o->out[0]->type.fmt) ? "quant_i8" : "quant", NULL, NULL, 0);
     case OP_softmax:
         return choose(s, o, "max", "max", NULL, NULL, 0) &&
                choose(s, o, "exp_sum", "exp_sum", NULL, NULL, 0);
@@ -202,7 +208,8 @@ static bool cut_contract(Sched *s, Op *fused)
 {
     int n_group = stage_n_groups(fused);
     int64_t *tiles = ARENA_ARRAY(s->m->a, int64_t, n_group),
-            *chunks = ARENA_ARRAY(s->m->a, int64_t, n_group);
+            *chunks = ARENA_ARRAY(s->m->a, int64_t, n_group),
+            *tokens = ARENA_ARRAY(s->m->a, int64_t, n_group);
     int64_t total = 0, chunk_bytes = s->env->target[0]->tuning.chunk;
 
     for (const Op *o = fused->region[0]->first; o; o = o->next) {
@@ -223,11 +230,15 @@ static bool cut_contract(Sched *s, Op *fused)
             per_chunk *= 2;
         tiles[g] = per_chunk;
         chunks[g] = (n_tile + per_chunk - 1) / per_chunk;
+        tokens[g] = PANEL_SUMS / (unit * TILE_ROWS) / 16 * 16;
+        tokens[g] = tokens[g] < 16 ? 16 : tokens[g] > PANEL_TOKENS ? PANEL_TOKENS : tokens[g];
     }
     for (int g = 0; g < n_group; g++)
         total += chunks[g];
     op_set_attr(fused, attr_ints("tiles", tiles, n_group));
     op_set_attr(fused, attr_ints("chunks", chunks, n_group));
+    if (op_takes_panels(stage_anchor(fused)))
+        op_set_attr(fused, attr_ints("tokens", tokens, n_group));
     return total <= MAX_CHUNKS;
 }
 
@@ -307,7 +318,7 @@ static const char *join(Arena *a, const char *const *list)
 
 static const char *act_name(Act a)
 {
-    return a == ACT_q8 ? "q8" : "f32";
+    return a == ACT_q8 ? "q8" : a == ACT_i8 ? "i8" : "f32";
 }
 
 /* The command that makes this folder again, without paths: the options that matter, in one order.
@@ -368,6 +379,19 @@ static void note_build(Sched *s)
     }
 }
 
+/* Up to how many tokens are cheaper without panels.  Unpacking costs as much as multiplying 40 tokens with AVX-512 VNNI (measured,
+ * SmolLM2), which saves a fifth of a token's dot products; a matrix unit saves two thirds of them. */
+static void note_few_tokens(Sched *s)
+{
+    for (const Func *f = s->m->first_func; f; f = f->next)
+        for (Op *o = f->body->first; o; o = op_walk(o, f->body)) {
+            const char *gemm = o->kind == OP_matmul ? op_str(o, "gemm.0", NULL) : NULL;
+
+            if (gemm)
+                module_set_meta(s->m, "build.few_tokens", attr_int("", strstr(gemm, "amx") ? 48 : 128));
+        }
+}
+
 bool pass_schedule(Module *m, const Env *env, Diag *d)
 {
     Sched s = { m, env, d };
@@ -376,6 +400,7 @@ bool pass_schedule(Module *m, const Env *env, Diag *d)
         for (Op *o = f->body->first; o; o = o->next)
             if (o->kind == OP_fused && !schedule_stage(&s, f, o))
                 return false;
+    note_few_tokens(&s);
     note_build(&s);
     return true;
 }

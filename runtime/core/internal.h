@@ -135,6 +135,7 @@ typedef struct {
     NAME_EntryFn *decode;               /* T = 1 */
     NAME_EntryFn *prefill;              /* 1 <= T <= max_tokens */
     NAME_EntryFn *verify;    /* the same with decode's bits, whatever prefill's are; NULL: none */
+    int few_tokens;          /* calls of 2 to so many tokens are verify's, too: prefill unpacks all weights first; or 0 */
     const NAME_Isa *isa;       /* in order of preference; the first that this CPU can run is used */
     int n_isa;
 } NAME_Desc;

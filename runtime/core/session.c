@@ -312,7 +312,9 @@ NAME_Status NAME_eval(NAME_Session *s, const int32_t *ids, int n, float *logits,
         float *to = O ? logits + (size_t)(end - O - wanted_from) * (size_t)NAME_desc.n_vocab : NULL;
 
         if (take_cancel(s) ||
-            run_tokens(s, T == 1 ? NAME_desc.decode : NAME_desc.prefill, ids + at, T, O, to))
+            run_tokens(s, T == 1                      ? NAME_desc.decode
+                          : T <= NAME_desc.few_tokens ? NAME_desc.verify
+                                                      : NAME_desc.prefill, ids + at, T, O, to))
             return NAME_E_CANCELLED;
         count_tokens(s, ids + at, T);
         at = end;

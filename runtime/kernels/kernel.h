@@ -58,7 +58,7 @@ static inline const uint8_t *sn_ahead(const uint8_t *w, const uint8_t *next)
 enum {
     SN_ROWS = 32,               /* rows of a tile of packed weights */
     SN_GROUP = 32,              /* columns that share a scale, in weights and in activations */
-    SN_I8_BLOCK = 1088,         /* bytes of 32 x 32 weights: i8g32_r32k4 */
+    SN_I8_BLOCK = 1088,         /* bytes of 32 x 32 weights: i8g64_r32k4 */
     SN_I4_BLOCK = 576,          /* i4g32_r32k4 */
     SN_I4M_BLOCK = 640          /* i4g32m_r32k4 */
 };
@@ -76,14 +76,17 @@ typedef struct {
 } SnQ8;
 _Static_assert(sizeof(SnQ8) == 44, "SnQ8 has no padding");
 
-/* A group of activations in 8 bits of a row that meets panels (formats i8g32 .. i8g256); portable/gemm.c says how rows and panels lie. */
+/* A group of activations in 8 bits of a row that meets panels (formats i8g64 .. i8g256); portable/gemm.c says how rows and panels lie. */
 typedef struct {
     float d;
     int32_t sum;
 } SnI8Scale;
 _Static_assert(sizeof(SnI8Scale) == 8, "SnI8Scale has no padding");
 
-enum { SN_I8_GROUP = 256 };     /* most columns of a group */
+enum {
+    SN_I8_GROUP = 256,          /* most columns of a group */
+    SN_TURN = 64                /* columns that are turned together */
+};
 
 /* The scales of such a row, and of a panel, which lie behind the codes. */
 static inline const SnI8Scale *sn_i8_scales(const int8_t *x, int n_in)

@@ -4,3 +4,4 @@
 #include "x86_64/avx512vnni_attention.c"
 #include "x86_64/avx512vnni_planes.c"
 #include "x86_64/avx512vnni_ternary.c"
+#include "x86_64/avx512vnni_gemm.c"

@@ -232,7 +232,13 @@ static void options_are_set_or_refused(void **state)
     assert_true(o.act_prefill == ACT_q8 && o.act_decode == ACT_f32);
     set_option(a, &o, "--act", "f32", SET_ok);
     assert_true(o.act_prefill == ACT_f32 && o.act_decode == ACT_f32);
-    set_option(a, &o, "--act", "i8", SET_later);
+    set_option(a, &o, "--act", "prefill=i8", SET_ok);
+    assert_true(o.act_prefill == ACT_i8 && o.act_decode == ACT_f32);
+    set_option(a, &o, "--act", "prefill=i8,decode=q8", SET_ok);
+    assert_true(o.act_prefill == ACT_i8 && o.act_decode == ACT_q8);
+    set_option(a, &o, "--act", "i8", SET_bad);              /* one token has no use for panels */
+    set_option(a, &o, "--act", "decode=i8", SET_bad);
+    set_option(a, &o, "--act", "bf16", SET_later);
     set_option(a, &o, "--act", "prefill=q8,", SET_bad);
     set_option(a, &o, "--act", "", SET_bad);
     set_option(a, &o, "--kv", "f32", SET_ok);

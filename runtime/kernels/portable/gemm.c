@@ -3,15 +3,19 @@
  * A tile of packed weights is unpacked once for all tokens of a call, whatever its layout, into a *panel*: 8-bit codes of which a
  * whole group of columns shares a scale, so that integer sums run long.  Activations have groups of the same columns.
  *
- *   x, one row     | int8 q[n_in] | SnI8Scale of each group |           x[i] = d q[i],  -127 <= q[i] <= 127;  sum: of the group's q
- *                  rows begin x_stride bytes apart, a multiple of 64; n_in is a multiple of 32
- *   panel          | codes u8 [n_in / 4][32 rows][4 columns] | f32 d[n_in / group][32 rows] |        w[r, i] = d (code - 128), 1..255
- *                  row r, column 4i + j in byte 128 i + 4r + j; begins at a multiple of 64; sn_panel_bytes() long
+ *   x, one row     | int8 q[n_in] | SnI8Scale of each group |           H x = 8 d q,  -127 <= q[i] <= 127;  sum: of the group's q
+ *                  rows begin x_stride bytes apart, a multiple of 64; n_in is a multiple of 64
+ *   panel          | codes u8 [n_in / 4][32 rows][4 columns] | f32 d[n_in / group][32 rows] |      H w[r] = 8 d (code - 128), 1..255
+ *                  row r, column 4i + j in byte 128 i + 4r + j; begins at a multiple of 64; 32 n_in + 128 n_in / group bytes
  *
- * `group` is a multiple of 32, divides n_in and is at most SN_I8_GROUP, so a group's sum is exact in an int32 and in a float.
- * unpack: with max = the largest |w| of a row in a group (w: the float that the layout defines), d = max / 127 and
- * code = 128 + w * (127 / max) rounded half to even; where max is not above 1e-30 all codes are 128, where it is infinite or NaN as
- * well, so that d says it.  quant_i8 does the same with activations.
+ * `group` is 64, 128, 192 or 256 and divides n_in, so a group's sum is exact in an int32 and in a float.  H is the Hadamard matrix of
+ * order 64: both sides are turned by it, 64 columns at a time, which leaves their products' sum what it is (H H = 64) and makes even
+ * what is uneven: an activation far above its neighbours would take their bits from them [QuaRot, arXiv:2404.00456].
+ *
+ * H v is made in six rounds, h = 1, 2, 4, .. 32: v[k] and v[k + h] become their sum and their difference, where k has bit h clear.  With
+ * max = the largest |H v| of a row (of weights as the layout defines them, or of activations) in a group, d = max / 127 / 8 and the
+ * code is the exact product of H v and the float 127 / max, rounded half to even (one fused multiply-add with 1.5 * 2^23 does it);
+ * where max is not above 1e-30 all codes are 0.  Where it is infinite or NaN so is d, and all codes are 0.
  *
  * gemm, for n tokens (any number), acc_stride and x_stride from one to the next:
  *
@@ -34,10 +38,24 @@ static inline float sn_to_codes(float max)
     return max > 1e-30f && max <= 3.402823466e38f ? 127.0f / max : 0.0f;
 }
 
-/* x * inverse rounded half to even, -127 .. 127; 0 where inverse is. */
+/* x * inverse, exact in a double, rounded half to even (adding 1.5 * 2^52 does it); 0 where inverse is. */
 static inline int32_t sn_code(float x, float inverse)
 {
-    return inverse > 0 ? (int32_t)(sn_bits(x * inverse + 12582912.0f) - 0x4b400000u) : 0;
+    return inverse > 0 ? (int32_t)((double)x * (double)inverse + 6755399441055744.0 - 6755399441055744.0) : 0;
+}
+
+/* n floats become H times them, 64 at a time. */
+static SN_APART void sn_turn(float *v, int n)
+{
+    for (int b = 0; b < n; b += SN_TURN)
+        for (int h = 1; h < SN_TURN; h *= 2)
+            for (int i = b; i < b + SN_TURN; i += 2 * h)
+                for (int k = i; k < i + h; k++) {
+                    const float sum = v[k] + v[k + h];
+
+                    v[k + h] = v[k] - v[k + h];
+                    v[k] = sum;
+                }
 }
 
 /* A group of n activations. */
@@ -46,35 +64,40 @@ static SN_APART void sn_quant_i8(int8_t *q, SnI8Scale *scale, const float *x, in
 {
     int32_t max_bits = 0;
     int32_t sum = 0;
+    float v[SN_I8_GROUP];
     float max, inverse;
 
     for (int i = 0; i < n; i++)
-        max_bits = sn_magnitude(x[i]) > max_bits ? sn_magnitude(x[i]) : max_bits;
+        v[i] = x[i];
+    sn_turn(v, n);
+    for (int i = 0; i < n; i++)
+        max_bits = sn_magnitude(v[i]) > max_bits ? sn_magnitude(v[i]) : max_bits;
     max = sn_float((uint32_t)max_bits);
     inverse = sn_to_codes(max);
     for (int i = 0; i < n; i++) {
-        int32_t code = sn_code(x[i], inverse);
+        int32_t code = sn_code(v[i], inverse);
 
         q[i] = (int8_t)code;
         sum += code;
     }
-    scale->d = max / 127.0f;
+    scale->d = max / 127.0f * 0.125f;
     scale->sum = sum;
 }
 
-/* Row r of a panel, columns c .. c + group - 1, from what they are as floats. */
-static inline void sn_panel_row(uint8_t *panel, int r, int c, const float *w, int n_in, int group)
+/* Row r of a panel, columns c .. c + group - 1, from what they are as floats, which are turned here. */
+static inline void sn_panel_row(uint8_t *panel, int r, int c, float *w, int n_in, int group)
 {
     int32_t max_bits = 0;
     float max, inverse;
 
+    sn_turn(w, group);
     for (int i = 0; i < group; i++)
         max_bits = sn_magnitude(w[i]) > max_bits ? sn_magnitude(w[i]) : max_bits;
     max = sn_float((uint32_t)max_bits);
     inverse = sn_to_codes(max);
     for (int i = 0; i < group; i++)
         panel[(c + i) / 4 * 128 + 4 * r + i % 4] = (uint8_t)(128 + sn_code(w[i], inverse));
-    sn_panel_scales(panel, n_in)[c / group * SN_ROWS + r] = max / 127.0f;
+    sn_panel_scales(panel, n_in)[c / group * SN_ROWS + r] = max / 127.0f * 0.125f;
 }
 
 /* Any layout, by its kernel for one row; `columns` of it are `bytes` of a tile. */
