@@ -12,7 +12,7 @@
  *                       after HOLD_LEAST calls, then after 4 times as many, up to HOLD_MOST:
  *                       a trial of TRIAL calls, which must take less time than as many before it
  *
- * A trial ends as soon as its calls have taken half a call longer than calls of
+ * A trial ends as soon as its calls have taken a quarter of a call longer than calls of
  * fewer threads do, so that one which fails costs about one call in those that are held.  Calls are counted, not
  * seconds: the share of time that this costs is the same for every model.  Where nothing is wasted
  * nothing is tried, and a pace costs two readings of the clocks.  The first call says nothing.
@@ -65,7 +65,7 @@ void NAME_pace_init(NAME_Pace *p, int most)
 static void note_trial(NAME_Pace *p, int64_t ns)
 {
     p->excess += ns - p->mean;
-    if (p->excess > p->mean / 2 || (p->n_calls == TRIAL && p->excess >= 0)) {
+    if (p->excess > p->mean / 4 || (p->n_calls == TRIAL && p->excess >= 0)) {
         p->hold = p->hold < HOLD_MOST / 4 ? 4 * p->hold : HOLD_MOST;
         change(p, fewer_than(p->now), 0);
     } else if (p->n_calls == TRIAL) {
