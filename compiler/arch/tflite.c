@@ -871,7 +871,7 @@ static Value *reduce(Build *b)
     }
     if (!multiplier(b, (double)x->scale[0] / (double)y->scale[0], &m[0], &m[1]))
         return NULL;
-    for (shift = 0; mean && n >> (shift + 1);)
+    for (shift = 0; mean && shift < 32 && n >> (shift + 1);)
         shift++;
     shift = shift > 31 + m[1] ? 31 + m[1] : shift;
     m[0] = mean ? (int32_t)(((int64_t)m[0] << shift) / n) : m[0];
