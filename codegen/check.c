@@ -147,9 +147,9 @@ static bool check_op(Check *c, const Func *f, const Op *s, const Op *o)
     case OP_gelu_tanh:
         return kernel_is_there(c, s, o, "map", true);
     case OP_quant:
-        if (strcmp(o->out[0]->type.fmt->name, "q8") && !format_is_i8(o->out[0]->type.fmt))
+        if (!format_is_q8(o->out[0]->type.fmt) && !format_is_i8(o->out[0]->type.fmt))
             return fail(c->d, at_stage(c, s),
-                        "activations cannot be quantized to %s, only to q8 and i8gG, yet",
+                        "activations cannot be quantized to %s, only to q8, q8g256 and i8gG, yet",
                         o->out[0]->type.fmt->name);
         return has_kernel(c, s, o, "quant");
     case OP_softmax:

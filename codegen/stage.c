@@ -70,7 +70,7 @@ const char *c_type(const Format *f)
 {
     return !strcmp(f->name, "f32")                               ? "float"
            : !strcmp(f->name, "f16") || !strcmp(f->name, "bf16") ? "uint16_t"
-           : !strcmp(f->name, "q8")                              ? "SnQ8"
+           : format_is_q8(f)                                     ? "SnQ8"
            : !strcmp(f->name, "i8") || format_is_i8(f)           ? "int8_t"
                                                                  : "int32_t";
 }
@@ -84,19 +84,25 @@ int64_t inner_width(const Value *v)
     return n;
 }
 
+/* Numbers in an element of the C type. */
+static int numbers_in(const Format *f)
+{
+    return format_is_q8(f) ? BLOCK_Q8 : f->block;
+}
+
 int64_t row_width(const Value *v)
 {
     int64_t n = 1, d = 1;
 
     if (v->type.rank == 1 && dim_is_const(v->type.dim[0], &d) && v->kind == VAL_param &&
         v->stands_for != VAL_result)
-        return d / v->type.fmt->block;
+        return d / numbers_in(v->type.fmt);
     if (format_is_i8(v->type.fmt)) /* codes, scales, and what is left to a multiple of 64 */
         return (int64_t)align_up((uint64_t)(inner_width(v) + 8 * (inner_width(v) / v->type.fmt->block)), 64);
     for (int i = 1; i < v->type.rank; i++)
         if (dim_is_const(v->type.dim[i], &d))
             n *= d;
-    return n / v->type.fmt->block;
+    return n / numbers_in(v->type.fmt);
 }
 
 const char *float_c(Stage *z, double x)

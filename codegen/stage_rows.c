@@ -175,7 +175,9 @@ bool row_op(Stage *z, const Op *o, const char *t)
         emit(e, "%s(%s, %s, %s, %" PRId64 ", %s);\n", kernel_of(z, o, "rmsnorm"), to, from,
              name_of(z, o->in[1])->base, n, float_c(z, op_float(o, "eps", 0)));
         return true;
-    case OP_quant:
+    case OP_quant: {
+        int block = v->type.fmt->block, step = block / BLOCK_Q8;
+
         if (format_is_i8(v->type.fmt)) {
             int64_t group = v->type.fmt->block, n_in = inner_width(v);
 
@@ -184,9 +186,14 @@ bool row_op(Stage *z, const Op *o, const char *t)
                  from, group, group);
             return true;
         }
-        emit(e, "for (int k = 0; k < %" PRId64 "; k++)\n    %s(%s + k, %s + 32 * k);\n", n,
-             kernel_of(z, o, "quant"), to, from);
+        if (step == 1)
+            emit(e, "for (int k = 0; k < %" PRId64 "; k++)\n    %s(%s + k, %s + %d * k);\n", n,
+                 kernel_of(z, o, "quant"), to, from, block);
+        else
+            emit(e, "for (int k = 0; k < %" PRId64 "; k++)\n    %s(%s + %d * k, %s + %d * k);\n", n / step,
+                 kernel_of(z, o, "quant"), to, step, from, block);
         return true;
+    }
     case OP_convert: {
         const char *read = plain_read(o->in[0]->type.fmt), *write = plain_write(v->type.fmt);
 

@@ -245,7 +245,7 @@ static Facts facts_of(Look *k, const Op *s)
         if (o->kind == OP_matmul) {
             uint64_t n = (uint64_t)type_n(o->in[1]->type) * (uint64_t)rows_of(k, o->out[0]);
 
-            if (strcmp(o->in[0]->type.fmt->name, "q8") && !op_takes_panels(o))
+            if (!format_is_q8(o->in[0]->type.fmt) && !op_takes_panels(o))
                 f.float_macs += n;
             else
                 f.macs += n;

@@ -18,7 +18,7 @@ typedef enum { FORMAT_float, FORMAT_int, FORMAT_block } FormatKind;
 
 enum {
     FORMAT_MAX_BLOCK = 256,         /* numbers in a block */
-    FORMAT_MAX_BYTES = 264,         /* of a block */
+    FORMAT_MAX_BYTES = 352,         /* of a block */
     FORMAT_MAX_GROUPS = 16          /* groups of a block that have scales of their own */
 };
 
@@ -77,6 +77,10 @@ bool format_bytes(const Format *f, int64_t n, uint64_t *out);
 static inline bool format_is_i8(const Format *f) { return format_id(f) >= FMT_i8g64 && format_id(f) <= FMT_i8g256; }
 /* The one with the most numbers in a group that cut rows of n evenly; NULL: n is no multiple of 64. */
 const Format *format_i8(int64_t n);
+
+/* Activations in 8 bits: blocks of 32 numbers, each with its d (q8), or eight with the same d (q8g256). */
+enum { BLOCK_Q8 = 32 };
+static inline bool format_is_q8(const Format *f) { return format_id(f) == FMT_q8 || format_id(f) == FMT_q8g256; }
 
 /* The codes of one block (f->block of them) and its scales, every field of them.  false: f has no such codes. */
 bool format_codes(const Format *f, const uint8_t *block, int *code, FormatScales *scales);

@@ -109,9 +109,9 @@ static Value *random_matmul(Random *r, Region *where, Value *x, int64_t n_out)
 {
     int64_t n_in = random_width(x);
     FormatId format = random_format(r, n_in);
-    Attr to = attr_str("to", "q8");
+    Attr to = attr_str("to", format == FMT_tq1_0 || format == FMT_tq2_0 ? "q8g256" : "q8");
 
-    /* no kernel takes quantized activations to weights that are not */
+    /* no kernel takes quantized activations to weights that are not, or with another scale than every 256 columns to ternary ones */
     if (r->flags & RANDOM_q8 && format_table[format].kind == FORMAT_block && random_below(r, 2))
         x = random_add(r, where, OP_quant, x, NULL, &to, 1);
     return random_add(r, where, OP_matmul, x, random_weight(r, "matrix", format, 2, n_out, n_in), NULL, 0);

@@ -7,12 +7,15 @@
  * it exactly. Float weights keep float activations.  One quant serves all contractions that read
  * the same value.
  *
+ * Weights with one scale for 256 columns (ternary ones) get activations that have one, too (q8g256):
+ * then integer sums run over 256 columns.
+ *
  * With prefill=i8 contractions over all tokens of a prompt get activations in groups as long as
  * their rows allow (i8g256 at most), and their weights mean what they are in such groups; those over
- * the rows whose logits are wanted, of which there may be one, keep q8.
+ * the rows whose logits are wanted, of which there may be one, keep q8 or q8g256.
  *
  * Requires: specialize (decode and prefill may differ).  Leaves: x of each such matmul has format
- * q8 or i8gG. */
+ * q8, q8g256 or i8gG. */
 #include "compiler/passes/passes.h"
 
 /* The quant of x to `f` that stands in region r before `user`, or NULL. */
@@ -24,6 +27,14 @@ static Value *quant_of(const Region *r, const Value *x, const Format *f, const O
     return NULL;
 }
 
+/* What the activations of weights in format w are rounded to. */
+static const Format *q8_for(const Format *w)
+{
+    const Format *long_groups = format_find(STR("q8g256"));
+
+    return w->codes && w->codes->group == long_groups->block ? long_groups : format_find(STR("q8"));
+}
+
 /* Has x a row for each token of the call? */
 static bool of_all_tokens(const Value *x)
 {
@@ -32,10 +43,8 @@ static bool of_all_tokens(const Value *x)
 
 static void quantize_inputs(Func *f, Act act)
 {
-    const Format *q8 = format_find(STR("q8"));
-
     for (Op *o = f->body->first; o; o = o->next) {
-        const Format *to = q8;
+        const Format *to;
         Value *x, *q;
         int64_t n_in;
 
@@ -44,14 +53,15 @@ static void quantize_inputs(Func *f, Act act)
         x = o->in[0];
         if (o->in[1]->kind != VAL_weight || o->in[1]->type.fmt->kind != FORMAT_block)
             continue;
-        if (!dim_is_const(type_last(x->type), &n_in) || n_in % q8->block)
+        if (!dim_is_const(type_last(x->type), &n_in) || n_in % BLOCK_Q8)
             continue;
+        to = q8_for(o->in[1]->type.fmt);
         if (act == ACT_i8 && of_all_tokens(x) && o->n_in == 2 && format_i8(n_in))
             to = format_i8(n_in);
         q = quant_of(f->body, x, to, o);
         if (!q) {
             Attr attr = attr_str("to", to->name);
-            const char *name = str_printf(f->m->a, "%s_%s", x->name, to == q8 ? "q8" : "i8");
+            const char *name = str_printf(f->m->a, "%s_%s", x->name, format_is_i8(to) ? "i8" : "q8");
             Op *quant = op_new(f->body, o, OP_quant, func_fresh_name(f, name), &x, 1, &attr, 1);
 
             quant->layer = o->layer;

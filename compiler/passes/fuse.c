@@ -261,7 +261,7 @@ static bool can_follow(Fuse *z, int g, int i, const Op *anchor, int64_t *width)
         any = on_tile(z, o->in[1], g);
     } else if (o->kind == OP_quant) {
         any = on_tile(z, o->in[0], g) && dim_is_const(type_last(o->in[0]->type), &n) && n % 32 == 0 &&
-              !format_is_i8(o->out[0]->type.fmt);  /* whose groups are many panels at a time */
+              o->out[0]->type.fmt->block <= TILE_ROWS;  /* longer groups are many panels, or tiles, at a time */
     } else if (o->kind == OP_reshape) {
         any = on_tile(z, o->in[0], g) && same_row(o->in[0]->type, o->out[0]->type);
     } else if (o->kind == OP_rmsnorm) { /* of heads: of a row that is longer */

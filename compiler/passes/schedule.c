@@ -107,7 +107,9 @@ static bool choose_for(Sched *s, const Func *f, Op *o)
     case OP_rmsnorm:
         return choose(s, o, "rmsnorm", "rmsnorm", NULL, NULL, 0);
     case OP_quant:
-        return choose(s, o, "quant", format_is_i8(o->out[0]->type.fmt) ? "quant_i8" : "quant", NULL, NULL, 0);
+        return choose(s, o, "quant", format_is_i8(o->out[0]->type.fmt)            ? "quant_i8"
+                                     : o->out[0]->type.fmt->block > BLOCK_Q8 ? "quant256"
+                                                                             : "quant", NULL, NULL, 0);
     case OP_softmax:
         return choose(s, o, "max", "max", NULL, NULL, 0) &&
                choose(s, o, "exp_sum", "exp_sum", NULL, NULL, 0);

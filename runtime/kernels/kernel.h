@@ -11,7 +11,7 @@
 
 /* The contract of a kernel, `key=value` pairs:
  *
- *   op        dot row rmsnorm quant quant_i8 unpack gemm gemm_end score score4 mix mix4 max exp_sum store_f16
+ *   op        dot row rmsnorm quant quant256 quant_i8 unpack gemm gemm_end score score4 mix mix4 max exp_sum store_f16
  *   layout    of the packed weights (ir/layouts.def); dot, row and unpack only
  *   x, kv     format of the activations, or of the cache's entries
  *   tile      rows x tokens of results
@@ -74,7 +74,7 @@ typedef struct {
     int32_t sum;
     int8_t q[SN_GROUP];
 } SnQ8;
-_Static_assert(sizeof(SnQ8) == 44, "SnQ8 has no padding");
+_Static_assert(sizeof(SnQ8) == 44, "SnQ8 has no padding");   /* format q8g256: eight of them with the same d */
 
 /* A group of activations in 8 bits of a row that meets panels (formats i8g64 .. i8g256); portable/gemm.c says how rows and panels lie. */
 typedef struct {

@@ -58,13 +58,13 @@ static void once(const Row *k)
         for (size_t i = 0, n = n_tiles(k), step = tile_bytes(k->layout); i < n; i++, w += step) {
             const uint8_t *next = streaming && i + 1 < n ? w + step : NULL;
 
-            if (k->tokens == 4 && !strcmp(k->act, "q8"))
+            if (k->tokens == 4 && !strncmp(k->act, "q8", 2))
                 ((void (*)(float *, const uint8_t *, const SnQ8 *, int, int, const uint8_t *))k->fn)(acc, w, q, N_IN / 32,
                                                                                                      N_IN, next);
             else if (k->tokens == 4)
                 ((void (*)(float *, const uint8_t *, const float *, int, int, const uint8_t *))k->fn)(acc, w, x, N_IN, N_IN,
                                                                                                       next);
-            else if (!strcmp(k->act, "q8"))
+            else if (!strncmp(k->act, "q8", 2))
                 ((void (*)(float *, const uint8_t *, const SnQ8 *, int, const uint8_t *))k->fn)(acc, w, q, N_IN, next);
             else
                 ((void (*)(float *, const uint8_t *, const float *, int, const uint8_t *))k->fn)(acc, w, x, N_IN, next);

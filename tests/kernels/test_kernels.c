@@ -264,7 +264,8 @@ static void pack_column(Case *c, const char *layout, uint8_t *w, int col, int fi
     }
 }
 
-static void make_activations(Case *c, int fill)
+/* `one_scale`: of so many blocks (q8g256: 8). */
+static void make_activations(Case *c, int fill, int one_scale)
 {
     int groups = c->n_in / 32;
 
@@ -280,7 +281,7 @@ static void make_activations(Case *c, int fill)
         for (int b = 0; b < groups; b++) {
             SnQ8 *q = &c->q[t * c->q_stride + b];
 
-            *q = (SnQ8){ .d = fill == FILL_INTEGER ? 1 : fill == FILL_ZERO ? 0 : (float)(fabsf(random_unit()) + 0.01f) };
+            *q = (SnQ8){ .d = b % one_scale ? q[-1].d : fill == FILL_INTEGER ? 1 : fill == FILL_ZERO ? 0 : (float)(fabsf(random_unit()) + 0.01f) };
             for (int i = 0; i < 32; i++) {
                 int v = (int)(random_u32() % 255) - 127;
 
@@ -318,7 +319,7 @@ static Case make_case(const char *layout, int n_in, int fill)
     c.size = alloc(sizeof(double) * 32 * (size_t)n_in);
     for (int k = 0; k < n_in; k += step)
         pack(&c, layout, c.w + unit * (size_t)(k / step), k, fill);
-    make_activations(&c, fill);
+    make_activations(&c, fill, pack == pack_ternary ? 8 : 1);
     return c;
 }
 
@@ -352,7 +353,7 @@ static bool guards_intact(const float *p, int n)
 
 static void call_dot(const Row *k, float *acc, const Case *c, const uint8_t *next)
 {
-    bool q8 = !strcmp(k->act, "q8");
+    bool q8 = !strncmp(k->act, "q8", 2);
 
     if (k->tokens == 4 && q8)
         ((Dot4Q8)k->fn)(acc, c->w, c->q, c->q_stride, c->n_in, next);
@@ -366,7 +367,7 @@ static void call_dot(const Row *k, float *acc, const Case *c, const uint8_t *nex
 
 static void check_dot(const Row *k, const Case *c, const float *acc, int fill)
 {
-    bool q8 = !strcmp(k->act, "q8");
+    bool q8 = !strncmp(k->act, "q8", 2);
     /* Each addition, each product and each scale may round once: worst case over one group, then over groups. */
     double ulps = (q8 ? 6 : 36) + c->n_in / 32.0;
 
@@ -528,6 +529,46 @@ static void test_quant(const Row *k)
     x[3] = NAN;
     quant(&y, x);
     CHECK(isnan(y.d), "NaN is lost");
+}
+
+/* Eight blocks with the scale of the largest number of all: what the kernel for one block makes of each when that number is in it. */
+static void test_quant256(const Row *k)
+{
+    void (*quant)(SnQ8 *, const float *) = (void (*)(SnQ8 *, const float *))k->fn;
+    SnQ8 y[9], want;
+    float x[256], one[32];
+
+    for (int round = 0; round < 500; round++) {
+        int most = 0;
+
+        for (int i = 0; i < 256; i++) {
+            x[i] = round % 3 ? random_unit() : (float)((int)(random_u32() % 255) - 127) / 2;
+            most = fabsf(x[i]) > fabsf(x[most]) ? i : most;
+        }
+        y[8].sum = 12345;
+        quant(y, x);
+        CHECK(y[8].sum == 12345, "writes behind eight blocks");
+        for (int g = 0; g < 8; g++) {
+            float inverse = 127.0f / fabsf(x[most]);
+            int sum = 0;
+
+            for (int i = 0; i < 32; i++) {
+                CHECK(y[g].q[i] == (int)rintf(x[32 * g + i] * inverse), "%.9g of max %.9g becomes %d", (double)x[32 * g + i],
+                      (double)x[most], y[g].q[i]);
+                sum += y[g].q[i];
+            }
+            CHECK(y[g].d == fabsf(x[most]) / 127.0f && y[g].sum == sum && y[g].ds == y[g].d * (float)sum, "d, sum or ds is wrong");
+        }
+        memcpy(one, x + most / 32 * 32, sizeof one);
+        sn_quant_q8(&want, one);
+        CHECK(!memcmp(&want, &y[most / 32], sizeof want), "the block of the largest number is not what it is alone");
+    }
+    memset(x, 0, sizeof x);
+    quant(y, x);
+    CHECK(y[0].d == 0 && y[7].ds == 0 && y[7].sum == 0 && y[3].q[31] == 0, "zeros do not become zeros");
+    x[200] = NAN;
+    quant(y, x);
+    CHECK(isnan(y[0].d) && isnan(y[7].d), "NaN is lost");
 }
 
 static void test_store_f16(const Row *k)
@@ -1128,7 +1169,8 @@ static void test_scalars(void)
 
 static const struct { const char *op; void (*test)(const Row *); } tests[] = {
     { "dot", test_dot }, { "row", test_row }, { "rmsnorm", test_rmsnorm }, { "quant", test_quant },
-    { "quant_i8", test_quant_i8 }, { "unpack", test_unpack }, { "gemm", test_gemm }, { "gemm_end", test_gemm_end },
+    { "quant256", test_quant256 }, { "quant_i8", test_quant_i8 }, { "unpack", test_unpack },
+    { "gemm", test_gemm }, { "gemm_end", test_gemm_end },
     { "score", test_score }, { "score4", test_score4 }, { "mix", test_mix }, { "mix4", test_mix4 }, { "max", test_max },
     { "exp_sum", test_exp_sum }, { "silu", test_map }, { "gelu_tanh", test_map }, { "store_f16", test_store_f16 },
 };

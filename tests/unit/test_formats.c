@@ -240,6 +240,13 @@ static void bytes_lie_as_drawn(void **state)
     x[0] = -127;
     format_table[FMT_q8].encode(b, x, 32);
     assert_hex(b, "0000803f" "0080b843" "71010000" "81010203");     /* d = 1.0f, ds = 369.0f, sum = 369 */
+    memset(x + 32, 0, 224 * sizeof *x);
+    x[32 + 4] = 2;
+    x[224] = -254;
+    format_table[FMT_q8g256].encode(b, x, 256);             /* d = 2.0f in all blocks; the second one has sum 1, the last -127 */
+    assert_hex(b, "00000040");
+    assert_hex(b + 44, "00000040" "00000040" "01000000" "0000000001");
+    assert_hex(b + 7 * 44, "00000040" "00007ec3" "81ffffff" "8100");
 
     for (int i = 0; i < 32; i++)
         x[i] = (float)(i - 16);
@@ -381,7 +388,7 @@ static float largest_error(const Format *f)
     case FMT_f32: return 0;
     case FMT_f16: return 0x1p-11f;
     case FMT_bf16: return 0x1p-8f;
-    case FMT_q8_0: case FMT_q8: return 1.13f / 127 / 2;
+    case FMT_q8_0: case FMT_q8: case FMT_q8g256: return 1.13f / 127 / 2;
     case FMT_i8g64: case FMT_i8g128: case FMT_i8g192: case FMT_i8g256: return 0.03f;    /* most sums of 64 are below 24 */
     case FMT_q4_1: return 2.02f / 15 / 2;
     case FMT_q4_0: return 2.02f / 8 / 2;                    /* the far side of the largest weight is cut, not rounded */

@@ -11,8 +11,8 @@
 #include "../kernel.h"
 
 __attribute__((always_inline))
-static inline void sn_dots_i2g256_q8_dotprod(float *acc, const uint8_t *w, const SnQ8 *x, int x_stride, int n_in,
-                                             const uint8_t *next, int tokens)
+static inline void sn_dots_i2g256_q8g256_dotprod(float *acc, const uint8_t *w, const SnQ8 *x, int x_stride, int n_in,
+                                                 const uint8_t *next, int tokens)
 {
     sn_clear_neon(acc, 32 * tokens);
     for (int b = 0; b < n_in / SN_TERNARY_COLUMNS; b++, w += SN_I2_BLOCK) {
@@ -97,8 +97,8 @@ static inline int8x16_t sn_load_t5_neon(const uint8_t *p)
 }
 
 __attribute__((always_inline))
-static inline void sn_dots_t5g256_q8_dotprod(float *acc, const uint8_t *w, const SnQ8 *x, int x_stride, int n_in,
-                                             const uint8_t *next, int tokens)
+static inline void sn_dots_t5g256_q8g256_dotprod(float *acc, const uint8_t *w, const SnQ8 *x, int x_stride, int n_in,
+                                                 const uint8_t *next, int tokens)
 {
     sn_clear_neon(acc, 32 * tokens);
     for (int b = 0; b < n_in / SN_TERNARY_COLUMNS; b++, w += SN_T5_BLOCK, x += 8) {
@@ -141,28 +141,28 @@ static inline void sn_dots_t5g256_q8_dotprod(float *acc, const uint8_t *w, const
 
 /* ---- the kernels ------------------------------------------------------------------------------------------------ */
 
-SN_KERNEL(op=dot, layout=i2g256_r32k4, x=q8, tile=32x4, isa=dotprod, features=dotprod, order=groups_fma)
-static SN_APART void sn_dot4_i2g256_r32k4_q8_dotprod(float acc[4 * 32], const uint8_t *w, const SnQ8 *x, int x_stride, int n_in,
-                                                     const uint8_t *next)
+SN_KERNEL(op=dot, layout=i2g256_r32k4, x=q8g256, tile=32x4, isa=dotprod, features=dotprod, order=groups_fma)
+static SN_APART void sn_dot4_i2g256_r32k4_q8g256_dotprod(float acc[4 * 32], const uint8_t *w, const SnQ8 *x, int x_stride, int n_in,
+                                                         const uint8_t *next)
 {
-    sn_dots_i2g256_q8_dotprod(acc, w, x, x_stride, n_in, next, 4);
+    sn_dots_i2g256_q8g256_dotprod(acc, w, x, x_stride, n_in, next, 4);
 }
 
-SN_KERNEL(op=dot, layout=i2g256_r32k4, x=q8, tile=32x1, isa=dotprod, features=dotprod, order=groups_fma)
-static SN_APART void sn_dot_i2g256_r32k4_q8_dotprod(float acc[32], const uint8_t *w, const SnQ8 *x, int n_in, const uint8_t *next)
+SN_KERNEL(op=dot, layout=i2g256_r32k4, x=q8g256, tile=32x1, isa=dotprod, features=dotprod, order=groups_fma)
+static SN_APART void sn_dot_i2g256_r32k4_q8g256_dotprod(float acc[32], const uint8_t *w, const SnQ8 *x, int n_in, const uint8_t *next)
 {
-    sn_dots_i2g256_q8_dotprod(acc, w, x, 0, n_in, next, 1);
+    sn_dots_i2g256_q8g256_dotprod(acc, w, x, 0, n_in, next, 1);
 }
 
-SN_KERNEL(op=dot, layout=t5g256_r32k4, x=q8, tile=32x4, isa=dotprod, features=dotprod, order=groups_fma)
-static SN_APART void sn_dot4_t5g256_r32k4_q8_dotprod(float acc[4 * 32], const uint8_t *w, const SnQ8 *x, int x_stride, int n_in,
-                                                     const uint8_t *next)
+SN_KERNEL(op=dot, layout=t5g256_r32k4, x=q8g256, tile=32x4, isa=dotprod, features=dotprod, order=groups_fma)
+static SN_APART void sn_dot4_t5g256_r32k4_q8g256_dotprod(float acc[4 * 32], const uint8_t *w, const SnQ8 *x, int x_stride, int n_in,
+                                                         const uint8_t *next)
 {
-    sn_dots_t5g256_q8_dotprod(acc, w, x, x_stride, n_in, next, 4);
+    sn_dots_t5g256_q8g256_dotprod(acc, w, x, x_stride, n_in, next, 4);
 }
 
-SN_KERNEL(op=dot, layout=t5g256_r32k4, x=q8, tile=32x1, isa=dotprod, features=dotprod, order=groups_fma)
-static SN_APART void sn_dot_t5g256_r32k4_q8_dotprod(float acc[32], const uint8_t *w, const SnQ8 *x, int n_in, const uint8_t *next)
+SN_KERNEL(op=dot, layout=t5g256_r32k4, x=q8g256, tile=32x1, isa=dotprod, features=dotprod, order=groups_fma)
+static SN_APART void sn_dot_t5g256_r32k4_q8g256_dotprod(float acc[32], const uint8_t *w, const SnQ8 *x, int n_in, const uint8_t *next)
 {
-    sn_dots_t5g256_q8_dotprod(acc, w, x, 0, n_in, next, 1);
+    sn_dots_t5g256_q8g256_dotprod(acc, w, x, 0, n_in, next, 1);
 }

@@ -25,24 +25,27 @@ static SN_APART void sn_rmsnorm(float *y, const float *x, const float *w, int n,
         y[i] = x[i] * r * w[i];
 }
 
-/* 32 floats to one block of 8 bits: d = max |x| / 127, q = x * (127 / max |x|) rounded half to even.
- * A block whose largest value is below 1e-30 becomes zeros (127 / max would overflow).  Infinity or NaN in x makes d
- * infinite or NaN, so that it is not lost. */
-SN_KERNEL(op=quant, x=f32, isa=portable, order=exact)
-static SN_APART void sn_quant_q8(SnQ8 *y, const float *x)
+/* The largest |x| of n numbers, a multiple of 32, as bits.  Integers: their maximum needs no -ffast-math, and a NaN is above all. */
+static inline int32_t sn_max_bits(const float *x, int n)
 {
-    int32_t q[SN_GROUP];
     int32_t max_bits = 0;
-    int32_t sum = 0;
-    float max, inverse;
 
-    for (int i = 0; i < SN_GROUP; i++) {            /* |x| as integers: an integer maximum needs no -ffast-math */
+    for (int i = 0; i < n; i++) {
         int32_t bits = (int32_t)(sn_bits(x[i]) & 0x7fffffffu);
 
         max_bits = bits > max_bits ? bits : max_bits;
     }
-    max = sn_float((uint32_t)max_bits);
-    inverse = max > 1e-30f ? 127.0f / max : 0.0f;
+    return max_bits;
+}
+
+/* A block whose scale follows from that maximum. */
+static inline void sn_quant_by_max(SnQ8 *y, const float *x, int32_t max_bits)
+{
+    int32_t q[SN_GROUP];
+    int32_t sum = 0;
+    float max = sn_float((uint32_t)max_bits);
+    float inverse = max > 1e-30f ? 127.0f / max : 0.0f;
+
     for (int i = 0; i < SN_GROUP; i++) {            /* adding 1.5 * 2^23 rounds; the integer is in the low bits */
         uint32_t bits = sn_bits(x[i] * inverse + 12582912.0f) - 0x4b400000u;
 
@@ -54,6 +57,25 @@ static SN_APART void sn_quant_q8(SnQ8 *y, const float *x)
     y->d = max / 127.0f;
     y->sum = sum;
     y->ds = y->d * (float)sum;
+}
+
+/* 32 floats to one block of 8 bits: d = max |x| / 127, q = x * (127 / max |x|) rounded half to even.
+ * A block whose largest value is below 1e-30 becomes zeros (127 / max would overflow).  Infinity or NaN in x makes d
+ * infinite or NaN, so that it is not lost. */
+SN_KERNEL(op=quant, x=f32, isa=portable, order=exact)
+static SN_APART void sn_quant_q8(SnQ8 *y, const float *x)
+{
+    sn_quant_by_max(y, x, sn_max_bits(x, SN_GROUP));
+}
+
+/* 256 floats to eight blocks in the same way, with the same d: the largest of all counts (format q8g256). */
+SN_KERNEL(op=quant256, x=f32, isa=portable, order=exact)
+static SN_APART void sn_quant_q8g256(SnQ8 y[8], const float *x)
+{
+    int32_t max_bits = sn_max_bits(x, 8 * SN_GROUP);
+
+    for (int g = 0; g < 8; g++)
+        sn_quant_by_max(y + g, x + SN_GROUP * g, max_bits);
 }
 
 /* n floats to halves. */

@@ -67,9 +67,9 @@ static SN_APART void sn_codes_t5(int16_t code[SN_GROUP * SN_ROWS], const uint8_t
 
 /* ---- 8-bit activations: n_in is a multiple of 256 --------------------------------------------------------------- */
 
-SN_KERNEL(op=dot, layout=i2g256_r32k4, x=q8, tile=32x4, isa=portable, order=groups)
-static inline void sn_dot4_i2g256_r32k4_q8_portable(float acc[4 * 32], const uint8_t *w, const SnQ8 *x, int x_stride,
-                                                    int n_in, const uint8_t *next)
+SN_KERNEL(op=dot, layout=i2g256_r32k4, x=q8g256, tile=32x4, isa=portable, order=groups)
+static inline void sn_dot4_i2g256_r32k4_q8g256_portable(float acc[4 * 32], const uint8_t *w, const SnQ8 *x, int x_stride,
+                                                        int n_in, const uint8_t *next)
 {
     int16_t code[SN_GROUP * SN_ROWS];
     float d[SN_ROWS];
@@ -86,9 +86,9 @@ static inline void sn_dot4_i2g256_r32k4_q8_portable(float acc[4 * 32], const uin
     }
 }
 
-SN_KERNEL(op=dot, layout=i2g256_r32k4, x=q8, tile=32x1, isa=portable, order=groups)
-static inline void sn_dot_i2g256_r32k4_q8_portable(float acc[32], const uint8_t *w, const SnQ8 *x, int n_in,
-                                                   const uint8_t *next)
+SN_KERNEL(op=dot, layout=i2g256_r32k4, x=q8g256, tile=32x1, isa=portable, order=groups)
+static inline void sn_dot_i2g256_r32k4_q8g256_portable(float acc[32], const uint8_t *w, const SnQ8 *x, int n_in,
+                                                       const uint8_t *next)
 {
     int16_t code[SN_GROUP * SN_ROWS];
     float d[SN_ROWS];
@@ -104,9 +104,9 @@ static inline void sn_dot_i2g256_r32k4_q8_portable(float acc[32], const uint8_t 
     }
 }
 
-SN_KERNEL(op=dot, layout=t5g256_r32k4, x=q8, tile=32x4, isa=portable, order=groups)
-static inline void sn_dot4_t5g256_r32k4_q8_portable(float acc[4 * 32], const uint8_t *w, const SnQ8 *x, int x_stride,
-                                                    int n_in, const uint8_t *next)
+SN_KERNEL(op=dot, layout=t5g256_r32k4, x=q8g256, tile=32x4, isa=portable, order=groups)
+static inline void sn_dot4_t5g256_r32k4_q8g256_portable(float acc[4 * 32], const uint8_t *w, const SnQ8 *x, int x_stride,
+                                                        int n_in, const uint8_t *next)
 {
     int16_t code[SN_GROUP * SN_ROWS];
     float d[SN_ROWS];
@@ -123,9 +123,9 @@ static inline void sn_dot4_t5g256_r32k4_q8_portable(float acc[4 * 32], const uin
     }
 }
 
-SN_KERNEL(op=dot, layout=t5g256_r32k4, x=q8, tile=32x1, isa=portable, order=groups)
-static inline void sn_dot_t5g256_r32k4_q8_portable(float acc[32], const uint8_t *w, const SnQ8 *x, int n_in,
-                                                   const uint8_t *next)
+SN_KERNEL(op=dot, layout=t5g256_r32k4, x=q8g256, tile=32x1, isa=portable, order=groups)
+static inline void sn_dot_t5g256_r32k4_q8g256_portable(float acc[32], const uint8_t *w, const SnQ8 *x, int n_in,
+                                                       const uint8_t *next)
 {
     int16_t code[SN_GROUP * SN_ROWS];
     float d[SN_ROWS];

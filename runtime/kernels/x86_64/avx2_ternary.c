@@ -35,8 +35,8 @@ static inline void sn_clear_ternary_avx2(__m256i *s, int tokens)
 }
 
 __attribute__((always_inline))
-static inline void sn_dots_i2g256_q8_avx2(float *acc, const uint8_t *w, const SnQ8 *x, int x_stride, int n_in,
-                                          const uint8_t *next, int tokens)
+static inline void sn_dots_i2g256_q8g256_avx2(float *acc, const uint8_t *w, const SnQ8 *x, int x_stride, int n_in,
+                                              const uint8_t *next, int tokens)
 {
     const __m256i low = _mm256_set1_epi8(3);
 
@@ -93,8 +93,8 @@ static inline __m256i sn_load_t5_avx2(const uint8_t *p)
 }
 
 __attribute__((always_inline))
-static inline void sn_dots_t5g256_q8_avx2(float *acc, const uint8_t *w, const SnQ8 *x, int x_stride, int n_in,
-                                          const uint8_t *next, int tokens)
+static inline void sn_dots_t5g256_q8g256_avx2(float *acc, const uint8_t *w, const SnQ8 *x, int x_stride, int n_in,
+                                              const uint8_t *next, int tokens)
 {
     sn_clear_avx2(acc, 32 * tokens);
     for (int b = 0; b < n_in / SN_TERNARY_COLUMNS; b++, w += SN_T5_BLOCK, x += 8) {
@@ -136,28 +136,28 @@ static inline void sn_dots_t5g256_q8_avx2(float *acc, const uint8_t *w, const Sn
 
 /* ---- the kernels ------------------------------------------------------------------------------------------------ */
 
-SN_KERNEL(op=dot, layout=i2g256_r32k4, x=q8, tile=32x4, isa=avx2, features=avx2+fma+f16c, order=groups_fma)
-static SN_APART void sn_dot4_i2g256_r32k4_q8_avx2(float acc[4 * 32], const uint8_t *w, const SnQ8 *x, int x_stride, int n_in,
-                                                  const uint8_t *next)
+SN_KERNEL(op=dot, layout=i2g256_r32k4, x=q8g256, tile=32x4, isa=avx2, features=avx2+fma+f16c, order=groups_fma)
+static SN_APART void sn_dot4_i2g256_r32k4_q8g256_avx2(float acc[4 * 32], const uint8_t *w, const SnQ8 *x, int x_stride, int n_in,
+                                                      const uint8_t *next)
 {
-    sn_dots_i2g256_q8_avx2(acc, w, x, x_stride, n_in, next, 4);
+    sn_dots_i2g256_q8g256_avx2(acc, w, x, x_stride, n_in, next, 4);
 }
 
-SN_KERNEL(op=dot, layout=i2g256_r32k4, x=q8, tile=32x1, isa=avx2, features=avx2+fma+f16c, order=groups_fma)
-static SN_APART void sn_dot_i2g256_r32k4_q8_avx2(float acc[32], const uint8_t *w, const SnQ8 *x, int n_in, const uint8_t *next)
+SN_KERNEL(op=dot, layout=i2g256_r32k4, x=q8g256, tile=32x1, isa=avx2, features=avx2+fma+f16c, order=groups_fma)
+static SN_APART void sn_dot_i2g256_r32k4_q8g256_avx2(float acc[32], const uint8_t *w, const SnQ8 *x, int n_in, const uint8_t *next)
 {
-    sn_dots_i2g256_q8_avx2(acc, w, x, 0, n_in, next, 1);
+    sn_dots_i2g256_q8g256_avx2(acc, w, x, 0, n_in, next, 1);
 }
 
-SN_KERNEL(op=dot, layout=t5g256_r32k4, x=q8, tile=32x4, isa=avx2, features=avx2+fma+f16c, order=groups_fma)
-static SN_APART void sn_dot4_t5g256_r32k4_q8_avx2(float acc[4 * 32], const uint8_t *w, const SnQ8 *x, int x_stride, int n_in,
-                                                  const uint8_t *next)
+SN_KERNEL(op=dot, layout=t5g256_r32k4, x=q8g256, tile=32x4, isa=avx2, features=avx2+fma+f16c, order=groups_fma)
+static SN_APART void sn_dot4_t5g256_r32k4_q8g256_avx2(float acc[4 * 32], const uint8_t *w, const SnQ8 *x, int x_stride, int n_in,
+                                                      const uint8_t *next)
 {
-    sn_dots_t5g256_q8_avx2(acc, w, x, x_stride, n_in, next, 4);
+    sn_dots_t5g256_q8g256_avx2(acc, w, x, x_stride, n_in, next, 4);
 }
 
-SN_KERNEL(op=dot, layout=t5g256_r32k4, x=q8, tile=32x1, isa=avx2, features=avx2+fma+f16c, order=groups_fma)
-static SN_APART void sn_dot_t5g256_r32k4_q8_avx2(float acc[32], const uint8_t *w, const SnQ8 *x, int n_in, const uint8_t *next)
+SN_KERNEL(op=dot, layout=t5g256_r32k4, x=q8g256, tile=32x1, isa=avx2, features=avx2+fma+f16c, order=groups_fma)
+static SN_APART void sn_dot_t5g256_r32k4_q8g256_avx2(float acc[32], const uint8_t *w, const SnQ8 *x, int n_in, const uint8_t *next)
 {
-    sn_dots_t5g256_q8_avx2(acc, w, x, 0, n_in, next, 1);
+    sn_dots_t5g256_q8g256_avx2(acc, w, x, 0, n_in, next, 1);
 }

@@ -36,8 +36,8 @@ static inline void sn_add_i2_avxvnni(__m256i *s, const uint8_t *codes, int k, in
 }
 
 __attribute__((always_inline))
-static inline void sn_dots_i2g256_q8_avxvnni(float *acc, const uint8_t *w, const SnQ8 *x, int x_stride, int n_in,
-                                             const uint8_t *next, int tokens)
+static inline void sn_dots_i2g256_q8g256_avxvnni(float *acc, const uint8_t *w, const SnQ8 *x, int x_stride, int n_in,
+                                                 const uint8_t *next, int tokens)
 {
     const int groups = tokens == 1 ? 4 : 2;
 
@@ -104,8 +104,8 @@ static inline void sn_end_t5_avxvnni(float *acc, const __m256i *s, const __m256i
 }
 
 __attribute__((always_inline))
-static inline void sn_dots_t5g256_q8_avxvnni(float *acc, const uint8_t *w, const SnQ8 *x, int x_stride, int n_in,
-                                             const uint8_t *next, int tokens)
+static inline void sn_dots_t5g256_q8g256_avxvnni(float *acc, const uint8_t *w, const SnQ8 *x, int x_stride, int n_in,
+                                                 const uint8_t *next, int tokens)
 {
     sn_clear_avx2(acc, 32 * tokens);
     for (int b = 0; b < n_in / SN_TERNARY_COLUMNS; b++, w += SN_T5_BLOCK, x += 8) {
@@ -149,28 +149,28 @@ static inline void sn_dots_t5g256_q8_avxvnni(float *acc, const uint8_t *w, const
 
 /* ---- the kernels ------------------------------------------------------------------------------------------------ */
 
-SN_KERNEL(op=dot, layout=i2g256_r32k4, x=q8, tile=32x4, isa=avxvnni, features=avx2+fma+f16c+avxvnni, order=groups_fma)
-static SN_APART void sn_dot4_i2g256_r32k4_q8_avxvnni(float acc[4 * 32], const uint8_t *w, const SnQ8 *x, int x_stride, int n_in,
-                                                     const uint8_t *next)
+SN_KERNEL(op=dot, layout=i2g256_r32k4, x=q8g256, tile=32x4, isa=avxvnni, features=avx2+fma+f16c+avxvnni, order=groups_fma)
+static SN_APART void sn_dot4_i2g256_r32k4_q8g256_avxvnni(float acc[4 * 32], const uint8_t *w, const SnQ8 *x, int x_stride, int n_in,
+                                                         const uint8_t *next)
 {
-    sn_dots_i2g256_q8_avxvnni(acc, w, x, x_stride, n_in, next, 4);
+    sn_dots_i2g256_q8g256_avxvnni(acc, w, x, x_stride, n_in, next, 4);
 }
 
-SN_KERNEL(op=dot, layout=i2g256_r32k4, x=q8, tile=32x1, isa=avxvnni, features=avx2+fma+f16c+avxvnni, order=groups_fma)
-static SN_APART void sn_dot_i2g256_r32k4_q8_avxvnni(float acc[32], const uint8_t *w, const SnQ8 *x, int n_in, const uint8_t *next)
+SN_KERNEL(op=dot, layout=i2g256_r32k4, x=q8g256, tile=32x1, isa=avxvnni, features=avx2+fma+f16c+avxvnni, order=groups_fma)
+static SN_APART void sn_dot_i2g256_r32k4_q8g256_avxvnni(float acc[32], const uint8_t *w, const SnQ8 *x, int n_in, const uint8_t *next)
 {
-    sn_dots_i2g256_q8_avxvnni(acc, w, x, 0, n_in, next, 1);
+    sn_dots_i2g256_q8g256_avxvnni(acc, w, x, 0, n_in, next, 1);
 }
 
-SN_KERNEL(op=dot, layout=t5g256_r32k4, x=q8, tile=32x4, isa=avxvnni, features=avx2+fma+f16c+avxvnni, order=groups_fma)
-static SN_APART void sn_dot4_t5g256_r32k4_q8_avxvnni(float acc[4 * 32], const uint8_t *w, const SnQ8 *x, int x_stride, int n_in,
-                                                     const uint8_t *next)
+SN_KERNEL(op=dot, layout=t5g256_r32k4, x=q8g256, tile=32x4, isa=avxvnni, features=avx2+fma+f16c+avxvnni, order=groups_fma)
+static SN_APART void sn_dot4_t5g256_r32k4_q8g256_avxvnni(float acc[4 * 32], const uint8_t *w, const SnQ8 *x, int x_stride, int n_in,
+                                                         const uint8_t *next)
 {
-    sn_dots_t5g256_q8_avxvnni(acc, w, x, x_stride, n_in, next, 4);
+    sn_dots_t5g256_q8g256_avxvnni(acc, w, x, x_stride, n_in, next, 4);
 }
 
-SN_KERNEL(op=dot, layout=t5g256_r32k4, x=q8, tile=32x1, isa=avxvnni, features=avx2+fma+f16c+avxvnni, order=groups_fma)
-static SN_APART void sn_dot_t5g256_r32k4_q8_avxvnni(float acc[32], const uint8_t *w, const SnQ8 *x, int n_in, const uint8_t *next)
+SN_KERNEL(op=dot, layout=t5g256_r32k4, x=q8g256, tile=32x1, isa=avxvnni, features=avx2+fma+f16c+avxvnni, order=groups_fma)
+static SN_APART void sn_dot_t5g256_r32k4_q8g256_avxvnni(float acc[32], const uint8_t *w, const SnQ8 *x, int n_in, const uint8_t *next)
 {
-    sn_dots_t5g256_q8_avxvnni(acc, w, x, 0, n_in, next, 1);
+    sn_dots_t5g256_q8g256_avxvnni(acc, w, x, 0, n_in, next, 1);
 }
