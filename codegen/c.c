@@ -268,6 +268,16 @@ static int64_t rows_of_tables(const Module *m)
     return n;
 }
 
+/* Tiles of decoding's head if it can be read in two stages, else 0. */
+static int64_t head_tiles(const Module *m)
+{
+    for (int i = 0; i < m->n_entry; i++)
+        for (Op *o = m->entry[i].func->body->first; o; o = op_walk(o, m->entry[i].func->body))
+            if (o->kind == OP_matmul && op_attr(o, "bound.0"))
+                return (type_n_rows(o->in[1]->type) + 31) / 32;
+    return 0;
+}
+
 static Shape shape_of(const Module *m)
 {
     Shape s = { .decode = entry_named(m, "decode"), .prefill = entry_named(m, "prefill") };
@@ -408,6 +418,7 @@ static void print_desc(Writer *w, Emit *e, const Shape *s, WeightsDigest digest)
     emit(e,
          "    .n_vocab = %" PRId64 ",\n    .n_ctx = %" PRId64 ",\n    .max_tokens = %" PRId64 ",\n",
          s->n_vocab, s->n_ctx, s->max_tokens);
+    emit(e, "    .n_head_tile = %" PRId64 ",\n", head_tiles(m));
     emit(e, "    .decode = %s,\n    .prefill = %s,\n",
          s->decode ? emit_ident(w->a, str_of(s->decode->func->name)) : "NULL",
          s->prefill ? emit_ident(w->a, str_of(s->prefill->func->name)) : "NULL");

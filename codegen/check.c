@@ -120,6 +120,21 @@ static bool check_panels(Check *c, const Func *f, const Op *s, const Op *o)
     return true;
 }
 
+/* A head of two stages: one row of codes, its tile in two parts, room in every thread's scratch, and every target knows it. */
+static bool check_bound(Check *c, const Func *f, const Op *s, const Op *o)
+{
+    int64_t best = op_int(o, "best", -1);
+
+    if (!op_attr(o, "bound.0"))
+        return true;
+    if (!layout_is_split(o->in[1]->layout) || strcmp(o->in[0]->type.fmt->name, "q8") || stage_head(f, s) != o)
+        return fail(c->d, at_stage(c, s), "only a head in two parts, on q8 activations, can be read in two stages");
+    if (best < 0 || best % 4 || (uint64_t)best > c->scratch || BEST_BYTES > c->scratch - (uint64_t)best)
+        return fail(c->d, at_stage(c, s), "a head of two stages has no %d bytes in the scratch of %" PRIu64 " bytes",
+                    BEST_BYTES, c->scratch);
+    return has_kernel(c, s, o, "bound");
+}
+
 static bool check_op(Check *c, const Func *f, const Op *s, const Op *o)
 {
     int64_t scratch = op_int(o, "scratch", 0);
@@ -136,7 +151,7 @@ static bool check_op(Check *c, const Func *f, const Op *s, const Op *o)
         if (op_takes_panels(o))
             return is_packed(c, s, o, o->in[1]) && has_kernel(c, s, o, "unpack") && has_kernel(c, s, o, "gemm") &&
                    check_panels(c, f, s, o);
-        return is_packed(c, s, o, o->in[1]) && has_kernel(c, s, o, "dot") &&
+        return is_packed(c, s, o, o->in[1]) && has_kernel(c, s, o, "dot") && check_bound(c, f, s, o) &&
                (o->in[0]->type.rank < 2 || dim_is_one(f, o->in[0]->type.dim[0]) ||
                 has_kernel(c, s, o, "panel"));
     case OP_rows:

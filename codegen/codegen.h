@@ -24,6 +24,9 @@ enum {
     TOKENS_DEFAULT = 8, TOKENS_MOST = 4096
 };
 
+/* Of a thread's scratch: what a head of two stages keeps there (SnBest in runtime/kernels). */
+enum { BEST_BYTES = 384 };
+
 /* Where a stage's operand or result lies: a byte offset in the arena, or one of these (pass memory writes them, the C writer reads them). */
 enum {
     PLACE_none = -1,                /* a weight or a state: found through its parameter */

@@ -19,7 +19,7 @@
 
 typedef struct {
     const char *name;               /* the C function, e.g. sn_dot_i4g32m_r32k4_q8_avx512vnni */
-    const char *op;                 /* dot row rmsnorm quant quant256 quant_i8 unpack gemm gemm_end score score4 mix mix4 max exp_sum store_f16 silu gelu_tanh */
+    const char *op;                 /* dot row rmsnorm quant quant256 quant_i8 unpack gemm gemm_end bound score score4 mix mix4 max exp_sum store_f16 silu gelu_tanh */
     const char *layout;             /* "" where the op has none */
     const char *act;                /* activations (x=) or cache entries (kv=): q8 f32 f16 */
     const char *isa;                /* portable avx2 avx512vnni neon dotprod */

@@ -277,7 +277,7 @@ static bool write_stage(Writer *w, int i_target, const KernelUnit *unit, bool *w
                                     "cos",  "sin",  "a",      "b",   "h",   "g",   "j",
                                     "k",    "s",    "t",      "u",   "lo",  "hi",  "to",
                                     "p",    "from", "u_end",  "n_t", "n",
-                                    "all",  "all_to", NULL };
+                                    "all",  "all_to", "best", NULL };
          *k; k++)
         z.taken[z.n_taken++] = *k;
     for (int i = 0; i < z.r->n_param; i++)

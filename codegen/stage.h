@@ -86,6 +86,16 @@ bool epilogue(Stage *z, const Tile *at);
 /* Tiles and expressions hold for one group of contractions, or one loop, only. */
 void forget_tiles(Stage *z);
 
+/* ---- a head of two stages: stage_head.c ---- */
+
+/* Is o one? */
+bool is_two_stage(const Op *o);
+/* At the top of the stage; where a thread begins with it: x is its row of n_in activations; the logits of a tile, in acc[0..32). */
+void head_begin(Stage *z, const Op *o);
+void head_prologue(Stage *z, const Op *o, const char *x, int64_t n_in);
+void head_tile(Stage *z, const Op *o, const char *acc, const char *tile, const char *next, const char *x, int64_t n_in,
+               const Tile *at);
+
 /* ---- the stages with an anchor ---- */
 
 bool contract_stage(Stage *z);     /* stage_contract.c */

@@ -20,7 +20,9 @@ static void one_token(Stage *z, const Op *o, const char *acc, const char *tile, 
     const char *dot = kernel_of(z, o, "dot"), *x = x_pointer(z, o->in[0], "0");
     uint64_t stride = o->in[1]->tile_stride;
 
-    if (at->width == TILE_ROWS)
+    if (is_two_stage(o))
+        head_tile(z, o, acc, tile, next, x, n_in, at);
+    else if (at->width == TILE_ROWS)
         emit(z->e, "%s(%s, %s, %s, %" PRId64 ", %s);\n", dot, acc, tile, x, n_in, next);
     else
         emit(z->e,
@@ -169,6 +171,7 @@ bool contract_stage(Stage *z)
     Emit *e = z->e;
     int n_group = stage_n_groups(z->s);
     const Attr *chunks = op_attr(z->s, "chunks");
+    const Op *head = NULL;
     bool any = false;
     int64_t sum = 0;
 
@@ -186,12 +189,19 @@ bool contract_stage(Stage *z)
                  op_int(o, "scratch", 0), shape_c(z->w, o->out[0]->type));
             any = true;
         }
+    for (const Op *o = z->r->first; o; o = o->next)
+        if (is_two_stage(o)) {
+            head_begin(z, o);
+            head = o;
+        }
     emit(e, "\n");
-    if (any) {
+    if (any || head) {
         emit_open(e, "if (count == 1) {");
         for (const Op *o = z->r->first; o; o = o->next)
             if (stage_is_prologue(z->s, o) && o->kind != OP_last_rows && !row_op(z, o, "0"))
                 return false;
+        if (head)
+            head_prologue(z, head, x_pointer(z, head->in[0], "0"), inner_width(head->in[0]));
         emit_close(e, "");
         store_prologue(z); /* by whoever has chunk 0, be it not its first one */
     }

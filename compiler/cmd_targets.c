@@ -50,32 +50,21 @@ static int print_json(Args *args, const Target *const *t, int n)
     return EXIT_done;
 }
 
-static const char *kernels_of(Arena *a, const Target *t)
-{
-    Buf b = buf_in(a);
-
-    for (int k = 0; t->isa[k]; k++)
-        buf_printf(&b, "%s%s", k ? " " : "", t->isa[k]);
-    return buf_z(&b);
-}
-
 static void print_table(Args *args, const Target *const *t, int n)
 {
     const Target *native = target_native(args->a, args->d);
-    int wide = (int)strlen("kernels");
 
+    printf("%-16s %-9s %-28s %s\n", "target", "family", "kernels", "what it is");
     for (int i = 0; i < n; i++) {
-        int w = (int)strlen(kernels_of(args->a, t[i]));
+        Buf b = buf_in(args->a);
 
-        wide = w > wide ? w : wide;
+        for (int k = 0; t[i]->isa[k]; k++)
+            buf_printf(&b, "%s%s", k ? " " : "", t[i]->isa[k]);
+        printf("%-16s %-9s %-28s %s (%s)\n", t[i]->name, t[i]->family, buf_z(&b), t[i]->help,
+               t[i]->tested);
     }
-    printf("%-16s %-9s %-*s %s\n", "target", "family", wide, "kernels", "what it is");
-    for (int i = 0; i < n; i++)
-        printf("%-16s %-9s %-*s %s (%s)\n", t[i]->name, t[i]->family, wide,
-               kernels_of(args->a, t[i]), t[i]->help, t[i]->tested);
     if (native)
-        printf("%-16s %-9s %-*s this machine: %s\n", "native", native->family, wide, "",
-               native->base);
+        printf("%-16s %-9s %-28s this machine: %s\n", "native", native->family, "", native->base);
 }
 
 int cmd_targets(Args *args)

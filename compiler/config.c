@@ -194,6 +194,7 @@ int config_load(FileSet *fs, Arena *a, Diag *d, const char *file, const BuildOpt
                                         "targets", "options", "budgets", NULL };
     static const char *const options[] = {
         "act",   "kv",    "fuse",  "ctx",     "link-weights", "project", "spec",
+        "head",
         "quant", "prune", "exact", "kernels", "calib-data",   NULL
     };
     static const char *const budgets[] = { "ram", "flash", NULL };

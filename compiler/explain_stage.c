@@ -272,7 +272,13 @@ static void print_layouts(Look *k, const Op *s)
                        explain_many(k, w->layout->cols, "column"),
                        explain_number(k, (uint64_t)w->layout->block_bytes));
         buf_putc(k->out, '\n');
-        if (w->layout == layout_for_format(w->type.fmt))
+        if (layout_is_split(w->layout))
+            buf_printf(k->out,
+                       "      the head in two stages: where the program looks at the best logits only, a token reads the "
+                       "high bits, %s of\n      each %s B, and the rest of those tiles that they cannot rule out "
+                       "(--head full: all of it)\n",
+                       explain_percent(k, 704, 1088), explain_number(k, 1088));
+        else if (w->layout == layout_for_format(w->type.fmt))
             buf_printf(k->out,
                        "      the layout that holds %s in the fewest bytes; nothing is rounded\n",
                        w->type.fmt->name);

@@ -8,6 +8,7 @@
 #include "ir/layouts.h"
 
 #include <assert.h>
+#include <math.h>
 
 #include "ir/formats/internal.h"
 
@@ -78,10 +79,24 @@ const Layout *layout_for_format(const Format *f)
     return best;
 }
 
+bool layout_is_split(const Layout *l)
+{
+    return l == &layout_table[LAYOUT_i53g32_r32k4];
+}
+
+const Layout *layout_split_for(const Format *f)
+{
+    const Layout *l = &layout_table[LAYOUT_i53g32_r32k4];
+
+    return layout_for_format(f) == &layout_table[LAYOUT_i8g32_r32k4] ? l : NULL;
+}
+
+enum { HIGH_BYTES = 704, LOW_BYTES = 384, BOUND_BYTES = 128, LOW_BITS = 3 };     /* of a layout in two parts */
+
 uint64_t layout_tile_bytes(const Layout *l, int64_t n_in)
 {
     assert(n_in >= 0 && n_in % l->cols == 0);
-    return (uint64_t)(n_in / l->cols) * (uint64_t)l->block_bytes;
+    return (uint64_t)(n_in / l->cols) * (uint64_t)l->block_bytes + (layout_is_split(l) ? BOUND_BYTES : 0);
 }
 
 uint64_t layout_bytes(const Layout *l, int64_t n_out, int64_t n_in)
@@ -195,6 +210,90 @@ static void read_row(const Layout *l, const Places *p, float *y, const uint8_t *
     }
 }
 
+/* ---- two parts ---- */
+
+/* The planes of a block's high part and, elsewhere, of its low one. */
+typedef struct {
+    Plane high[2], low[2];
+} SplitPlanes;
+
+static SplitPlanes split_planes(void)
+{
+    return (SplitPlanes){ { plane_of(4), plane_of(1) }, { plane_of(2), plane_of(1) } };
+}
+
+/* Adds the bits of the code of row r, column c of 32 to the two planes at `at`, or reads them there. */
+static void put_bits(uint8_t *at, const Plane *p, int r, int c, int code)
+{
+    at[row_at(&p[0], r) + p[0].at[c]] |= (uint8_t)((code & p[0].mask) << p[0].shift[c]);
+    at += SPAN * 32 * p[0].bits / 8;
+    at[row_at(&p[1], r) + p[1].at[c]] |= (uint8_t)((code >> p[0].bits & p[1].mask) << p[1].shift[c]);
+}
+
+static int get_bits(const uint8_t *at, const Plane *p, int r, int c)
+{
+    int code = at[row_at(&p[0], r) + p[0].at[c]] >> p[0].shift[c] & p[0].mask;
+
+    at += SPAN * 32 * p[0].bits / 8;
+    return code | (at[row_at(&p[1], r) + p[1].at[c]] >> p[1].shift[c] & p[1].mask) << p[0].bits;
+}
+
+/* The smallest half that is not below x >= 0; what is no number stays none. */
+static uint16_t half_above(double x)
+{
+    uint16_t h = f32_to_f16((float)x);
+
+    while ((double)f16_to_f32(h) < x)
+        h++;
+    return h;
+}
+
+/* Row r of a tile, of which all bits are 0 still. */
+static void pack_split(const SplitPlanes *p, const Format *f, uint8_t *tile, const uint8_t *row, int r, int64_t n_in)
+{
+    int64_t n = n_in / SPAN;
+    uint8_t *bounds = tile + n * HIGH_BYTES;
+    double rest = 0, all = 0;
+
+    for (int64_t b = 0; b < n; b++) {
+        uint8_t *high = tile + b * HIGH_BYTES, *low = bounds + BOUND_BYTES + b * LOW_BYTES;
+        FormatScales scales = { 0 };
+        int code[FORMAT_MAX_BLOCK] = { 0 };
+        double d;
+
+        if (row)
+            format_codes(f, row + b * f->bytes, code, &scales);
+        d = (double)f16_to_f32(scales.d);
+        store16(high + HIGH_BYTES - 64 + 2 * r, scales.d);
+        for (int c = 0; c < SPAN; c++) {
+            int stored = code[c] + OFFSET_center128, part = stored & ((1 << LOW_BITS) - 1);
+
+            put_bits(high, p->high, r, c, stored >> LOW_BITS);
+            put_bits(low, p->low, r, c, part);
+            rest += d * (part - 3.5) * (d * (part - 3.5));
+            all += d * code[c] * (d * code[c]);
+        }
+    }
+    /* Sums of a thousand doubles are right to 2^-43. */
+    rest = sqrt(rest) * (1 + 1e-9);
+    store16(bounds + 2 * r, half_above(rest));
+    store16(bounds + 64 + 2 * r, half_above(sqrt(all) * (1 + 1e-9) + 2 * rest));
+}
+
+static void read_split(float *y, const uint8_t *tile, int r, int64_t n_in)
+{
+    const uint8_t *low = tile + n_in / SPAN * HIGH_BYTES + BOUND_BYTES;
+    SplitPlanes p = split_planes();
+
+    for (int64_t c = 0; c < n_in; c++) {
+        const uint8_t *high = tile + c / SPAN * HIGH_BYTES;
+        int code = get_bits(high, p.high, r, (int)(c % SPAN)) << LOW_BITS |
+                   get_bits(low + c / SPAN * LOW_BYTES, p.low, r, (int)(c % SPAN));
+
+        y[c] = f16_to_f32(load16(high + HIGH_BYTES - 64 + 2 * r)) * (float)(code - OFFSET_center128);
+    }
+}
+
 /* ---- base 3 ---- */
 
 enum { DIGITS = 5, PAIR = 64, PAIRS = 4, PAIR_BYTES = 384, LAST_BYTES = 128 };
@@ -292,6 +391,14 @@ void layout_pack_tile(const Layout *l, const Format *f, uint8_t *tile, const uin
                       int n_rows, int64_t n_in)
 {
     assert(layout_takes(l, f) && n_rows >= 0 && n_rows <= l->rows && n_in % l->cols == 0 && n_in % f->block == 0);
+    if (layout_is_split(l)) {
+        SplitPlanes p = split_planes();
+
+        memset(tile, 0, layout_tile_bytes(l, n_in));
+        for (int r = 0; r < l->rows; r++)
+            pack_split(&p, f, tile, r < n_rows ? rows + row_stride_bytes * (uint64_t)r : NULL, r, n_in);
+        return;
+    }
     if (holds_codes(l)) {
         pack_tile_of_codes(l, f, tile, rows, row_stride_bytes, n_rows, n_in);
         return;
@@ -320,6 +427,10 @@ void layout_row(const Layout *l, float *y, const uint8_t *tile, int r, int64_t n
 
         for (int64_t c = 0; c < n_in; c++)
             f->decode(y + c, tile + c * l->block_bytes + f->bytes * r, 1);
+        return;
+    }
+    if (layout_is_split(l)) {
+        read_split(y, tile, r, n_in);
         return;
     }
     p = places_of(l);

@@ -1,7 +1,7 @@
 /* Layouts: how a kernel reads packed weights.  One row each in layouts.def, where their bytes are drawn.
  *
  * A packed weight [n_out, n_in] is ceil(n_out / rows) tiles, one after another; a tile is n_in / cols tile blocks of
- * block_bytes.  Rows beyond n_out decode to 0. */
+ * block_bytes (in a layout of two parts their first and second parts, with bounds of the rows between them).  Rows beyond n_out decode to 0. */
 #ifndef SN_LAYOUTS_H
 #define SN_LAYOUTS_H
 
@@ -44,6 +44,10 @@ const Layout *layout_find(Str name);                         /* NULL: no such la
 const Layout *layout_for_format(const Format *f);
 /* Can rows of f be packed into l so that layout_row gives back exactly what f decodes to? */
 bool layout_takes(const Layout *l, const Format *f);
+
+/* The layout that holds a weight of this format in two parts, so that a head may be read in two stages; NULL: none does. */
+const Layout *layout_split_for(const Format *f);
+bool layout_is_split(const Layout *l);
 
 /* Bytes of a tile, and of a whole weight.  n_in is a multiple of l->cols. */
 uint64_t layout_tile_bytes(const Layout *l, int64_t n_in);

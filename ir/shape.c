@@ -66,7 +66,7 @@ static bool find_attr(OpKind k, const char *name, AttrKind *kind, bool *others)
     bool optional;
     Str word;
 
-    *others = strchr(name, '.') || !strcmp(name, "scratch");     /* notes of schedule (kernels: "dot.0") and of memory */
+    *others = strchr(name, '.') || !strcmp(name, "scratch") || !strcmp(name, "best");     /* notes of schedule (kernels: "dot.0") and of memory */
     while (next_word(&list, &word, &optional)) {
         const char *colon = memchr(word.p, ':', word.n);
 

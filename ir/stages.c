@@ -236,3 +236,23 @@ int64_t stage_most_heads(const Op *fused)
         most = heads->ints[i] > most ? heads->ints[i] : most;
     return most;
 }
+
+Op *stage_head(const Func *f, const Op *fused)
+{
+    const Op *last = f->body->last;
+    Op *head = NULL;
+    int n_uses = 0, n_group = 0;
+
+    for (int i = 0; last && last->n_in == 1 && i < fused->n_out; i++)
+        if (fused->out[i] == last->in[0] && fused->region[0]->last->in[i]->kind == VAL_result)
+            head = fused->region[0]->last->in[i]->op;
+    if (!head || head->kind != OP_matmul || head->n_in != 2 || head->out[0]->type.rank != 2 ||
+        !dim_is_one(f, head->out[0]->type.dim[0]))
+        return NULL;
+    for (const Op *o = fused->region[0]->first; o; o = o->next) {
+        for (int i = 0; i < o->n_in; i++)
+            n_uses += o->in[i] == head->out[0];
+        n_group += o->kind == OP_matmul && stage_group(fused, o) == stage_group(fused, head);
+    }
+    return n_uses == 1 && n_group == 1 && stage_width(fused, stage_group(fused, head)) == TILE_ROWS ? head : NULL;
+}

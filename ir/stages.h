@@ -37,6 +37,9 @@ int64_t stage_most_heads(const Op *fused);
  * 64: codes, then a scale for each row and group. */
 bool op_takes_panels(const Op *matmul);
 uint64_t op_panel_bytes(const Op *matmul);
+/* The contraction of a stage whose results are what function f, an entry's, returns, just as they are, for one token at most, and that shares its
+ * tiles with no other one: the head of decoding.  NULL: the stage has none. */
+Op *stage_head(const Func *f, const Op *fused);
 /* Is d at most one, in a function whose entry may bound its symbols (T = 1, O <= 1 in decode)? */
 bool dim_is_one(const Func *f, Dim d);
 

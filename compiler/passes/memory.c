@@ -14,7 +14,7 @@
  *
  * Requires: schedule.  Leaves on each stage `in` and `out`: one place per operand and result (bytes
  * from the arena's beginning, or one of PLACE_*); on ops inside a stage `scratch`: bytes from the
- * beginning of the thread's scratch; the Module's meta `arena_bytes` and `scratch_bytes`. */
+ * beginning of the thread's scratch, on a head of two stages `best` likewise; the Module's meta `arena_bytes` and `scratch_bytes`. */
 #include "codegen/codegen.h"
 #include "compiler/passes/passes.h"
 
@@ -441,6 +441,11 @@ static bool place_scratch(Func *f, Diag *d, uint64_t *max)
             at = align_up(at + bytes, ALIGN);
         }
         at = place_panels(o, at);
+        for (Op *p = o->region[0]->first; p; p = p->next)
+            if (op_attr(p, "bound.0")) {
+                op_set_attr(p, attr_int("best", (int64_t)at));
+                at = align_up(at + BEST_BYTES, ALIGN);
+            }
         *max = at > *max ? at : *max;
     }
     return true;

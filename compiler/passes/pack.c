@@ -11,20 +11,31 @@
  *
  *     | header and tables | weight 0 | weight 1 | ...
  *
+ * A head of 8-bit codes, the contraction that ends decoding, may be read in two stages: then it is
+ * packed in two parts.  It must not cost the other uses of its weight anything, so every target of
+ * the set needs kernels for that layout of the ISA that has those for the whole codes; and, unless
+ * --head says so, reading less must be worth something where the model will run (cost.c).
+ *
  * Each begins at a multiple of 64 bytes, one of more than 256 KiB at a multiple of 16 KiB.
  *
  * Requires: fuse and outline.  Leaves: Weight.layout, off, tile_stride, bytes; layout and stride on
  * the parameters that stand for weights; blobs placed behind the weights; Module.weights_bytes. */
+#include "codegen/kernels.h"
 #include "codegen/weights.h"
 #include "compiler/passes/passes.h"
 
+/* A head in a core's own cache is read so fast that there is nothing to gain. */
+enum { HEAD_BYTES_MIN = 4 << 20 };
+
 typedef struct {
     Module *m;
+    const Env *env;
     Diag *d;
     Weight **order;
     int n_order;     /* in order of first use */
     int *n_together; /* of order[i]: how many from i on are interleaved; 0: inside such a group */
     const Layout **want; /* of each weight (by index): what its uses ask for; NULL: not used */
+    const Weight *split; /* the head that is packed in two parts, NULL: none */
     bool apart;          /* no weights are interleaved */
 } Pack;
 
@@ -49,9 +60,105 @@ static Weight *weight_of(const Op *fused, const Op *call, const Value *v)
     return v->kind == VAL_weight ? v->weight : NULL;
 }
 
+/* ---- a head in two parts ---- */
+
+/* Has the target for `split` what it has for `whole`, of the same ISA, and what rules rows out? */
+static bool has_split_kernels(const Target *t, const Layout *whole, const Layout *split)
+{
+    const KernelUnit *u = kernel_unit(t->isa[0]);
+    const KernelInfo *bound = u ? kernel_find(u, t->isa, "bound", split->name, "q8", 1) : NULL;
+
+    if (!bound || !kernel_find(u, t->isa, "row", split->name, NULL, 0))
+        return false;
+    for (int i = 0; i < 4; i++) {
+        const char *act = i % 2 ? "f32" : "q8";
+        int tokens = i / 2 ? 4 : 1;
+        const KernelInfo *k = kernel_find(u, t->isa, "dot", whole->name, act, tokens);
+        const KernelInfo *l = kernel_find(u, t->isa, "dot", split->name, act, tokens);
+
+        if (!k || !l || strcmp(k->isa, l->isa) || strcmp(k->order, l->order) ||
+            (i == 0 && strcmp(bound->isa, l->isa)))
+            return false;
+    }
+    return true;
+}
+
+/* Bytes that a token reads of all weights in tiles, about. */
+static uint64_t bytes_of_token(const Module *m)
+{
+    uint64_t all = 0;
+
+    for (int i = 0; i < m->n_weight; i++) {
+        const Type t = m->weight[i]->type;
+        const Layout *l = layout_for_format(t.fmt);
+        int64_t n_in = 1;
+
+        if (l && t.rank >= 2 && dim_is_const(type_last(t), &n_in) && n_in % l->cols == 0)
+            all += layout_bytes(l, type_n_rows(t), n_in);
+    }
+    return all;
+}
+
+/* Is reading seven tenths of the head faster on one of the targets, and slower on none?  What remains to compute takes half as much
+ * again per weight (planes of bits, measured with AVX2). */
+static bool two_stages_pay(const Pack *p, const Weight *w, const Layout *split)
+{
+    int64_t n_in = 1;
+    uint64_t bytes, macs, all = bytes_of_token(p->m);
+    bool gains = false, loses = false;
+
+    dim_is_const(type_last(w->type), &n_in);
+    bytes = layout_bytes(split, type_n_rows(w->type), n_in);
+    macs = (uint64_t)type_n_rows(w->type) * (uint64_t)n_in;
+    if (bytes < HEAD_BYTES_MIN)
+        return false;
+    for (int i = 0; i < p->env->n_target; i++) {
+        const Target *t = p->env->target[i];
+        uint64_t full = cost_part_ps(t, all, bytes, macs, 1);
+        uint64_t two = cost_part_ps(t, all, bytes / 10 * 7, macs + macs / 2, 1);
+
+        gains = gains || two < full;
+        loses = loses || two > full;
+    }
+    return gains && !loses;
+}
+
+/* Is w unpacked into panels anywhere?  There are none of a weight in two parts. */
+static bool takes_panels(const Module *m, const Weight *w)
+{
+    for (int i = 0; i < m->n_entry; i++)
+        for (const Op *s = m->entry[i].func->body->first; s; s = s->next)
+            for (const Op *o = s->kind == OP_fused ? s->region[0]->first : NULL; o; o = o->next)
+                if (o->kind == OP_matmul && op_takes_panels(o) && weight_of(s, NULL, o->in[1]) == w)
+                    return true;
+    return false;
+}
+
+/* The weight of decoding's head if it shall be in two parts, or NULL. */
+static const Weight *split_head(const Pack *p)
+{
+    const BuildOptions *o = p->env->opt;
+
+    if (o->head && !strcmp(o->head, "full"))
+        return NULL;
+    for (int i = 0; i < p->m->n_entry; i++)
+        for (const Op *s = p->m->entry[i].func->body->first; s; s = s->next) {
+            const Op *head = s->kind == OP_fused ? stage_head(p->m->entry[i].func, s) : NULL;
+            const Weight *w = head ? weight_of(s, NULL, head->in[1]) : NULL;
+            const Layout *split = w ? layout_split_for(w->type.fmt) : NULL;
+            bool can = split && !takes_panels(p->m, w) && !strcmp(head->in[0]->type.fmt->name, "q8");
+
+            for (int k = 0; can && k < p->env->n_target; k++)
+                can = has_split_kernels(p->env->target[k], layout_for_format(w->type.fmt), split);
+            if (can && (o->head || two_stages_pay(p, w, split)))
+                return w;
+        }
+    return NULL;
+}
+
 static bool want_layout(Pack *p, Weight *w, bool tiled, const Op *user)
 {
-    const Layout *l = tiled ? layout_for_format(w->type.fmt) : layout_find(STR("rowmajor_f32"));
+    const Layout *l = tiled && w == p->split ? layout_split_for(w->type.fmt) : tiled ? layout_for_format(w->type.fmt) : layout_find(STR("rowmajor_f32"));
 
     if (!l || (!tiled && w->type.fmt != format_find(STR("f32"))))
         return fail(p->d, AT_WHAT(NULL, str_printf(p->m->a, "weight '%s'", w->name)),
@@ -273,11 +380,12 @@ static bool tell_all(const Module *m)
  * their one function has one stride: then nothing is. */
 bool pass_pack(Module *m, const Env *env, Diag *d)
 {
-    Pack p = { .m = m, .d = d };
+    Pack p = { .m = m, .env = env, .d = d };
 
     p.order = ARENA_ARRAY(env->scratch, Weight *, m->n_weight + 1);
     p.n_together = ARENA_ARRAY(env->scratch, int, m->n_weight + 1);
     p.want = ARENA_ARRAY(env->scratch, const Layout *, m->n_weight + 1);
+    p.split = split_head(&p);
     if (!place_all(&p))
         return false;
     if (!tell_all(m)) {

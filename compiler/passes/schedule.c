@@ -86,6 +86,18 @@ static void choose_map(Sched *s, Op *o)
     }
 }
 
+/* The kernel that rules tiles of a head out, where pack has chosen the layout that it reads. */
+static bool choose_bound(Sched *s, const Func *f, const Op *fused)
+{
+    Op *head = NULL;
+
+    for (int i = 0; i < s->m->n_entry; i++)
+        if (s->m->entry[i].func == f)
+            head = stage_head(f, fused);
+    return !head || !head->in[1]->layout || !layout_is_split(head->in[1]->layout) ||
+           choose(s, head, "bound", "bound", head->in[1]->layout->name, head->in[0]->type.fmt->name, 1);
+}
+
 static bool choose_for(Sched *s, const Func *f, Op *o)
 {
     switch (o->kind) {
@@ -290,6 +302,8 @@ static bool schedule_stage(Sched *s, Func *f, Op *fused)
     for (Op *o = fused->region[0]->first; o; o = o->next)
         if (!choose_for(s, f, o))
             return false;
+    if (!choose_bound(s, f, fused))
+        return false;
     if (anchor && anchor->kind == OP_matmul)
         return cut_contract(s, fused);
     one = !rows->type.rank || dim_is_one(f, rows->type.dim[0]);
@@ -350,6 +364,8 @@ static const char *command_line(Sched *s)
         buf_puts(&b, " --link-weights");
     if (o->spec)
         buf_printf(&b, " --spec %s", o->spec);
+    if (o->head)
+        buf_printf(&b, " --head %s", o->head);
     return buf_z(&b);
 }
 

@@ -147,6 +147,12 @@ int NAME_n_threads(const NAME_Session *s);      /* that it has, with the caller 
  *   more    how many tokens at most will be appended after this one; 0: nothing is guessed */
 NAME_Status NAME_next(NAME_Session *s, int32_t id, int more, float *logits);
 
+/* From now on only the k best logits of a token are looked at, after NAME_next and NAME_eval: for
+ * greedy decoding 1, for top-k sampling k.  Those that are among the k best, ties with the k-th
+ * included, are as ever; others may be -infinity.  A model built for that (sinter build --head) does
+ * not read all of its head then.  k 0, as a session begins, or above 64: all logits. */
+void NAME_want_best(NAME_Session *s, int k);
+
 /* Forgets all but the first n_past tokens of the context (0..NAME_n_past(s), else NAME_E_ARG).
  * Takes no time. */
 NAME_Status NAME_rewind(NAME_Session *s, int n_past);

@@ -65,6 +65,7 @@ typedef struct {
     int n_threads;
     NAME_Line *range;                   /* [n_threads] */
     NAME_Line *done;                    /* [n_threads] */
+    NAME_Line floor;                 /* bits of a float: no logit below it is among the best (share_floor) */
     NAME_Flag cancel;                /* set: chunks are taken and counted, but no longer computed */
 } NAME_Crew;
 
@@ -80,6 +81,7 @@ typedef struct NAME_Run {
     int T;                              /* tokens of this call, 1..max_tokens */
     int P;                              /* positions already in the state */
     int O;                              /* rows of logits wanted: the last O tokens, 0..T */
+    int best;      /* k: logits may be -infinity where they are not among the k best; 0: all are wanted */
     int C;                              /* positions that the state has room for */
     int n_threads;                      /* of the crew's, that take part in this call: 0 .. n - 1 */
     NAME_Crew *crew;
@@ -93,6 +95,7 @@ typedef struct NAME_Worker {
     uint64_t due;                       /* chunks of all stages so far */
     uint64_t mine;                      /* chunks that this thread has done, ever */
     int64_t waited_ns;   /* for others' chunks, ever; waits that end while it spins do not count */
+    uint32_t n_whole;                   /* tiles of a head that it computed although r->best was set, ever */
     uint8_t *scratch;                   /* desc.scratch_bytes of its own, 64-byte aligned */
 } NAME_Worker;
 
@@ -132,6 +135,7 @@ typedef struct {
     int n_vocab;                        /* logits of a row */
     int n_ctx;                          /* most positions */
     int max_tokens;                     /* most tokens of one internal call */
+    int n_head_tile;      /* tiles of a head that minds NAME_Run.best; 0: it gives all logits, always */
     NAME_EntryFn *decode;               /* T = 1 */
     NAME_EntryFn *prefill;              /* 1 <= T <= max_tokens */
     NAME_EntryFn *verify;    /* the same with decode's bits, whatever prefill's are; NULL: none */
@@ -199,7 +203,6 @@ typedef struct {
     int n_calls;                        /* since `now` or `trying` changed */
     int hold;                           /* calls until the next trial */
     int settled;                        /* the last trial that was won is long ago */
-    int begun;                          /* there was a call */
     unsigned bad;                       /* of the last calls, the last one lowest */
     int64_t mean, n_mean;               /* time of a call of `now` threads, or of fewer in a trial */
     int64_t excess;                     /* time that the trial took longer than so many of these */
@@ -277,6 +280,30 @@ static inline int NAME_claim(const NAME_Run *r, int t, uint32_t epoch, int n, in
     }
 }
 #endif
+
+/* What a thread knows of the k best logits, shared: k logits are not below `mine`.  The largest of such
+ * floors, of all threads in this call so far. */
+static inline float NAME_share_floor(const NAME_Run *r, float mine)
+{
+    union { float f; uint32_t u; } a, b;
+
+    a.f = mine;
+#if NAME_THREADS
+    uint64_t v = atomic_load_explicit(&r->crew->floor.v, memory_order_relaxed);
+
+    for (b.u = (uint32_t)v; b.f < a.f; b.u = (uint32_t)v)
+        if (atomic_compare_exchange_weak_explicit(&r->crew->floor.v, &v, (uint64_t)a.u,
+                                                  memory_order_relaxed, memory_order_relaxed))
+            return mine;
+#else
+    b.u = (uint32_t)r->crew->floor.v;
+    if (b.f < a.f) {
+        r->crew->floor.v = a.u;
+        return mine;
+    }
+#endif
+    return b.f;
+}
 
 /* The next chunk for this thread, or -1. */
 static inline int NAME_stage_chunk(const NAME_Run *r, const NAME_Worker *me, NAME_Stage *s)

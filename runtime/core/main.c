@@ -126,7 +126,7 @@ typedef struct {
     int n, top_k, threads, ctx, chunk, chunks;
     float temp, top_p, min_p, repeat_penalty;
     uint64_t seed;
-    bool chat, no_special, ignore_eos, check_weights, print_ids, tokenize, one_by_one, help;
+    bool chat, no_special, ignore_eos, check_weights, print_ids, tokenize, one_by_one, all_logits, help;
 } Options;
 
 typedef enum { OPT_FLAG, OPT_TEXT, OPT_INT, OPT_FLOAT, OPT_SEED } OptKind;
@@ -182,6 +182,8 @@ static const Opt opts[] = {
     { "--chunk", "N", OPT_INT, AT(chunk), 4, INT_MAX, "its tokens per chunk (512)" },
     { "--chunks", "N", OPT_INT, AT(chunks), 1, INT_MAX, "only its first N chunks (all)" },
     { "--one-by-one", NULL, OPT_FLAG, AT(one_by_one), 0, 0, "feed the prompt token by token" },
+    { "--all-logits", NULL, OPT_FLAG, AT(all_logits), 0, 0,
+      "compute those, too, that cannot be chosen; the same text, later" },
     { "--stats", "json", OPT_TEXT, AT(stats), 0, 0, "counts and times as JSON on stderr" },
 #ifdef NAME_TRACE
     { "--trace", "FILE", OPT_TEXT, AT(trace), 0, 0,
@@ -569,6 +571,18 @@ static void start_choosing(Program *p)
 #endif
 }
 
+/* Only these logits are computed for certain. */
+static int best_wanted(const Program *p)
+{
+    if (p->o.all_logits)
+        return 0;
+#if NAME_HAS_TEXT
+    return NAME_sampler_best(&p->sampler);
+#else
+    return 1;
+#endif
+}
+
 static void accept_token(Program *p, int32_t id)
 {
 #if NAME_HAS_TEXT
@@ -672,6 +686,7 @@ static NAME_Status generate(Program *p, Answer *a, int n)
     double begin = now_ms();
     NAME_Status s = NAME_OK;
 
+    NAME_want_best(p->session, best_wanted(p));
     for (int i = 0; i < n && !s; i++) {
         int32_t id = choose(p);
 
@@ -687,6 +702,7 @@ static NAME_Status generate(Program *p, Answer *a, int n)
             p->n_decoded += !s;
         }
     }
+    NAME_want_best(p->session, 0);
     p->decode_ms += now_ms() - begin;
     return s;
 }

@@ -15,7 +15,7 @@
  * A trial ends as soon as its calls have taken a quarter of a call longer than calls of
  * fewer threads do, so that one which fails costs about one call in those that are held.  Calls are counted, not
  * seconds: the share of time that this costs is the same for every model.  Where nothing is wasted
- * nothing is tried, and a pace costs two readings of the clocks.  The first call says nothing.
+ * nothing is tried, and a pace costs two readings of the clock.
  *
  * Numbers of threads go down by an eighth, and one: 16 13 11 9 7 6 5 4 3 2 1. */
 #include "runtime/core/internal.h"
@@ -57,7 +57,6 @@ void NAME_pace_init(NAME_Pace *p, int most)
     p->most = most;
     p->hold = HOLD_LEAST;
     p->settled = 1;
-    p->begun = 0;
     p->mean = p->n_mean = 0;
     change(p, most, 0);
 }
@@ -79,10 +78,6 @@ void NAME_pace_note(NAME_Pace *p, int64_t ns, int64_t wasted)
 {
     int bad = wasted > WASTE_NS && wasted > ns / 4;
 
-    if (!p->begun) {                    /* weights came into memory, threads onto cores of their own */
-        p->begun = 1;
-        return;
-    }
     p->n_calls++;
     if (p->trying) {
         note_trial(p, ns);

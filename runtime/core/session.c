@@ -29,6 +29,8 @@ struct NAME_Session {
     NAME_Worker *worker;                /* [n_threads] */
     uint8_t **state;                    /* [n_state] */
     uint8_t *arena;
+    int best;                           /* logits that the caller looks at, 0: all */
+    int n_full, hold_full;              /* calls in which the head is computed whole (note_head) */
 #if NAME_THREADS
     NAME_Pace pace[2];                  /* of calls of one token, and of prompts */
 #endif
@@ -39,6 +41,9 @@ struct NAME_Session {
     int32_t draft[NAME_MAX_DRAFT + 1];  /* the token that was due, then the guesses */
 #endif
 };
+
+/* A head of two stages: most logits that its search keeps (SnBest); calls without the search. */
+enum { BEST_MOST = 64, FULL_LEAST = 16, FULL_MOST = 1024 };
 
 /* Offsets in the aligned block. */
 typedef struct {
@@ -265,10 +270,51 @@ static void count_tokens(NAME_Session *s, const int32_t *ids, int n)
     s->n_past += n;
 }
 
+/* How many of the best logits this call may stop at; 0: all are wanted.  A trace shows all. */
+static int best_of_call(NAME_Session *s, NAME_EntryFn *entry, int O)
+{
+#ifdef NAME_TRACE
+    (void)s;
+    (void)entry;
+    (void)O;
+    return 0;
+#else
+    if (!s->best || O != 1 || entry != NAME_desc.decode || !NAME_desc.n_head_tile)
+        return 0;
+    if (s->n_full) {
+        s->n_full--;
+        return 0;
+    }
+    return s->best;
+#endif
+}
+
+static uint32_t tiles_done_whole(const NAME_Session *s)
+{
+    uint32_t n = 0;
+
+    for (int t = 0; t < s->crew.n_threads; t++)
+        n += s->worker[t].n_whole;
+    return n;
+}
+
+/* Where more than half of the tiles could not be ruled out the search has cost more than it saved:
+ * the next calls do without it, twice as many each time in a row. */
+static void note_head(NAME_Session *s, uint32_t n_whole)
+{
+    if (n_whole <= (uint32_t)NAME_desc.n_head_tile / 2) {
+        s->hold_full = 0;
+        return;
+    }
+    s->hold_full = !s->hold_full ? FULL_LEAST : s->hold_full < FULL_MOST ? 2 * s->hold_full : FULL_MOST;
+    s->n_full = s->hold_full;
+}
+
 /* One internal call: T tokens behind n_past, logits of the last O of them.  1: it was cancelled. */
 static int run_tokens(NAME_Session *s, NAME_EntryFn *entry, const int32_t *ids, int T, int O,
                       float *logits)
 {
+    uint32_t whole = tiles_done_whole(s);
     NAME_Run r;
 
     memset(&r, 0, sizeof r);
@@ -280,9 +326,11 @@ static int run_tokens(NAME_Session *s, NAME_EntryFn *entry, const int32_t *ids, 
     r.T = T;
     r.P = s->n_past;
     r.O = O;
+    r.best = best_of_call(s, entry, O);
     r.C = s->n_ctx;
     r.n_threads = s->crew.n_threads;
     r.crew = &s->crew;
+    s->crew.floor.v = 0xff800000u;      /* -infinity; no thread is inside a call */
     r.stages = NAME_desc.isa[s->model->isa].stages;
 #if NAME_THREADS
     if (r.n_threads > 1 && !(s->opt.flags & NAME_ALL_THREADS))
@@ -290,7 +338,14 @@ static int run_tokens(NAME_Session *s, NAME_EntryFn *entry, const int32_t *ids, 
     else
 #endif
         run_entry(s, entry, &r);
+    if (r.best && !NAME_FLAG_GET(&s->crew.cancel))
+        note_head(s, tiles_done_whole(s) - whole);
     return take_cancel(s);
+}
+
+void NAME_want_best(NAME_Session *s, int k)
+{
+    s->best = k >= 1 && k <= BEST_MOST ? k : 0;
 }
 
 NAME_Status NAME_eval(NAME_Session *s, const int32_t *ids, int n, float *logits, int n_logits)

@@ -11,8 +11,8 @@
 
 /* The contract of a kernel, `key=value` pairs:
  *
- *   op        dot row rmsnorm quant quant256 quant_i8 unpack gemm gemm_end score score4 mix mix4 max exp_sum store_f16
- *   layout    of the packed weights (ir/layouts.def); dot, row and unpack only
+ *   op        dot row rmsnorm quant quant256 quant_i8 unpack gemm gemm_end bound score score4 mix mix4 max exp_sum store_f16
+ *   layout    of the packed weights (ir/layouts.def); dot, row, unpack and bound only
  *   x, kv     format of the activations, or of the cache's entries
  *   tile      rows x tokens of results
  *   isa       portable avx2 avx512vnni amx neon dotprod

@@ -3,6 +3,7 @@
 #include "portable/row.c"
 #include "portable/dot.c"
 #include "portable/dot_planes.c"
+#include "portable/dot_split.c"
 #include "portable/ternary.c"
 #include "portable/gemm.c"
 #include "portable/attention.c"

@@ -4,6 +4,8 @@
 #include "x86_64/avx2_softmax.c"
 #include "x86_64/avx2_ternary.c"
 #include "x86_64/avx2_planes.c"
+#include "x86_64/avx2_split.c"
 #include "x86_64/avxvnni.c"
 #include "x86_64/avxvnni_planes.c"
+#include "x86_64/avxvnni_split.c"
 #include "x86_64/avxvnni_ternary.c"

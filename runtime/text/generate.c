@@ -35,6 +35,7 @@ NAME_Status NAME_generate(NAME_Session *s, const NAME_Model *m, NAME_Sampler *sa
         return NAME_E_ARG;
     for (int i = n > NAME_SAMPLER_RING ? n - NAME_SAMPLER_RING : 0; i < n; i++)
         NAME_sampler_accept(sampler, ids[i]);
+    NAME_want_best(s, NAME_sampler_best(sampler));
     status = NAME_eval(s, ids, n, logits, 1);
     while (status == NAME_OK && go && made < max_new) {
         int32_t id = NAME_sample(sampler, logits, n_vocab, work);
@@ -47,6 +48,7 @@ NAME_Status NAME_generate(NAME_Session *s, const NAME_Model *m, NAME_Sampler *sa
         if (go && made < max_new)
             status = NAME_next(s, id, max_new - made - 1, logits);
     }
+    NAME_want_best(s, 0);
     if (status == NAME_E_CONTEXT && made)
         status = NAME_OK;                                   /* the context is full: the answer ends here */
     if (u.n && go) {

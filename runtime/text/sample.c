@@ -137,6 +137,13 @@ static void sample_penalize(const NAME_Sampler *s, float *logits, int n_vocab)
     }
 }
 
+int NAME_sampler_best(const NAME_Sampler *s)
+{
+    if (s->repeat_penalty > 0 && s->repeat_penalty != 1 && s->repeat_last_n > 0)
+        return 0;                                           /* what is second best before it may be the best after it */
+    return s->temp > 0 ? s->top_k > 0 ? s->top_k : 0 : 1;
+}
+
 /* A part of a whole: share * whole, share in 0..1. */
 static uint64_t sample_share(float share, uint64_t whole)
 {

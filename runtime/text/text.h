@@ -90,6 +90,9 @@ void NAME_sampler_init(NAME_Sampler *s, uint64_t seed);
 /* A token that the text now ends with: of the prompt, or one that was sampled. */
 void NAME_sampler_accept(NAME_Sampler *s, int32_t id);
 
+/* How many of the best logits NAME_sample will look at with these settings, for NAME_want_best; 0: at all of them. */
+int NAME_sampler_best(const NAME_Sampler *s);
+
 /* Chooses: penalty, top-k, top-p, min-p, temperature, in this order; of equal logits the lower id goes first.  logits
  * [n_vocab] are changed by the penalty; work [n_vocab] is overwritten.  A logit that is not a number is never chosen. */
 int32_t NAME_sample(NAME_Sampler *s, float *logits, int n_vocab, int32_t *work);
@@ -126,6 +129,8 @@ typedef bool NAME_OnToken(void *ctx, int32_t id, const char *text, size_t n);
  *   n_vocab        of the model: NAME_N_VOCAB
  *   logits, work   [n_vocab] each: the only workspace
  *   n_new          how many tokens were chosen and passed to the callback; may be NULL
+ *
+ * Says what it looks at with NAME_want_best, and in the end that all logits are wanted again.
  *
  * NAME_OK also where the callback stopped it; NAME_E_CONTEXT where the prompt does not fit. */
 NAME_Status NAME_generate(NAME_Session *s, const NAME_Model *m, NAME_Sampler *sampler, const int32_t *ids, int n, int max_new,

@@ -264,6 +264,58 @@ static void pack_column(Case *c, const char *layout, uint8_t *w, int col, int fi
     }
 }
 
+/* A half that is not below x. */
+static uint16_t half_above(double x)
+{
+    uint16_t h = nearest_half(x);
+
+    return half_value(h) < x ? (uint16_t)(h + 1) : h;
+}
+
+/* One column of row r of a tile in two parts; the planes' bits are 0 still. */
+static void put_split(uint8_t *w, int n_in, int r, int i, int code)
+{
+    int c = i % 32, lane = 4 * (r % 16) + c % 4, half = r / 16;
+    uint8_t *high = w + 704 * (i / 32), *low = w + 704 * (n_in / 32) + 128 + 384 * (i / 32);
+
+    high[256 * half + 64 * (c % 16 / 4) + lane] |= (uint8_t)((code >> 3 & 15) << (c < 16 ? 0 : 4));
+    high[512 + 64 * half + lane] |= (uint8_t)((code >> 7) << c / 4);
+    low[128 * half + 64 * (c / 4 % 2) + lane] |= (uint8_t)((code & 3) << 2 * (c / 8));
+    low[256 + 64 * half + lane] |= (uint8_t)((code >> 2 & 1) << c / 4);
+}
+
+/* A whole tile in two parts, by the drawing in ir/layouts.def, with the norms that bound its rows. */
+static void pack_split(Case *c, int fill)
+{
+    int n = c->n_in / 32;
+
+    memset(c->w, 0, c->bytes);
+    for (int r = 0; r < 32; r++) {
+        double rest = 0, all = 0;
+        uint16_t R, N;
+
+        for (int b = 0; b < n; b++) {
+            uint16_t d = random_scale(fill);
+
+            memcpy(c->w + 704 * b + 640 + 2 * r, &d, 2);
+            for (int i = 32 * b; i < 32 * b + 32; i++) {
+                int code = random_code(fill, 255);
+                double v = half_value(d) * (code - 128), low = half_value(d) * (code % 8 - 3.5);
+
+                put_split(c->w, c->n_in, r, i, code);
+                c->value[(size_t)r * c->n_in + i] = v;
+                c->size[(size_t)r * c->n_in + i] = fabs(v);
+                rest += low * low;
+                all += v * v;
+            }
+        }
+        R = half_above(sqrt(rest));
+        N = half_above(sqrt(all) + 2 * sqrt(rest));
+        memcpy(c->w + 704 * n + 2 * r, &R, 2);
+        memcpy(c->w + 704 * n + 64 + 2 * r, &N, 2);
+    }
+}
+
 /* `one_scale`: of so many blocks (q8g256: 8). */
 static void make_activations(Case *c, int fill, int one_scale)
 {
@@ -308,16 +360,19 @@ static Pack pack_of(const char *layout)
 
 static Case make_case(const char *layout, int n_in, int fill)
 {
+    bool split = !strcmp(layout, "i53g32_r32k4");
     Pack pack = pack_of(layout);
     int index = layout_index(layout), step = layouts[index].columns;
     size_t unit = layouts[index].bytes;
-    Case c = { .n_in = n_in, .bytes = unit * (size_t)(n_in / step) };
+    Case c = { .n_in = n_in, .bytes = unit * (size_t)(n_in / step) + (split ? 128 : 0) };
 
     c.alloc = alloc(c.bytes + 1);
     c.w = c.alloc + 1;
     c.value = alloc(sizeof(double) * 32 * (size_t)n_in);
     c.size = alloc(sizeof(double) * 32 * (size_t)n_in);
-    for (int k = 0; k < n_in; k += step)
+    if (split)
+        pack_split(&c, fill);
+    for (int k = 0; k < n_in && !split; k += step)
         pack(&c, layout, c.w + unit * (size_t)(k / step), k, fill);
     make_activations(&c, fill, pack == pack_ternary ? 8 : 1);
     return c;
@@ -438,6 +493,165 @@ static void test_dot(const Row *k)
             }
             free_case(&c);
         }
+}
+
+/* ---- bound ---------------------------------------------------------------------------------------------------------- */
+
+typedef int (*BoundQ8)(SnBest *, const uint8_t *, const SnQ8 *, int, const uint8_t *);
+
+/* Row r alone: the scales and bounds of all others become 0, so that their logits and bounds are. */
+static void leave_row(uint8_t *w, const Case *c, int r)
+{
+    int n = c->n_in / 32;
+
+    memcpy(w, c->w, c->bytes);
+    for (int k = 0; k < 32; k++) {
+        for (int b = 0; b < n && k != r; b++)
+            memset(w + 704 * b + 640 + 2 * k, 0, 2);
+        if (k != r) {
+            memset(w + 704 * n + 2 * k, 0, 2);
+            memset(w + 704 * n + 64 + 2 * k, 0, 2);
+        }
+    }
+}
+
+/* Bits that the bound does not know all pull one way: every weight's low part has the sign of its activation. */
+static void aim(Case *c, bool alike)
+{
+    int n = c->n_in / 32;
+    uint16_t one = 0x3c00;
+
+    memset(c->w, 0, c->bytes);
+    for (int i = 0; i < c->n_in && alike; i++) {
+        SnQ8 *x = &c->q[i / 32];
+        int8_t was = x->q[i % 32];
+
+        x->d = 0.25f;
+        x->q[i % 32] = was < 0 ? -100 : 100;
+        x->sum += x->q[i % 32] - was;
+    }
+    for (int r = 0; r < 32; r++) {
+        uint16_t R = half_above(3.5 * sqrt(c->n_in)), N = half_above(12 * sqrt(c->n_in) + 2 * half_value(R));
+
+        for (int i = 0; i < c->n_in; i++) {
+            memcpy(c->w + 704 * (i / 32) + 640 + 2 * r, &one, 2);
+            put_split(c->w, c->n_in, r, i, 128 + (r % 2 ? -8 : 0) + (c->q[i / 32].q[i % 32] > 0 ? 7 : 0));
+        }
+        memcpy(c->w + 704 * n + 2 * r, &R, 2);
+        memcpy(c->w + 704 * n + 64 + 2 * r, &N, 2);
+    }
+}
+
+/* A row must not be ruled out by a floor that its logit reaches, whatever groups are read; it must be by one far above. */
+static void test_bound_of(const Row *k, const Case *c, const char *what)
+{
+    const Row *dot = NULL;
+    uint8_t *w = alloc(c->bytes);
+    float all[32];
+    SnBest best;
+
+    for (int i = 0; i < N_ROWS; i++)
+        if (!strcmp(rows[i].op, "dot") && !strcmp(rows[i].layout, k->layout) && !strcmp(rows[i].act, k->act) &&
+            !strcmp(rows[i].isa, k->isa) && rows[i].tokens == 1)
+            dot = &rows[i];
+    CHECK(dot, "has no dot kernel beside it");
+    if (!dot)
+        return;
+    ((DotQ8)dot->fn)(all, c->w, c->q, c->n_in, NULL);
+    for (int r = 0; r < 32; r++) {
+        double x = 0, rest = half_value(sn_load_u16(c->w + 704 * (c->n_in / 32) + 2 * r));
+
+        for (int i = 0; i < c->n_in; i++)
+            x += c->q[i / 32].d * (double)c->q[i / 32].d * c->q[i / 32].q[i % 32] * c->q[i / 32].q[i % 32];
+        leave_row(w, c, r);
+        for (int groups = 0; groups <= SN_BEST_GROUPS; groups += 4) {
+            sn_best_begin(&best, c->q, c->n_in, 1);
+            CHECK(((BoundQ8)k->fn)(&best, w, c->q, c->n_in, w), "%s: n_in=%d r=%d: ruled out before anything is known", what,
+                  c->n_in, r);
+            if (best.n_groups > groups)
+                best.n_groups = groups;
+            best.floor = all[r];
+            if (!(all[r] > 0))                  /* the other rows' logits are 0: they reach it */
+                continue;
+            CHECK(((BoundQ8)k->fn)(&best, w, c->q, c->n_in, groups ? w : NULL), "%s: n_in=%d r=%d: %d groups rule out %.9g",
+                  what, c->n_in, r, groups, (double)all[r]);
+            best.floor = (float)((double)all[r] + 2.1 * rest * sqrt(x) + 1e-3 * fabs((double)all[r]) + 1e-17);
+            CHECK(!isfinite(rest) || !isfinite(best.floor) || !((BoundQ8)k->fn)(&best, w, c->q, c->n_in, NULL),
+                  "%s: n_in=%d r=%d: %d groups do not rule out %.9g, which is far from %.9g", what, c->n_in, r, groups,
+                  (double)best.floor, (double)all[r]);
+        }
+    }
+    for (int r = 0; r < 32; r++) {              /* all rows at once, one after the other as the best */
+        sn_best_begin(&best, c->q, c->n_in, 1);
+        best.floor = all[r];
+        CHECK(!isfinite(all[r]) || ((BoundQ8)k->fn)(&best, c->w, c->q, c->n_in, NULL), "%s: n_in=%d: the tile of %.9g is ruled out",
+              what, c->n_in, (double)all[r]);
+    }
+    free(w);
+}
+
+static void test_bound(const Row *k)
+{
+    static const int sizes[] = { 0, 32, 64, 96, 256, 288, 576 };
+
+    for (size_t s = 0; s < sizeof sizes / sizeof sizes[0]; s++)
+        for (int fill = 0; fill < N_FILLS + 3; fill++) {
+            Case c = make_case(k->layout, sizes[s], fill < N_FILLS ? fill : FILL_RANDOM);
+
+            if (fill >= N_FILLS && fill < N_FILLS + 2)
+                aim(&c, fill == N_FILLS);
+            for (int b = 0; fill == N_FILLS + 2 && b < c.n_in / 32; b++)       /* energy in few groups, tiny and large */
+                c.q[b].d *= (float[]){ 1e-20f, 1e-10f, 1e-3f, 1, 1e-3f, 1e3f, 1e-2f, 1, 0 }[(unsigned)b % 9];
+            test_bound_of(k, &c, fill < N_FILLS ? "random" : fill < N_FILLS + 2 ? "aimed" : "uneven");
+            if (c.n_in) {                       /* what is no number, or too large for floats, is never ruled out */
+                SnBest best;
+
+                for (int i = 0; i < 3; i++) {
+                    c.q[0].d = (float[]){ INFINITY, NAN, 1e30f }[i];
+                    c.q[0].q[0] = 127;
+                    sn_best_begin(&best, c.q, c.n_in, 1);
+                    best.floor = 1e30f;
+                    CHECK(((BoundQ8)k->fn)(&best, c.w, c.q, c.n_in, NULL), "a scale of %g rules out a tile", (double)c.q[0].d);
+                }
+            }
+            free_case(&c);
+        }
+}
+
+static int by_size(const void *a, const void *b)
+{
+    float x = *(const float *)a, y = *(const float *)b;
+
+    return (x < y) - (x > y);
+}
+
+/* sn_best_keep: the floor is the k-th best of all that it was shown. */
+static void test_keeping(void)
+{
+    SnQ8 x = { .d = 1, .q = { 1 }, .sum = 1, .ds = 1 };
+    float v[320], sorted[320];
+    SnBest best;
+
+    for (int round = 0; round < 200; round++) {
+        int k = 1 + (int)(random_u32() % SN_BEST_MOST), n_kept = 0;
+
+        sn_best_begin(&best, &x, 32, k);
+        for (int n = 32; n <= 320; n += 32) {
+            for (int i = n - 32; i < n; i++) {
+                v[i] = round % 2 ? random_unit() : (float)(random_u32() % 5);
+                sorted[i] = v[i];
+            }
+            n_kept = n < k ? n : k;
+            sn_best_keep(&best, v + n - 32, 32);
+            qsort(sorted, (size_t)n, sizeof *sorted, by_size);
+            CHECK(best.n == n_kept, "keeps %d of %d", best.n, n);
+            CHECK(best.floor == (n < k ? -INFINITY : sorted[k - 1]), "the floor for %d of %d is %g, should be %g", k, n,
+                  (double)best.floor, (double)sorted[k - 1]);
+        }
+    }
+    sn_best_begin(&best, &x, 32, 2);
+    sn_best_keep(&best, (float[]){ NAN, -INFINITY, NAN, 3, -INFINITY, 4, NAN }, 7);
+    CHECK(best.floor == 3, "the floor among NaN is %g", (double)best.floor);
 }
 
 /* ---- row, rmsnorm, quant, store_f16 ---------------------------------------------------------------------------------- */
@@ -1168,7 +1382,7 @@ static void test_scalars(void)
 }
 
 static const struct { const char *op; void (*test)(const Row *); } tests[] = {
-    { "dot", test_dot }, { "row", test_row }, { "rmsnorm", test_rmsnorm }, { "quant", test_quant },
+    { "dot", test_dot }, { "bound", test_bound }, { "row", test_row }, { "rmsnorm", test_rmsnorm }, { "quant", test_quant },
     { "quant256", test_quant256 }, { "quant_i8", test_quant_i8 }, { "unpack", test_unpack },
     { "gemm", test_gemm }, { "gemm_end", test_gemm_end },
     { "score", test_score }, { "score4", test_score4 }, { "mix", test_mix }, { "mix4", test_mix4 }, { "max", test_max },
@@ -1183,6 +1397,10 @@ int kernel_tests(void)
     n_failures = 0;
     test_scalars();
     failed += n_failures > 0;
+    current = "keeping the best";
+    n_failures = 0;
+    test_keeping();
+    failed += n_failures > 0;
     for (int i = 0; i < N_ROWS; i++) {
         bool known = false;
 
@@ -1196,6 +1414,6 @@ int kernel_tests(void)
         CHECK(known, "there is no test for op '%s'", rows[i].op);
         failed += n_failures > 0;
     }
-    printf("kernels %s: %d passed, %d failed, 0 skipped\n", kernel_test_unit, N_ROWS + 1 - failed, failed);
+    printf("kernels %s: %d passed, %d failed, 0 skipped\n", kernel_test_unit, N_ROWS + 2 - failed, failed);
     return failed;
 }

@@ -145,7 +145,7 @@ static void every_unit_has_every_contract(void **state)
         { "f32_r32k1", "f32" }, { "i5g32_r32k4", "q8" }, { "i5g32_r32k4", "f32" }, { "i4g32ms_r32k4", "q8" },
         { "i4g32ms_r32k4", "f32" }, { "i5g32ms_r32k4", "q8" }, { "i5g32ms_r32k4", "f32" }, { "i6g16s_r32k4", "q8" },
         { "i6g16s_r32k4", "f32" }, { "i2g256_r32k4", "q8g256" }, { "i2g256_r32k4", "f32" }, { "t5g256_r32k4", "q8g256" },
-        { "t5g256_r32k4", "f32" },
+        { "t5g256_r32k4", "f32" }, { "i53g32_r32k4", "q8" }, { "i53g32_r32k4", "f32" },
     };
     static const char *const others[][2] = {
         { "rmsnorm", "f32" }, { "quant", "f32" }, { "score", "f16" }, { "score", "f32" }, { "mix", "f16" }, { "mix", "f32" },

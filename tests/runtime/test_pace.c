@@ -146,22 +146,6 @@ static void test_nobody_else(void **state)
     assert_int_equal(t.n_most, t.n_calls);
 }
 
-/* A first call that waits for the disk, or whose threads find their cores late, and one that something else
- * held up are no reason to go on with fewer. */
-static void test_begin(void **state)
-{
-    NAME_Pace p;
-
-    (void)state;
-    NAME_pace_init(&p, 2);
-    NAME_pace_note(&p, 67600000, 42400000);
-    NAME_pace_note(&p, 4000000, 3600000);
-    for (int i = 0; i < 100; i++) {
-        assert_int_equal(p.now, 2);
-        NAME_pace_note(&p, 1800000, 0);
-    }
-}
-
 /* At most a tenth slower than one thread, from the first tokens on, wherever in the line of what
  * happens they begin; and nearly as fast in the long run. */
 static void test_one_core_busy(void **state)
@@ -268,13 +252,8 @@ static void test_time_decides(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_nobody_else),
-        cmocka_unit_test(test_begin),
-        cmocka_unit_test(test_one_core_busy),
-        cmocka_unit_test(test_comes_and_goes),
-        cmocka_unit_test(test_crowd),
-        cmocka_unit_test(test_scale),
-        cmocka_unit_test(test_time_decides),
+        cmocka_unit_test(test_nobody_else), cmocka_unit_test(test_one_core_busy), cmocka_unit_test(test_comes_and_goes),
+        cmocka_unit_test(test_crowd),       cmocka_unit_test(test_scale),         cmocka_unit_test(test_time_decides),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL) != 0;

@@ -1,6 +1,7 @@
 /* If these fail, kernels read other weights than the file has. */
 #include "tests/unit/test.h"
 
+#include <math.h>
 #include <stdlib.h>
 
 #include "ir/layouts.h"
@@ -67,9 +68,9 @@ static void packing_loses_nothing(void **state)
                 for (int64_t n = 0, step = f->block > l->cols ? f->block : l->cols; n <= 3; n++)
                     check_pair(l, f, rows[r] < l->rows ? rows[r] : l->rows, n * step);
         }
-    /* codes: q8_0, q4_0 and q5_0 in 8 bits, q4_0 in 4 and 5, q5_0 in 5, q4_1 with minimum; q4_K in 4 and 5 bits, q5_K, q6_K; tq1_0
+    /* codes: q8_0, q4_0 and q5_0 in 8 bits, whole and in two parts, q4_0 in 4 and 5, q5_0 in 5, q4_1 with minimum; q4_K in 4 and 5 bits, q5_K, q6_K; tq1_0
      * and tq2_0 in 2 bits, tq1_0 in base 3; f16, bf16; f32 twice: three float and nine block formats */
-    assert_int_equal(n_pairs, 7 + 4 + 3 + 2 + 2 * 12);
+    assert_int_equal(n_pairs, 7 + 3 + 4 + 3 + 2 + 2 * 12);
 }
 
 /* The places that layouts.def draws, written out once more by hand. */
@@ -177,6 +178,52 @@ static void codes_lie_as_drawn(void **state)
         assert_int_equal(tile[i], i == 2 * 64 + 2 * r ? 7 : 0);
 }
 
+/* R and N are never below the norms they stand for, and hardly above them. */
+static void bounds_of_two_parts(void **state)
+{
+    enum { N_IN = 96, N = N_IN / 32 };
+    const Layout *l = &layout_table[LAYOUT_i53g32_r32k4];
+    const Format *f = &format_table[FMT_q8_0];
+    static uint8_t rows[32 * N * 34], tile[N * 1088 + 128];
+
+    (void)state;
+    assert_true(layout_is_split(l) && layout_split_for(f) == l);
+    assert_null(layout_split_for(&format_table[FMT_q5_0]));
+    assert_null(layout_split_for(&format_table[FMT_f16]));
+    for (int round = 0; round < 20; round++) {
+        make_rows(f, rows, sizeof rows, (uint64_t)round);
+        layout_pack_tile(l, f, tile, rows, N * 34, 31, N_IN);
+        for (int r = 0; r < 32; r++) {
+            const uint8_t *bounds = tile + N * 704;
+            double rest = 0, all = 0;
+            double have_rest = (double)f16_to_f32((uint16_t)(bounds[2 * r] | bounds[2 * r + 1] << 8));
+            double have_all = (double)f16_to_f32((uint16_t)(bounds[64 + 2 * r] | bounds[65 + 2 * r] << 8));
+
+            for (int i = 0; r < 31 && i < N_IN; i++) {
+                const uint8_t *block = rows + 34 * (N * r + i / 32);
+                double d = (double)f16_to_f32((uint16_t)(block[0] | block[1] << 8));
+                int code = (int8_t)block[2 + i % 32];
+
+                rest += d * d * (((code + 128) % 8) - 3.5) * (((code + 128) % 8) - 3.5);
+                all += d * d * code * code;
+            }
+            assert_true(have_rest * have_rest >= rest);
+            assert_true(have_rest <= sqrt(rest) * 1.001 + 0x1p-24);
+            assert_true(have_all >= sqrt(all) + 2 * sqrt(rest));
+            assert_true(have_all <= (sqrt(all) + 2 * sqrt(rest)) * 1.001 + 0x1p-23);
+        }
+    }
+    memset(rows, 0, sizeof rows);           /* code 8 * 19 + 5 of row 21, column 30: high bits 3 and 1, low bits 1 and 1 */
+    rows[34 * 21 + 1] = 0x3c;
+    rows[34 * 21 + 2 + 30] = 8 * 19 + 5 - 128;
+    layout_pack_tile(l, f, tile, rows, 34, 32, 32);
+    assert_int_equal(tile[256 + 3 * 64 + 4 * 5 + 2], 0x30);
+    assert_int_equal(tile[512 + 64 + 4 * 5 + 2], 0xff);
+    assert_int_equal(tile[832 + 128 + 64 + 4 * 5 + 2], 0x40);
+    assert_int_equal(tile[832 + 256 + 64 + 4 * 5 + 2], 0x80);
+    assert_int_equal(tile[640 + 2 * 21 + 1], 0x3c);
+}
+
 static void each_format_has_its_layout(void **state)
 {
     static const char *const want[][2] = {
@@ -228,6 +275,7 @@ static void sizes_round_up_to_tiles(void **state)
     assert_int_equal(layout_bytes(l, 49152, 576), 1536 * 18 * 640);
     assert_int_equal(layout_bytes(l, 33, 32), 2 * 640);
     assert_int_equal(layout_bytes(l, 0, 32), 0);
+    assert_int_equal(layout_tile_bytes(&layout_table[LAYOUT_i53g32_r32k4], 576), 18 * 1088 + 128);
     assert_int_equal(layout_bytes(&layout_table[LAYOUT_rowmajor_f32], 3, 5), 60);
 }
 
@@ -237,6 +285,7 @@ int main(void)
         cmocka_unit_test(packing_loses_nothing),
         cmocka_unit_test(codes_lie_as_drawn),
         cmocka_unit_test(each_format_has_its_layout),
+        cmocka_unit_test(bounds_of_two_parts),
         cmocka_unit_test(sizes_round_up_to_tiles),
     };
 

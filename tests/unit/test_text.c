@@ -761,7 +761,7 @@ static void test_long_talk(void **state)
 
 /* ---- the loop ----------------------------------------------------------------------------------------------------- */
 
-static int n_fed, n_room, n_vocab_fake;
+static int n_fed, n_room, n_vocab_fake, n_wanted;
 static const int32_t *script;
 
 /* A model that says what the script says. */
@@ -778,9 +778,16 @@ NAME_Status NAME_eval(NAME_Session *s, const int32_t *ids, int n, float *logits,
     return NAME_OK;
 }
 
+void NAME_want_best(NAME_Session *s, int k)
+{
+    (void)s;
+    n_wanted = k;
+}
+
 NAME_Status NAME_next(NAME_Session *s, int32_t id, int more, float *logits)
 {
     (void)more;
+    assert_int_equal(n_wanted, 1);                          /* greedy: nobody looks at the others */
     return NAME_eval(s, &id, 1, logits, 1);
 }
 
@@ -794,6 +801,30 @@ static bool hear(void *ctx, int32_t id, const char *text, size_t n)
     memcpy(h->text + h->n, text, n);
     h->n += n;
     return ++h->n_calls != h->stop_after;
+}
+
+/* A sampler that asked for too few would choose among logits that are not there. */
+static void test_sampler_best(void **state)
+{
+    NAME_Sampler s;
+
+    (void)state;
+    NAME_sampler_init(&s, 0);
+    assert_int_equal(NAME_sampler_best(&s), 1);             /* temp 0 */
+    s.temp = 0.5f;
+    assert_int_equal(NAME_sampler_best(&s), 40);
+    s.top_p = 0.9f;
+    s.min_p = 0.1f;
+    assert_int_equal(NAME_sampler_best(&s), 40);
+    s.top_k = 0;
+    assert_int_equal(NAME_sampler_best(&s), 0);
+    s.top_k = 3;
+    s.repeat_penalty = 1.1f;
+    assert_int_equal(NAME_sampler_best(&s), 0);
+    s.temp = 0;
+    assert_int_equal(NAME_sampler_best(&s), 0);
+    s.repeat_last_n = 0;
+    assert_int_equal(NAME_sampler_best(&s), 1);
 }
 
 static void test_generate(void **state)
@@ -829,6 +860,7 @@ static void test_generate(void **state)
         assert_int_equal(NAME_generate(s, &model, &sampler, (int32_t[]){ 1, 2, 3 }, 3, cases[i].max_new, n_vocab_fake, logits, work,
                                        hear, &h, &n_new), cases[i].status);
         assert_int_equal(n_new, cases[i].n_new);
+        assert_int_equal(n_wanted, 0);
         assert_int_equal(h.n, strlen(cases[i].text));
         assert_memory_equal(h.text, cases[i].text, h.n);
     }
@@ -842,7 +874,7 @@ int main(void)
         cmocka_unit_test(test_whole_words), cmocka_unit_test(test_two_steps), cmocka_unit_test(test_bad), cmocka_unit_test(test_unknown_kinds),
         cmocka_unit_test(test_check), cmocka_unit_test(test_utf8), cmocka_unit_test(test_pcg32), cmocka_unit_test(test_weight),
         cmocka_unit_test(test_sampler), cmocka_unit_test(test_promise), cmocka_unit_test(test_templates), cmocka_unit_test(test_bos), cmocka_unit_test(test_long_talk),
-        cmocka_unit_test(test_generate),
+        cmocka_unit_test(test_sampler_best), cmocka_unit_test(test_generate),
     };
     return cmocka_run_group_tests_name("text", tests, NULL, NULL);
 }

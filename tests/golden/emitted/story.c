@@ -149,6 +149,7 @@ const story_Desc story_desc = {
     .n_vocab = 1024,
     .n_ctx = 512,
     .max_tokens = 256,
+    .n_head_tile = 0,
     .decode = decode,
     .prefill = prefill,
     .verify = prefill,
