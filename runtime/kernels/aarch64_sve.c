@@ -11,3 +11,4 @@
 #include "aarch64/i8mm_planes.c"
 #include "aarch64/i8mm_ternary.c"
 #include "aarch64/sve.c"
+#include "aarch64/sve_planes.c"

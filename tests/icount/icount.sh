@@ -1,13 +1,16 @@
 #!/bin/sh
 # Instructions of one token in one layer, on targets that QEMU emulates.
 #
-#     tests/icount/icount.sh OBJ      OBJ holds sinter and tests/models/mkmodel
+#     tests/icount/icount.sh OBJ [TARGET]...      OBJ holds sinter and tests/models/mkmodel; without targets, all
 #
-# A layer is the difference of two models of 2 and 3 layers (cases.json); a token is the difference of two runs: of 4 and 5
-# generated tokens (decode), or of prompts of 32 and 64 (prefill, divided by 32).  One thread, so counts repeat exactly but
-# for what the system's libraries do, a few dozen.  Prints rows of Markdown for docs/targets.md.
+# One table of the formats with one scale, one of codes in two planes and scales of two levels.  A layer is the difference of
+# two models of 2 and 3 layers (cases.json); a token is the difference of two runs: of 4 and 5 generated tokens (decode), or of
+# prompts of 32 and 64 (prefill, divided by 32).  One thread, so counts repeat exactly but for what the system's libraries do, a
+# few dozen.  Prints rows of Markdown for docs/targets.md.
 set -u
 obj=$(cd "$1" && pwd) || exit 1
+shift
+wanted=" $* "
 here=$(cd "$(dirname "$0")" && pwd)
 work=$(mktemp -d "${TMPDIR:-/tmp}/icount.XXXXXX") || exit 1
 trap 'rm -rf "$work"' EXIT
@@ -25,7 +28,8 @@ counted() {
 # row TARGET CC RUN
 row() {
     target=$1 cc=$2 run=$3 line="| $1"
-    for type in q4_0 q8_0; do
+    case $wanted in '  ' | *" $target "*) ;; *) return ;; esac
+    for type in $types; do
         for layers in 2 3; do
             d=$target-$type-$layers
             "$obj/tests/models/mkmodel" --cases "$here/cases.json" $type-$layers $d.gguf > log 2>&1 &&
@@ -40,14 +44,21 @@ row() {
     echo "$line |"
 }
 
-echo '| target | q4_0: decode | prefill | q8_0: decode | prefill |'
-echo '|---|---|---|---|---|'
+table() {
+    types=$1
+    echo "| target |$(printf ' %s: decode | prefill |' $types)"
+    echo "|---|$(printf -- '---|---|%.0s' $types)"
+    row portable "$arm" 'qemu-aarch64 -cpu max'
+    row aarch64 "$arm" 'qemu-aarch64 -cpu max'
+    row aarch64-dotprod "$arm" 'qemu-aarch64 -cpu max'
+    row aarch64-i8mm "$arm" 'qemu-aarch64 -cpu max'
+    row aarch64-sve2 "$arm" 'qemu-aarch64 -cpu max,sve-max-vq=1'
+    row aarch64-sve "$arm" 'qemu-aarch64 -cpu max,sve-max-vq=2'
+    row riscv64 "$riscv" qemu-riscv64
+    row riscv64-v "$riscv" 'qemu-riscv64 -cpu rv64,v=true,vlen=128,vext_spec=v1.0'
+}
+
 arm=aarch64-linux-gnu-gcc riscv='clang --target=riscv64-linux-gnu'
-row portable "$arm" 'qemu-aarch64 -cpu max'
-row aarch64 "$arm" 'qemu-aarch64 -cpu max'
-row aarch64-dotprod "$arm" 'qemu-aarch64 -cpu max'
-row aarch64-i8mm "$arm" 'qemu-aarch64 -cpu max'
-row aarch64-sve2 "$arm" 'qemu-aarch64 -cpu max,sve-max-vq=1'
-row aarch64-sve "$arm" 'qemu-aarch64 -cpu max,sve-max-vq=2'
-row riscv64 "$riscv" qemu-riscv64
-row riscv64-v "$riscv" 'qemu-riscv64 -cpu rv64,v=true,vlen=128,vext_spec=v1.0'
+table 'q4_0 q8_0'
+echo
+table 'q5_0 q4_K q5_K q6_K'
