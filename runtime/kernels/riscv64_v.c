@@ -4,3 +4,4 @@
 #include "riscv64/rvv_planes.c"
 #include "riscv64/rvv_ternary.c"
 #include "riscv64/rvv_floats.c"
+#include "riscv64/rvv_row.c"
