@@ -5,9 +5,9 @@
 #include <arm_neon.h>
 #include "../kernel.h"
 
-SN_KERNEL(op=dot, layout=i2g256_r32k4, x=q8, tile=32x4, isa=i8mm, features=dotprod+i8mm, order=groups_fma)
-static SN_APART void sn_dot4_i2g256_r32k4_q8_i8mm(float acc[4 * 32], const uint8_t *w, const SnQ8 *x, int x_stride, int n_in,
-                                                  const uint8_t *next)
+SN_KERNEL(op=dot, layout=i2g256_r32k4, x=q8g256, tile=32x4, isa=i8mm, features=dotprod+i8mm, order=groups_fma)
+static SN_APART void sn_dot4_i2g256_r32k4_q8g256_i8mm(float acc[4 * 32], const uint8_t *w, const SnQ8 *x, int x_stride, int n_in,
+                                                      const uint8_t *next)
 {
     const uint8x16_t three = vdupq_n_u8(3);
 
@@ -54,9 +54,9 @@ static inline void sn_end_t5_i8mm(float *acc, const uint8x16_t *c, float32x4_t d
     sn_scale_i8mm(acc, s, d, x, x_stride);
 }
 
-SN_KERNEL(op=dot, layout=t5g256_r32k4, x=q8, tile=32x4, isa=i8mm, features=dotprod+i8mm, order=groups_fma)
-static SN_APART void sn_dot4_t5g256_r32k4_q8_i8mm(float acc[4 * 32], const uint8_t *w, const SnQ8 *x, int x_stride, int n_in,
-                                                  const uint8_t *next)
+SN_KERNEL(op=dot, layout=t5g256_r32k4, x=q8g256, tile=32x4, isa=i8mm, features=dotprod+i8mm, order=groups_fma)
+static SN_APART void sn_dot4_t5g256_r32k4_q8g256_i8mm(float acc[4 * 32], const uint8_t *w, const SnQ8 *x, int x_stride, int n_in,
+                                                      const uint8_t *next)
 {
     sn_clear_neon(acc, 4 * 32);
     for (int b = 0; b < n_in / SN_TERNARY_COLUMNS; b++, w += SN_T5_BLOCK) {

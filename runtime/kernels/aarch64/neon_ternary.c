@@ -19,8 +19,8 @@ static inline void sn_end_ternary_neon(float *acc, const uint8x16_t *low, const 
 }
 
 __attribute__((always_inline))
-static inline void sn_dots_i2g256_q8_neon(float *acc, const uint8_t *w, const SnQ8 *x, int x_stride, int n_in,
-                                          const uint8_t *next, int tokens)
+static inline void sn_dots_i2g256_q8g256_neon(float *acc, const uint8_t *w, const SnQ8 *x, int x_stride, int n_in,
+                                              const uint8_t *next, int tokens)
 {
     const uint8x16_t three = vdupq_n_u8(3);
 
@@ -59,8 +59,8 @@ static inline uint8x16_t sn_digits_neon(uint8x16_t *code, uint8x16_t p, int n)
 }
 
 __attribute__((always_inline))
-static inline void sn_dots_t5g256_q8_neon(float *acc, const uint8_t *w, const SnQ8 *x, int x_stride, int n_in,
-                                          const uint8_t *next, int tokens)
+static inline void sn_dots_t5g256_q8g256_neon(float *acc, const uint8_t *w, const SnQ8 *x, int x_stride, int n_in,
+                                              const uint8_t *next, int tokens)
 {
     sn_clear_neon(acc, 32 * tokens);
     for (int b = 0; b < n_in / SN_TERNARY_COLUMNS; b++, w += SN_T5_BLOCK, x += 8) {
@@ -86,28 +86,30 @@ static inline void sn_dots_t5g256_q8_neon(float *acc, const uint8_t *w, const Sn
 
 /* ---- the kernels ------------------------------------------------------------------------------------------------ */
 
-SN_KERNEL(op=dot, layout=i2g256_r32k4, x=q8, tile=32x4, isa=neon, order=groups_fma)
-static SN_APART void sn_dot4_i2g256_r32k4_q8_neon(float acc[4 * 32], const uint8_t *w, const SnQ8 *x, int x_stride, int n_in,
-                                                  const uint8_t *next)
+SN_KERNEL(op=dot, layout=i2g256_r32k4, x=q8g256, tile=32x4, isa=neon, order=groups_fma)
+static SN_APART void sn_dot4_i2g256_r32k4_q8g256_neon(float acc[4 * 32], const uint8_t *w, const SnQ8 *x, int x_stride, int n_in,
+                                                      const uint8_t *next)
 {
-    sn_dots_i2g256_q8_neon(acc, w, x, x_stride, n_in, next, 4);
+    sn_dots_i2g256_q8g256_neon(acc, w, x, x_stride, n_in, next, 4);
 }
 
-SN_KERNEL(op=dot, layout=i2g256_r32k4, x=q8, tile=32x1, isa=neon, order=groups_fma)
-static SN_APART void sn_dot_i2g256_r32k4_q8_neon(float acc[32], const uint8_t *w, const SnQ8 *x, int n_in, const uint8_t *next)
+SN_KERNEL(op=dot, layout=i2g256_r32k4, x=q8g256, tile=32x1, isa=neon, order=groups_fma)
+static SN_APART void sn_dot_i2g256_r32k4_q8g256_neon(float acc[32], const uint8_t *w, const SnQ8 *x, int n_in,
+                                                     const uint8_t *next)
 {
-    sn_dots_i2g256_q8_neon(acc, w, x, 0, n_in, next, 1);
+    sn_dots_i2g256_q8g256_neon(acc, w, x, 0, n_in, next, 1);
 }
 
-SN_KERNEL(op=dot, layout=t5g256_r32k4, x=q8, tile=32x4, isa=neon, order=groups_fma)
-static SN_APART void sn_dot4_t5g256_r32k4_q8_neon(float acc[4 * 32], const uint8_t *w, const SnQ8 *x, int x_stride, int n_in,
-                                                  const uint8_t *next)
+SN_KERNEL(op=dot, layout=t5g256_r32k4, x=q8g256, tile=32x4, isa=neon, order=groups_fma)
+static SN_APART void sn_dot4_t5g256_r32k4_q8g256_neon(float acc[4 * 32], const uint8_t *w, const SnQ8 *x, int x_stride, int n_in,
+                                                      const uint8_t *next)
 {
-    sn_dots_t5g256_q8_neon(acc, w, x, x_stride, n_in, next, 4);
+    sn_dots_t5g256_q8g256_neon(acc, w, x, x_stride, n_in, next, 4);
 }
 
-SN_KERNEL(op=dot, layout=t5g256_r32k4, x=q8, tile=32x1, isa=neon, order=groups_fma)
-static SN_APART void sn_dot_t5g256_r32k4_q8_neon(float acc[32], const uint8_t *w, const SnQ8 *x, int n_in, const uint8_t *next)
+SN_KERNEL(op=dot, layout=t5g256_r32k4, x=q8g256, tile=32x1, isa=neon, order=groups_fma)
+static SN_APART void sn_dot_t5g256_r32k4_q8g256_neon(float acc[32], const uint8_t *w, const SnQ8 *x, int n_in,
+                                                     const uint8_t *next)
 {
-    sn_dots_t5g256_q8_neon(acc, w, x, 0, n_in, next, 1);
+    sn_dots_t5g256_q8g256_neon(acc, w, x, 0, n_in, next, 1);
 }

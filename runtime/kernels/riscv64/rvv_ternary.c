@@ -279,9 +279,9 @@ static SN_APART void sn_sum4_t5_rvv(int32_t *s, int32_t *u, const uint8_t *w, co
 
 /* ---- the kernels --------------------------------------------------------------------------------------------------- */
 
-SN_KERNEL(op=dot, layout=i2g256_r32k4, x=q8, tile=32x4, isa=rvv, features=v, order=groups_fma)
-static SN_APART void sn_dot4_i2g256_r32k4_q8_rvv(float acc[4 * 32], const uint8_t *w, const SnQ8 *x, int x_stride, int n_in,
-                                                 const uint8_t *next)
+SN_KERNEL(op=dot, layout=i2g256_r32k4, x=q8g256, tile=32x4, isa=rvv, features=v, order=groups_fma)
+static SN_APART void sn_dot4_i2g256_r32k4_q8g256_rvv(float acc[4 * 32], const uint8_t *w, const SnQ8 *x, int x_stride, int n_in,
+                                                     const uint8_t *next)
 {
     int32_t s[4 * 32];
     float d[32];
@@ -300,8 +300,9 @@ static SN_APART void sn_dot4_i2g256_r32k4_q8_rvv(float acc[4 * 32], const uint8_
     }
 }
 
-SN_KERNEL(op=dot, layout=i2g256_r32k4, x=q8, tile=32x1, isa=rvv, features=v, order=groups_fma)
-static SN_APART void sn_dot_i2g256_r32k4_q8_rvv(float acc[32], const uint8_t *w, const SnQ8 *x, int n_in, const uint8_t *next)
+SN_KERNEL(op=dot, layout=i2g256_r32k4, x=q8g256, tile=32x1, isa=rvv, features=v, order=groups_fma)
+static SN_APART void sn_dot_i2g256_r32k4_q8g256_rvv(float acc[32], const uint8_t *w, const SnQ8 *x, int n_in,
+                                                    const uint8_t *next)
 {
     int32_t s[32];
     float d[32];
@@ -318,9 +319,9 @@ static SN_APART void sn_dot_i2g256_r32k4_q8_rvv(float acc[32], const uint8_t *w,
     }
 }
 
-SN_KERNEL(op=dot, layout=t5g256_r32k4, x=q8, tile=32x4, isa=rvv, features=v, order=groups_fma)
-static SN_APART void sn_dot4_t5g256_r32k4_q8_rvv(float acc[4 * 32], const uint8_t *w, const SnQ8 *x, int x_stride, int n_in,
-                                                 const uint8_t *next)
+SN_KERNEL(op=dot, layout=t5g256_r32k4, x=q8g256, tile=32x4, isa=rvv, features=v, order=groups_fma)
+static SN_APART void sn_dot4_t5g256_r32k4_q8g256_rvv(float acc[4 * 32], const uint8_t *w, const SnQ8 *x, int x_stride, int n_in,
+                                                     const uint8_t *next)
 {
     int32_t s[4 * 32];
     int32_t u[4 * 32];
@@ -345,8 +346,9 @@ static SN_APART void sn_dot4_t5g256_r32k4_q8_rvv(float acc[4 * 32], const uint8_
     }
 }
 
-SN_KERNEL(op=dot, layout=t5g256_r32k4, x=q8, tile=32x1, isa=rvv, features=v, order=groups_fma)
-static SN_APART void sn_dot_t5g256_r32k4_q8_rvv(float acc[32], const uint8_t *w, const SnQ8 *x, int n_in, const uint8_t *next)
+SN_KERNEL(op=dot, layout=t5g256_r32k4, x=q8g256, tile=32x1, isa=rvv, features=v, order=groups_fma)
+static SN_APART void sn_dot_t5g256_r32k4_q8g256_rvv(float acc[32], const uint8_t *w, const SnQ8 *x, int n_in,
+                                                    const uint8_t *next)
 {
     int32_t s[32];
     int32_t u[32];

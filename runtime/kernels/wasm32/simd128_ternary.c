@@ -7,7 +7,7 @@
 #include "../kernel.h"
 
 __attribute__((always_inline))
-static inline void sn_dots_i2g256_q8_simd128(float *acc, const uint8_t *w, const SnQ8 *x, int x_stride, int n_in, int tokens)
+static inline void sn_dots_i2g256_q8g256_simd128(float *acc, const uint8_t *w, const SnQ8 *x, int x_stride, int n_in, int tokens)
 {
     int16_t q[4 * SN_GROUP];
     float d[SN_ROWS];
@@ -58,7 +58,7 @@ static inline v128_t sn_add_digits_simd128(v128_t *s, v128_t p, int n, const int
 }
 
 __attribute__((always_inline))
-static inline void sn_dots_t5g256_q8_simd128(float *acc, const uint8_t *w, const SnQ8 *x, int x_stride, int n_in, int tokens)
+static inline void sn_dots_t5g256_q8g256_simd128(float *acc, const uint8_t *w, const SnQ8 *x, int x_stride, int n_in, int tokens)
 {
     int16_t q[2][4 * SN_GROUP];
     float d[SN_ROWS];
@@ -95,32 +95,34 @@ static inline void sn_dots_t5g256_q8_simd128(float *acc, const uint8_t *w, const
 
 /* ---- the kernels ---------------------------------------------------------------------------------------------------- */
 
-SN_KERNEL(op=dot, layout=i2g256_r32k4, x=q8, tile=32x4, isa=simd128, features=simd128, order=groups)
-static SN_APART void sn_dot4_i2g256_r32k4_q8_simd128(float acc[4 * 32], const uint8_t *w, const SnQ8 *x, int x_stride, int n_in,
-                                                     const uint8_t *next)
+SN_KERNEL(op=dot, layout=i2g256_r32k4, x=q8g256, tile=32x4, isa=simd128, features=simd128, order=groups)
+static SN_APART void sn_dot4_i2g256_r32k4_q8g256_simd128(float acc[4 * 32], const uint8_t *w, const SnQ8 *x, int x_stride,
+                                                         int n_in, const uint8_t *next)
 {
     (void)next;
-    sn_dots_i2g256_q8_simd128(acc, w, x, x_stride, n_in, 4);
+    sn_dots_i2g256_q8g256_simd128(acc, w, x, x_stride, n_in, 4);
 }
 
-SN_KERNEL(op=dot, layout=i2g256_r32k4, x=q8, tile=32x1, isa=simd128, features=simd128, order=groups)
-static SN_APART void sn_dot_i2g256_r32k4_q8_simd128(float acc[32], const uint8_t *w, const SnQ8 *x, int n_in, const uint8_t *next)
+SN_KERNEL(op=dot, layout=i2g256_r32k4, x=q8g256, tile=32x1, isa=simd128, features=simd128, order=groups)
+static SN_APART void sn_dot_i2g256_r32k4_q8g256_simd128(float acc[32], const uint8_t *w, const SnQ8 *x, int n_in,
+                                                        const uint8_t *next)
 {
     (void)next;
-    sn_dots_i2g256_q8_simd128(acc, w, x, 0, n_in, 1);
+    sn_dots_i2g256_q8g256_simd128(acc, w, x, 0, n_in, 1);
 }
 
-SN_KERNEL(op=dot, layout=t5g256_r32k4, x=q8, tile=32x4, isa=simd128, features=simd128, order=groups)
-static SN_APART void sn_dot4_t5g256_r32k4_q8_simd128(float acc[4 * 32], const uint8_t *w, const SnQ8 *x, int x_stride, int n_in,
-                                                     const uint8_t *next)
+SN_KERNEL(op=dot, layout=t5g256_r32k4, x=q8g256, tile=32x4, isa=simd128, features=simd128, order=groups)
+static SN_APART void sn_dot4_t5g256_r32k4_q8g256_simd128(float acc[4 * 32], const uint8_t *w, const SnQ8 *x, int x_stride,
+                                                         int n_in, const uint8_t *next)
 {
     (void)next;
-    sn_dots_t5g256_q8_simd128(acc, w, x, x_stride, n_in, 4);
+    sn_dots_t5g256_q8g256_simd128(acc, w, x, x_stride, n_in, 4);
 }
 
-SN_KERNEL(op=dot, layout=t5g256_r32k4, x=q8, tile=32x1, isa=simd128, features=simd128, order=groups)
-static SN_APART void sn_dot_t5g256_r32k4_q8_simd128(float acc[32], const uint8_t *w, const SnQ8 *x, int n_in, const uint8_t *next)
+SN_KERNEL(op=dot, layout=t5g256_r32k4, x=q8g256, tile=32x1, isa=simd128, features=simd128, order=groups)
+static SN_APART void sn_dot_t5g256_r32k4_q8g256_simd128(float acc[32], const uint8_t *w, const SnQ8 *x, int n_in,
+                                                        const uint8_t *next)
 {
     (void)next;
-    sn_dots_t5g256_q8_simd128(acc, w, x, 0, n_in, 1);
+    sn_dots_t5g256_q8g256_simd128(acc, w, x, 0, n_in, 1);
 }
