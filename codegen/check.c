@@ -150,7 +150,7 @@ static bool check_op(Check *c, const Func *f, const Op *s, const Op *o)
                         "a contraction with an index (mixture of experts) cannot be written yet");
         if (op_takes_panels(o))
             return is_packed(c, s, o, o->in[1]) && has_kernel(c, s, o, "unpack") && has_kernel(c, s, o, "gemm") &&
-                   check_panels(c, f, s, o);
+                   kernel_is_there(c, s, o, "gemm_end", true) && check_panels(c, f, s, o);
         return is_packed(c, s, o, o->in[1]) && has_kernel(c, s, o, "dot") && check_bound(c, f, s, o) &&
                (o->in[0]->type.rank < 2 || dim_is_one(f, o->in[0]->type.dim[0]) ||
                 has_kernel(c, s, o, "panel"));

@@ -4,7 +4,8 @@
  *         unpack the tiles of all contractions that are computed together, into this thread's scratch
  *         for each block of tokens
  *             gemm: 32 rows x the block's tokens, all columns, into a local array
- *             for each token: the epilogue */
+ *             for each token: the epilogue
+ *         gemm_end, where the kernels have one */
 #include "codegen/stage.h"
 
 /* "for (int j = 0; j < n; j += 32)" where the epilogue works on several tiles, nothing where it is one. */
@@ -62,5 +63,7 @@ bool many_tokens(Stage *z, const Op *const *mm, int n, int g, const char *const 
         return false;
     emit_close(e, "");
     emit_close(e, "");
+    if (op_str(mm[0], str_printf(z->w->a, "gemm_end.%d", z->i_target), NULL))
+        emit(e, "%s();\n", kernel_of(z, mm[0], "gemm_end"));
     return true;
 }

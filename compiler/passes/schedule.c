@@ -98,6 +98,20 @@ static bool choose_bound(Sched *s, const Func *f, const Op *fused)
            choose(s, head, "bound", "bound", head->in[1]->layout->name, head->in[0]->type.fmt->name, 1);
 }
 
+/* Notes what ends the gemm that o names, where that one's instruction set has such a kernel. */
+static void choose_end(Sched *s, Op *o)
+{
+    for (int i = 0; i < s->env->n_target; i++) {
+        const KernelUnit *u = kernel_unit(s->env->target[i]->isa[0]);
+        const char *gemm = op_str(o, str_printf(s->m->a, "gemm.%d", i), NULL);
+        const KernelInfo *end = kernel_find(u, s->env->target[i]->isa, "gemm_end", NULL, NULL, 0);
+
+        for (int k = 0; end && k < u->n_kernels; k++)
+            if (!strcmp(u->kernels[k].name, gemm) && !strcmp(u->kernels[k].isa, end->isa))
+                op_set_attr(o, attr_str(str_printf(s->m->a, "gemm_end.%d", i), end->name));
+    }
+}
+
 static bool choose_for(Sched *s, const Func *f, Op *o)
 {
     switch (o->kind) {
@@ -105,9 +119,12 @@ static bool choose_for(Sched *s, const Func *f, Op *o)
         const char *act = o->in[0]->type.fmt->name,
                    *layout = o->in[1]->layout ? o->in[1]->layout->name : NULL;
 
-        if (op_takes_panels(o))
-            return choose(s, o, "unpack", "unpack", layout, NULL, 0) &&
-                   choose(s, o, "gemm", "gemm", NULL, "i8", 0);
+        if (op_takes_panels(o)) {
+            if (!choose(s, o, "unpack", "unpack", layout, NULL, 0) || !choose(s, o, "gemm", "gemm", NULL, "i8", 0))
+                return false;
+            choose_end(s, o);
+            return true;
+        }
         if (!choose(s, o, "dot", "dot", layout, act, 1))
             return false;
         return o->in[0]->type.rank < 2 || dim_is_one(f, o->in[0]->type.dim[0]) ||

@@ -53,6 +53,27 @@ else
     refuses 1 'amx_tile\|avx' amx_x86_64_v4_amx/story/story -p x
 fi
 
+# A prompt through AMX's tiles, as compiled, with the bits of AVX-512's.  Where the CPU has none, the program is told that it has, and
+# what traps is carried out in a handler of SIGILL.
+if grep -q -w avx512_vnni /proc/cpuinfo && grep -q -w avx512bw /proc/cpuinfo && ! grep -q -w amx_int8 /proc/cpuinfo; then
+    quiet 'amx_traps.so' cc -std=c11 -O2 -shared -fPIC "$root/tests/kernels/amx_traps.c" -o amx_traps.so
+    for targets in x86_64-v4-amx x86_64-v4; do
+        that "builds for $targets, i8" build "$story" -t $targets --act prefill=i8 -o i8_$targets/story
+        sed 's/"amx_tile", "amx_int8", //' i8_$targets/story/story.c > story.c && mv story.c i8_$targets/story/story.c
+        quiet "make $targets, i8" make -s -C i8_$targets/story
+    done
+    # long enough for panels, the last block of tokens short
+    long=$(for i in 1 2 3 4 5 6 7 8 9 10 11 12 13; do printf '%s who saw a little dog. ' "$text"; done)
+    that 'panels without AMX' i8_x86_64-v4/story/story -p "$long" -n 0 --logits i8.logits
+    for j in 1 3; do
+        LD_PRELOAD=$PWD/amx_traps.so AMX_TRAPS=1 i8_x86_64-v4-amx/story/story -p "$long" -n 0 -j $j --logits amx$j.logits > traps.log 2>&1
+        that "AMX's instructions ran, $j threads" grep -q 'carried out: [1-9]' traps.log
+        that "AMX's logits, $j threads" cmp i8.logits amx$j.logits
+    done
+else
+    skip 'AMX as it traps: this CPU has AMX, or no AVX-512 VNNI'
+fi
+
 # Other CPUs: the best that each can run, the same answer; never an illegal instruction.
 if command -v qemu-x86_64 > log; then
     for cpu in Nehalem:x86_64 Westmere:x86_64 Haswell:x86_64-v3 EPYC:x86_64-v3 max:x86_64-v3; do

@@ -54,6 +54,11 @@ $(kt)/%.inc: $(kt)/list tests/kernels/table.awk
 $(kt)/amx_emulated.inc: $(kt)/amx.inc tests/kernels/amx_emulated.c
 	$(V)grep '"amx"' $< > $@
 
+# What carries out AMX's instructions where they trap, for programs as they are compiled.
+$(kt)/amx_traps.so: tests/kernels/amx_traps.c
+	@mkdir -p $(@D)
+	$(V)$(CC) -std=c11 -O2 -Wall -Wextra -Wpedantic -shared -fPIC $< -o $@
+
 $(kt)/main.o: tests/kernels/main.c runtime/core/tiles.c
 	@mkdir -p $(@D)
 	$(V)$(CC) -std=c11 -D_GNU_SOURCE -I. -O1 -Wall -Wextra -Wpedantic -c $< -o $@
@@ -84,10 +89,11 @@ $(kt)/emitted.ok: $(kt)/test-reader tests/kernels/emitted.sh
 	$(V)rm -rf $(kt)/emitted && mkdir -p $(kt)/emitted && $< --write $(kt)/emitted
 	$(V)sh tests/kernels/emitted.sh $(kt)/emitted $(KERNEL_CCS) && touch $@
 
-check-kernels: $(kt_host:%=$(kt)/test-%) $(kt_host:%=$(kt)/san-%) $(kt)/test-reader $(kt)/emitted.ok   ## kernels of this machine's ISAs, against their twins
+check-kernels: $(if $(filter amx,$(kt_host)),$(kt)/amx_traps.so) $(kt_host:%=$(kt)/test-%) $(kt_host:%=$(kt)/san-%) $(kt)/test-reader $(kt)/emitted.ok   ## kernels of this machine's ISAs, against their twins
 	$(V)$(kt)/test-reader
 	$(V)sh tests/kernels/broken.sh $(obj)/tools/kernel_reader $(kt)/broken
 	$(V)for u in $(kt_host); do $(kt)/test-$$u && $(kt)/san-$$u || exit 1; done
+	$(V)$(if $(filter amx,$(kt_host)),AMX_TRAPS=1 LD_PRELOAD=$(abspath $(kt))/amx_traps.so $(kt)/test-amx)
 	$(V)sh tests/kernels/spills.sh $(filter-out $(kt)/test-portable.o,$(kt_host:%=$(kt)/test-%.o))
 	$(V)$(if $(filter amx,$(kt_host)),sh tests/kernels/amx.sh $(kt)/test-amx.o)
 

@@ -9,10 +9,8 @@
  *     tokens t .. t+15     A 4 |  C 0   C 1        for each group of columns: zero C, add products, store C, and while the next
  *            t+16 .. t+31  A 5 |  C 2   C 3        block's products are under way, scale these sums into acc
  *
- * What does not fit: a group's last 32 columns are multiplied as 64, the others of which are zero in a copy of their codes, 2 KB
- * (what A then has there is the next group's, or between this row and the next: x_stride is a multiple of 64).  The last tokens'
- * tile begins early enough to end with the last token, so that some sums are computed twice, and used once.  Fewer than 16 tokens
- * make tiles of so many rows.
+ * The last tokens' tile begins early enough to end with the last token, so that some sums are computed twice, and used once.  Fewer
+ * than 16 tokens make tiles of so many rows.
  *
  * A group of the panel (32 rows x 256 columns: 8 KB) stays in the first-level cache for all tokens. */
 #include "../kernel.h"
@@ -64,10 +62,9 @@ static inline void sn_add_step_amx(const int8_t *a, const int8_t *b, int x_strid
     }
 }
 
-/* A group of so many columns; `end` are the codes of the last 32 of an odd number of them, with zeros behind. */
+/* A group of so many columns, a multiple of 64. */
 __attribute__((always_inline))
-static inline void sn_add_group_amx(const int8_t *a, const int8_t *b, int x_stride, const uint8_t *w, int group,
-                                    const uint8_t *end, int two)
+static inline void sn_add_group_amx(const int8_t *a, const int8_t *b, int x_stride, const uint8_t *w, int group, int two)
 {
     sn_tile_zero_amx(0);
     sn_tile_zero_amx(1);
@@ -76,19 +73,8 @@ static inline void sn_add_group_amx(const int8_t *a, const int8_t *b, int x_stri
         sn_tile_zero_amx(3);
     }
     #pragma GCC unroll 1
-    for (int k = 0; k <= group - 64; k += 64)
+    for (int k = 0; k < group; k += 64)
         sn_add_step_amx(a + k, b + k, x_stride, w + 32 * k, two);
-    if (group % 64)
-        sn_add_step_amx(a + group - 32, b + group - 32, x_stride, end, two);
-}
-
-/* The codes of 32 columns, and 32 more that are zero. */
-static inline void sn_end_of_group_amx(uint8_t *end, const uint8_t *w)
-{
-    for (int i = 0; i < 1024; i += 64) {
-        _mm512_storeu_si512(end + i, _mm512_loadu_si512(w + i));
-        _mm512_storeu_si512(end + 1024 + i, _mm512_setzero_si512());
-    }
 }
 
 /* Tiles of 16 tokens, or of so many as there are; a shape that is there stays, because a new one takes as long as some ten products. */
@@ -110,7 +96,6 @@ static SN_APART void sn_gemm_i8_amx(float *acc, int acc_stride, const uint8_t *p
                                     int group, int n)
 {
     int32_t sums[32 * SN_ROWS] __attribute__((aligned(64)));
-    uint8_t end[2048] __attribute__((aligned(64)));
     SnSums due = { .n = 0 };
 
     if (n <= 0)
@@ -119,8 +104,6 @@ static SN_APART void sn_gemm_i8_amx(float *acc, int acc_stride, const uint8_t *p
     for (int c = 0; c < n_in; c += group) {
         const uint8_t *w = panel + SN_ROWS * c;
 
-        if (group % 64)
-            sn_end_of_group_amx(end, w + SN_ROWS * (group - 32));
         for (int t = 0; t < n; t += 32) {
             const int tokens = n - t < 32 ? n - t : 32, two = tokens > 16;
             const int first = two || n < 16 ? t : t < n - 16 ? t : n - 16;          /* the first tile's first token */
@@ -128,9 +111,9 @@ static SN_APART void sn_gemm_i8_amx(float *acc, int acc_stride, const uint8_t *p
             const int8_t *a = x + (intptr_t)x_stride * first + c, *b = x + (intptr_t)x_stride * second + c;
 
             if (two)
-                sn_add_group_amx(a, b, x_stride, w, group, end, 1);
+                sn_add_group_amx(a, b, x_stride, w, group, 1);
             else
-                sn_add_group_amx(a, a, x_stride, w, group, end, 0);
+                sn_add_group_amx(a, a, x_stride, w, group, 0);
             if (due.n)
                 sn_add_sums_amx(&due);
             sn_tile_store_amx(0, sums, 128);
