@@ -24,8 +24,9 @@
 #include "codegen/weights.h"
 #include "compiler/passes/passes.h"
 
-/* A head in a core's own cache is read so fast that there is nothing to gain. */
-enum { HEAD_BYTES_MIN = 4 << 20 };
+/* A head in a core's own cache is read so fast that there is nothing to gain.  Bandwidths are those of all cores, of which so many reach
+ * them. */
+enum { HEAD_BYTES_MIN = 4 << 20, READING_CORES = 4 };
 
 typedef struct {
     Module *m;
@@ -100,7 +101,7 @@ static uint64_t bytes_of_token(const Module *m)
 }
 
 /* Is reading seven tenths of the head faster on one of the targets, and slower on none?  What remains to compute takes half as much
- * again per weight (planes of bits, measured with AVX2). */
+ * again per weight with vectors (planes of bits, measured with AVX2), four times as much without. */
 static bool two_stages_pay(const Pack *p, const Weight *w, const Layout *split)
 {
     int64_t n_in = 1;
@@ -114,8 +115,10 @@ static bool two_stages_pay(const Pack *p, const Weight *w, const Layout *split)
         return false;
     for (int i = 0; i < p->env->n_target; i++) {
         const Target *t = p->env->target[i];
-        uint64_t full = cost_part_ps(t, all, bytes, macs, 1);
-        uint64_t two = cost_part_ps(t, all, bytes / 10 * 7, macs + macs / 2, 1);
+        const KernelInfo *bound = kernel_find(kernel_unit(t->isa[0]), t->isa, "bound", split->name, "q8", 1);
+        uint64_t more = strcmp(bound->isa, "portable") ? macs + macs / 2 : 4 * macs;
+        uint64_t full = cost_part_ps(t, all, bytes, macs, READING_CORES);
+        uint64_t two = cost_part_ps(t, all, bytes / 10 * 7, more, READING_CORES);
 
         gains = gains || two < full;
         loses = loses || two > full;
