@@ -13,6 +13,8 @@
 #include "codegen/codegen.h"
 #include "compiler/yaml.h"
 
+#include <limits.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <unistd.h>
 #if defined(__x86_64__)
@@ -365,11 +367,42 @@ static const Target *load_known(Arena *a, Diag *d, const char *name)
     return target_parse(a, d, path, (Str){ e->text, e->n });
 }
 
-/* A cache size from the system, or `otherwise` where it does not say. */
-static int64_t host_cache(int name, int64_t otherwise)
+/* A word of a file of Linux on the i-th cache of the first core [Documentation/ABI/testing/sysfs-devices-system-cpu]; "": there is none. */
+static void cache_word(int i, const char *what, char word[32])
 {
-    long v = name >= 0 ? sysconf(name) : 0;
+    char path[96];
+    FILE *f;
 
+    snprintf(path, sizeof path, "/sys/devices/system/cpu/cpu0/cache/index%d/%s", i, what);
+    word[0] = 0;
+    f = fopen(path, "r");
+    if (!f)
+        return;
+    if (fscanf(f, "%31s", word) != 1)
+        word[0] = 0;
+    fclose(f);
+}
+
+/* Bytes of the data cache of a level as Linux says; without that as the C library does (which on AMD adds up the last caches of all
+ * cores that the chip might have: 384 MB where this core has 32); or `otherwise`. */
+static int64_t host_cache(int level, int name, int64_t otherwise)
+{
+    char word[32], *unit;
+    long v;
+
+    for (int i = 0; i < 8; i++) {
+        cache_word(i, "level", word);
+        if (atoi(word) != level)
+            continue;
+        cache_word(i, "type", word);
+        if (!strcmp(word, "Instruction"))
+            continue;
+        cache_word(i, "size", word);
+        v = strtol(word, &unit, 10);
+        if (v > 0 && v < LONG_MAX >> 20)
+            return (int64_t)v * (*unit == 'K' ? 1024 : *unit == 'M' ? 1024 * 1024 : 1);
+    }
+    v = name >= 0 ? sysconf(name) : 0;
     return v > 0 ? v : otherwise;
 }
 
@@ -415,9 +448,9 @@ const Target *target_native(Arena *a, Diag *d)
     cache[1] = _SC_LEVEL2_CACHE_SIZE;
     cache[2] = _SC_LEVEL3_CACHE_SIZE;
 #endif
-    t->l1d_bytes = host_cache(cache[0], t->l1d_bytes);
-    t->l2_bytes = host_cache(cache[1], t->l2_bytes);
-    t->llc_bytes = host_cache(cache[2], t->llc_bytes);
+    t->l1d_bytes = host_cache(1, cache[0], t->l1d_bytes);
+    t->l2_bytes = host_cache(2, cache[1], t->l2_bytes);
+    t->llc_bytes = host_cache(3, cache[2], t->llc_bytes);
     return t;
 }
 
