@@ -9,7 +9,6 @@
 #include "compiler/explain.h"
 
 enum {
-    COMMON_THREADS = 4, /* of the model, where the target does not say */
     MAX_LISTED = 24     /* stages that a message names */
 };
 

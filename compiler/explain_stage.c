@@ -284,6 +284,8 @@ static void print_layouts(Look *k, const Op *s)
                        w->type.fmt->name);
         else if (layout_takes(w->layout, w->type.fmt))
             buf_printf(k->out, "      holds %s exactly\n", w->type.fmt->name);
+        else if (layout_may_take(w->layout, w->type.fmt))
+            buf_printf(k->out, "      holds these weights exactly, which do not use all codes of %s, in fewer bytes\n", w->type.fmt->name);
     }
 }
 

@@ -58,15 +58,36 @@ static int n_codes(const Layout *l)
     return l->bits ? 1 << (l->bits + l->high_bits) : 3;
 }
 
-bool layout_takes(const Layout *l, const Format *f)
+bool layout_may_take(const Layout *l, const Format *f)
 {
     if (holds_codes(l))
         return format_has_codes(f) && f->block == l->cols && f->codes->group == l->group &&
-               scale_of(f->codes) == l->scale && f->codes->has_min == (l->offset == OFFSET_minimum) &&
-               f->codes->lo + center(l) >= 0 && f->codes->hi + center(l) < n_codes(l);
+               scale_of(f->codes) == l->scale && f->codes->has_min == (l->offset == OFFSET_minimum);
+    return layout_takes(l, f);
+}
+
+bool layout_takes(const Layout *l, const Format *f)
+{
+    if (holds_codes(l))
+        return layout_may_take(l, f) && f->codes->lo + center(l) >= 0 && f->codes->hi + center(l) < n_codes(l);
     if (value_format(l) == &format_table[FMT_f32])
         return f->kind == FORMAT_float || format_has_codes(f);
     return value_format(l) == f;
+}
+
+bool layout_holds(const Layout *l, const Format *f, const uint8_t *src, int64_t n)
+{
+    int first = center(l), end = n_codes(l), code[FORMAT_MAX_BLOCK];
+    FormatScales scales;
+
+    assert(layout_may_take(l, f) && n % f->block == 0);
+    for (int64_t b = 0; !layout_takes(l, f) && b < n / f->block; b++) {
+        format_codes(f, src + b * f->bytes, code, &scales);
+        for (int i = 0; i < f->block; i++)
+            if (code[i] + first < 0 || code[i] + first >= end)
+                return false;
+    }
+    return true;
 }
 
 const Layout *layout_for_format(const Format *f)
@@ -328,6 +349,7 @@ static void pack_digits(const Layout *l, uint8_t *block, const int *code, uint16
     for (int c = 0; c < l->cols; c++) {
         int digit, at = digit_at(r, c, &digit);
 
+        assert(code[c] >= -1 && code[c] <= 1);
         number[at] = (uint8_t)(number[at] + (code[c] + 1) * power[digit]);
     }
     for (int c = 0; c < l->cols; c++) {
@@ -390,7 +412,7 @@ static void pack_decoded(const Layout *l, const Format *f, uint8_t *tile, const 
 void layout_pack_tile(const Layout *l, const Format *f, uint8_t *tile, const uint8_t *rows, uint64_t row_stride_bytes,
                       int n_rows, int64_t n_in)
 {
-    assert(layout_takes(l, f) && n_rows >= 0 && n_rows <= l->rows && n_in % l->cols == 0 && n_in % f->block == 0);
+    assert(layout_may_take(l, f) && n_rows >= 0 && n_rows <= l->rows && n_in % l->cols == 0 && n_in % f->block == 0);
     if (layout_is_split(l)) {
         SplitPlanes p = split_planes();
 

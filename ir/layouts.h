@@ -44,6 +44,9 @@ const Layout *layout_find(Str name);                         /* NULL: no such la
 const Layout *layout_for_format(const Format *f);
 /* Can rows of f be packed into l so that layout_row gives back exactly what f decodes to? */
 bool layout_takes(const Layout *l, const Format *f);
+/* The same if all codes are among those that l has, although f may have others (tq2_0's 2 d in base 3); and are those of n weights? */
+bool layout_may_take(const Layout *l, const Format *f);
+bool layout_holds(const Layout *l, const Format *f, const uint8_t *src, int64_t n);
 
 /* The layout that holds a weight of this format in two parts, so that a head may be read in two stages; NULL: none does. */
 const Layout *layout_split_for(const Format *f);
@@ -58,7 +61,7 @@ uint64_t layout_bytes(const Layout *l, int64_t n_out, int64_t n_in);
  *   tile         layout_tile_bytes(l, n_in) bytes, all written
  *   rows         the first source row; row i begins row_stride_bytes * i later
  *
- * layout_takes(l, f) must hold. */
+ * layout_takes(l, f) must hold, or layout_may_take(l, f), and layout_holds of all rows. */
 void layout_pack_tile(const Layout *l, const Format *f, uint8_t *tile, const uint8_t *rows, uint64_t row_stride_bytes,
                       int n_rows, int64_t n_in);
 /* Row r (0 .. l->rows - 1) of a tile as n_in floats: the inverse. */

@@ -28,7 +28,6 @@
 
 #include <stdlib.h>
 
-enum { COMMON_THREADS = 4 }; /* where the target does not say: how many cores that do the work */
 
 enum { FUSE_prologue = 1, FUSE_epilogue = 2, FUSE_siblings = 4, FUSE_rows = 8, FUSE_all = 15 };
 

@@ -5,6 +5,10 @@
  * is rounded), everything else (norms, biases, tables) reads plain floats.  Each weight is packed
  * once.
  *
+ * A format may have codes that no weight of the model uses: tq2_0 has four, and ternary weights are
+ * three.  Then base 3 holds them, too, in 18 % fewer bytes, for twice the products.  It is taken
+ * where that costs less on every target.
+ *
  * The file holds the weights in the order in which decoding one token reads them, so that one
  * stream with far prefetch serves it. Contractions that are computed tile by tile together (gate
  * and up) are interleaved tile by tile.
@@ -38,7 +42,94 @@ typedef struct {
     const Layout **want; /* of each weight (by index): what its uses ask for; NULL: not used */
     const Weight *split; /* the head that is packed in two parts, NULL: none */
     bool apart;          /* no weights are interleaved */
+    const Layout *tiles[N_FORMATS]; /* of weights in a format, in tiles; NULL: not asked for yet */
 } Pack;
+
+/* Products that a contraction makes for each weight: digits of base 3 are not cut out, two products
+ * stand for one. */
+static uint64_t n_products(const Layout *l)
+{
+    return l->bits ? 1 : 2;
+}
+
+/* Is decoding faster on target t if l holds n weights instead of `other`?  Not by plain C, which is
+ * slower than any memory. */
+static bool pays_on(const Target *t, const Layout *l, const Layout *other, uint64_t n)
+{
+    const KernelUnit *u = kernel_unit(t->isa[0]);
+    const KernelInfo *k = u ? kernel_find(u, t->isa, "dot", l->name, NULL, 1) : NULL;
+    int n_threads = t->n_threads > 0 ? t->n_threads : COMMON_THREADS;
+    uint64_t per_block = (uint64_t)l->rows * (uint64_t)l->cols;
+
+    return k && strcmp(k->isa, "portable") != 0 &&
+           cost_ps(t, n / per_block * (uint64_t)l->block_bytes, n * n_products(l), n_threads) <
+               cost_ps(t, n / per_block * (uint64_t)other->block_bytes, n * n_products(other), n_threads);
+}
+
+/* Are the bytes that e makes a weight of here, to be looked at?  (Not in a Module alone.) */
+static bool at_hand(const Module *m, const WExpr *e)
+{
+    return e->a ? at_hand(m, e->a) : e->kind == W_view ? m->file[e->file].p != NULL : e->kind != W_packed;
+}
+
+/* Does l hold weight w as it is?  row, x: room for a row of it. */
+static bool holds(Pack *p, const Layout *l, const Weight *w, uint8_t *row, float *x)
+{
+    int64_t n_in = dim_hi(type_last(w->type)), n_out = type_n_rows(w->type);
+
+    for (int64_t i = 0; i < n_out; i++)
+        if (!wexpr_encoded_row(p->m, w->expr, i, row, x, p->d) || !layout_holds(l, w->type.fmt, row, n_in))
+            return false;
+    return true;
+}
+
+/* Does l hold all weights of format f, and does it pay?  (Layers share functions, and so layouts: it is all of them or none.) */
+static bool serves_all(Pack *p, const Layout *l, const Layout *other, const Format *f)
+{
+    ArenaMark mark = arena_mark(p->env->scratch);
+    bool ok = p->env->n_target > 0 && p->env->opt->act_decode != ACT_f32;
+    uint64_t n = 0, most_bytes = 0, bytes;
+    int64_t most = 0;
+    uint8_t *row;
+    float *x;
+
+    for (int i = 0; i < p->m->n_weight; i++) {
+        const Weight *w = p->m->weight[i];
+
+        if (w->type.fmt != f)
+            continue;
+        ok = ok && at_hand(p->m, w->expr) && format_bytes(f, dim_hi(type_last(w->type)), &bytes);
+        if (!ok)
+            return false;
+        n += (uint64_t)type_n(w->type);
+        most = dim_hi(type_last(w->type)) > most ? dim_hi(type_last(w->type)) : most;
+        most_bytes = bytes > most_bytes ? bytes : most_bytes;
+    }
+    for (int i = 0; i < p->env->n_target; i++)
+        ok = ok && pays_on(p->env->target[i], l, other, n);
+    row = ARENA_ARRAY(p->env->scratch, uint8_t, ok ? most_bytes : 0);
+    x = ARENA_ARRAY(p->env->scratch, float, ok ? most : 0);
+    for (int i = 0; ok && i < p->m->n_weight; i++)
+        ok = p->m->weight[i]->type.fmt != f || holds(p, l, p->m->weight[i], row, x);
+    arena_rewind(p->env->scratch, mark);
+    return ok;
+}
+
+/* The layout of tiles of weights in format f: the smallest one that holds whatever f can say, or one that holds what these
+ * weights are. */
+static const Layout *tiles_of(Pack *p, const Format *f)
+{
+    const Layout **l = &p->tiles[format_id(f)], *any = layout_for_format(f);
+
+    if (*l || !any)
+        return *l;
+    *l = any;
+    for (const Layout *k = layout_table; k < layout_table + N_LAYOUTS; k++)
+        if (k->block_bytes * any->cols < any->block_bytes * k->cols && layout_may_take(k, f) && !layout_takes(k, f) &&
+            serves_all(p, k, any, f))
+            *l = k;
+    return *l;
+}
 
 /* The weight behind a value of a stage's region: through the stage's operands and the call's
  * arguments. */
@@ -161,7 +252,9 @@ static const Weight *split_head(const Pack *p)
 
 static bool want_layout(Pack *p, Weight *w, bool tiled, const Op *user)
 {
-    const Layout *l = tiled && w == p->split ? layout_split_for(w->type.fmt) : tiled ? layout_for_format(w->type.fmt) : layout_find(STR("rowmajor_f32"));
+    const Layout *l = tiled && w == p->split ? layout_split_for(w->type.fmt)
+                      : tiled                ? tiles_of(p, w->type.fmt)
+                                             : layout_find(STR("rowmajor_f32"));
 
     if (!l || (!tiled && w->type.fmt != format_find(STR("f32"))))
         return fail(p->d, AT_WHAT(NULL, str_printf(p->m->a, "weight '%s'", w->name)),

@@ -17,6 +17,8 @@
 #include "compiler/compiler.h"
 #include "ir/stages.h"
 
+enum { COMMON_THREADS = 4 };    /* where the target does not say: how many cores that do the work */
+
 bool pass_canonicalize(Module *m, const Env *env, Diag *d);
 bool pass_specialize(Module *m, const Env *env, Diag *d);
 bool pass_act(Module *m, const Env *env, Diag *d);

@@ -1,7 +1,6 @@
 /* The unit of 64-bit ARM with dot product and 8-bit matrix product instructions. */
 #include "portable.c"
 #include "aarch64/neon.c"
-#include "aarch64/neon_attention.c"
 #include "aarch64/neon_planes.c"
 #include "aarch64/neon_ternary.c"
 #include "aarch64/dotprod.c"

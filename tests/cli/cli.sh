@@ -197,17 +197,6 @@ for edit in 's/span\.0=128/span.0=2032/|span.0' 's/span\.0=128/span.0=0/|span.0'
     want 1 "'${edit#*|}' is .*, not a multiple of" explain edited
 done
 
-for edit in 's/="attention", tokens=1/&, heads=[3]/|3 heads for a chunk of attention where 2 share' \
-    's/="attention", tokens=1/&, heads=[2, 1], threads=[0]/|2 heads for a chunk of attention' \
-    's/="attention", tokens=1/&, threads=[8]/|without .heads' 's/="attention", tokens=8/&, heads=[2]/|do not give the heads of one token'; do
-    sed "${edit%|*}" story/story.sir > edited/story.sir
-    want 1 "stage 'attention': .*${edit#*|}" explain edited
-done
-sed 's/="attention", tokens=1/&, heads=[2, 1], threads=[2]/' story/story.sir > edited/story.sir
-want 0 '' explain edited attention
-says '^    one for a head and 1 token$'
-says ': 2 up to 2 threads, else 1$'
-
 # ---- a project ----------------------------------------------------------------------------------------------------------
 sum=$("$obj/sinter" inspect m.gguf --json | python3 -c 'import json, sys; print(json.load(sys.stdin).get("digest", ""))' 2> err)
 printf 'model: m.gguf\ndigest: %s\nname: both\nout: proj\ntargets: [portable, {target: "x86_64,x86_64-v3", out: set}]\noptions: {act: f32, kv: f32, ctx: 64}\nbudgets: {ram: 9M}\n' \

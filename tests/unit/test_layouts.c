@@ -73,6 +73,40 @@ static void packing_loses_nothing(void **state)
     assert_int_equal(n_pairs, 7 + 3 + 4 + 3 + 2 + 2 * 12);
 }
 
+/* tq2_0 in base 3: weights that use three of its four codes come back bit for bit; one that uses the fourth is found. */
+static void ternary_without_its_fourth_code(void **state)
+{
+    const Layout *l = &layout_table[LAYOUT_t5g256_r32k4];
+    const Format *f = &format_table[FMT_tq2_0];
+    static uint8_t rows[32 * 2 * 66], tile[2 * 1728];
+    float want[512], have[512];
+
+    (void)state;
+    assert_true(layout_may_take(l, f) && !layout_takes(l, f));
+    assert_true(layout_may_take(l, &format_table[FMT_tq1_0]) && layout_takes(l, &format_table[FMT_tq1_0]));
+    assert_false(layout_may_take(l, &format_table[FMT_q4_0]) || layout_may_take(&layout_table[LAYOUT_i4g32_r32k4], &format_table[FMT_q4_1]));
+    for (int i = 0; i < (int)sizeof rows; i++) {
+        uint64_t bits = (uint64_t)(i + 1) * UINT64_C(0x9E3779B97F4A7C15) >> 40;
+
+        rows[i] = (uint8_t)(bits % 3 | bits / 3 % 3 << 2 | bits / 9 % 3 << 4 | bits / 27 % 3 << 6);
+        if (i % 66 >= 64)
+            rows[i] = i % 66 == 64 ? (uint8_t)bits : 0x2c;
+    }
+    for (int r = 0; r < 32; r++)
+        assert_true(layout_holds(l, f, rows + 132 * r, 512));
+    layout_pack_tile(l, f, tile, rows, 132, 32, 512);
+    for (int r = 0; r < 32; r++) {
+        f->decode(want, rows + 132 * r, 512);
+        layout_row(l, have, tile, r, 512);
+        for (int i = 0; i < 512; i++)
+            assert_true(want[i] == have[i]);
+    }
+    rows[132 * 7 + 66 + 5] |= 0x30;
+    assert_true(layout_holds(l, f, rows + 132 * 7, 256));
+    assert_false(layout_holds(l, f, rows + 132 * 7, 512));
+    assert_true(layout_holds(&layout_table[LAYOUT_i2g256_r32k4], f, rows + 132 * 7, 512));
+}
+
 /* The places that layouts.def draws, written out once more by hand. */
 static void codes_lie_as_drawn(void **state)
 {
@@ -284,6 +318,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(packing_loses_nothing),
         cmocka_unit_test(codes_lie_as_drawn),
+        cmocka_unit_test(ternary_without_its_fourth_code),
         cmocka_unit_test(each_format_has_its_layout),
         cmocka_unit_test(bounds_of_two_parts),
         cmocka_unit_test(sizes_round_up_to_tiles),
