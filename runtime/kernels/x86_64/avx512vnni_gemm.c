@@ -26,8 +26,11 @@ static inline void sn_gemm_group_avx512(float *acc, int acc_stride, const uint8_
     for (int i = 0; i < (tokens + 2) / 3; i++)
         q[i] = x + (intptr_t)x_stride * 3 * i;
     #pragma GCC unroll 12
-    for (int t = 0; t < tokens; t++)
-        s[2 * t] = s[2 * t + 1] = _mm512_set1_epi32(-128 * sn_i8_scales(x + (intptr_t)x_stride * t, n_in)[c / group].sum);
+    for (int t = 0; t < tokens; t++) {
+        const SnI8Scale *scale = sn_i8_scales(x + (intptr_t)x_stride * t, n_in) + c / group;
+
+        s[2 * t] = s[2 * t + 1] = _mm512_set1_epi32(-128 * scale->sum);
+    }
     for (int k = c; k < c + group; k += 4, w += 128) {
         const __m512i a = _mm512_load_si512((const void *)w);
         const __m512i b = _mm512_load_si512((const void *)(w + 64));
@@ -41,7 +44,8 @@ static inline void sn_gemm_group_avx512(float *acc, int acc_stride, const uint8_
     }
     #pragma GCC unroll 12
     for (int t = 0; t < tokens; t++) {
-        const __m512 v = _mm512_set1_ps(sn_i8_scales(x + (intptr_t)x_stride * t, n_in)[c / group].d);
+        const SnI8Scale *scale = sn_i8_scales(x + (intptr_t)x_stride * t, n_in) + c / group;
+        const __m512 v = _mm512_set1_ps(scale->d);
         float *y = acc + (intptr_t)acc_stride * t;
 
         _mm512_storeu_ps(y, _mm512_add_ps(_mm512_loadu_ps(y), _mm512_mul_ps(_mm512_cvtepi32_ps(s[2 * t]), _mm512_mul_ps(d0, v))));
