@@ -338,6 +338,8 @@ static void write_internal(Writer *w, Buf *b, bool one_thread)
     Emit e = emit_new(w->a);
 
     buf_printf(b, "#include \"%s.h\"\n", w->name);
+    buf_printf(b, "#define %s_HAS_TILES %d    /* whether AMX is asked for, and tried */\n", w->name,
+               asks_for_amx(w));
     if (one_thread)
         buf_printf(b, "#define %s_THREADS 0\n", w->name);
     if (verifying_entry(w) && !strcmp(module_meta_str(w->m, "build.spec", ""), "lookup"))

@@ -47,6 +47,9 @@ const char *heads_c(const Writer *w, const Op *fused);
 /* The entry that computes several tokens with decode's bits for each, NULL: there is none (or --spec none). */
 const Entry *verifying_entry(const Writer *w);
 
+/* Does an instruction set need AMX?  Then the runtime asks the system for it and tries it (runtime/core/tiles.c). */
+bool asks_for_amx(const Writer *w);
+
 /* ---- stage.c ---- */
 
 /* Writes NAME_ISA.c and kernels_ISA.h for target i. */

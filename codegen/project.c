@@ -28,6 +28,14 @@ static const char *flags_of(const Writer *w, int i)
     return emit_flags(w->a, str_of(meta_of(w, i, "cflags")));
 }
 
+bool asks_for_amx(const Writer *w)
+{
+    for (int i = 0; i < w->n_target && w->m->n_entry; i++)
+        if (strstr(meta_of(w, i, "features"), "amx"))
+            return true;
+    return false;
+}
+
 static bool has_wasm(const Writer *w)
 {
     return !strcmp(meta_of(w, 0, "family"), "wasm32");
@@ -317,6 +325,9 @@ static void put_text(const Module *m, Buf *b, const char *name)
     put_source(b, chat ? "runtime/text/chat.c" : "runtime/text/chat_none.c", name);
 }
 
+/* Before the first header, so that no flag is needed: CPU affinity, cgroups, large pages. */
+#define GNU "#ifndef _GNU_SOURCE\n#define _GNU_SOURCE\n#endif\n"
+
 bool codegen_folder(const Module *m, FileSet *fs, const char *dir, Diag *d)
 {
     Writer w = { .m = m, .a = m->a, .d = d, .ok = true };
@@ -344,9 +355,12 @@ bool codegen_folder(const Module *m, FileSet *fs, const char *dir, Diag *d)
     if (!write_model(&w, fs, dir, digest))
         return false;
     b = buf_in(w.a);
-    buf_printf(
-        &b, "/* The part of the runtime that this model uses. */\n#include \"%s_internal.h\"\n\n",
-        n);
+    buf_printf(&b,
+               "/* The part of the runtime that this model uses. */\n" GNU
+               "#include \"%s_internal.h\"\n\n",
+               n);
+    if (asks_for_amx(&w))
+        put_source(&b, "runtime/core/tiles.c", n);
     put_sources(&b, one_thread ? runtime_parts_one_thread : runtime_parts, n);
     if (verifying_entry(&w)) {
         buf_putc(&b, '\n');
@@ -364,7 +378,7 @@ bool codegen_folder(const Module *m, FileSet *fs, const char *dir, Diag *d)
             return false;
     }
     b = buf_in(w.a);
-    buf_printf(&b, "/* The command-line program. */\n#include \"%s_internal.h\"\n\n", n);
+    buf_printf(&b, "/* The command-line program. */\n" GNU "#include \"%s_internal.h\"\n\n", n);
     put_sources(&b, main_parts, n);
     if (!put(&w, fs, dir, "main.c", &b))
         return false;

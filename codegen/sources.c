@@ -3,12 +3,12 @@
 #include "codegen/parts.h"
 
 const char *const runtime_parts[] = { "runtime/core/xxh64.c",   "runtime/core/weights.c",
-                                      "runtime/core/tiles.c",   "runtime/core/cpu.c",
-                                      "runtime/core/threads.c", "runtime/core/pace.c",
-                                      "runtime/core/session.c", NULL };
+                                      "runtime/core/cpu.c",     "runtime/core/threads.c",
+                                      "runtime/core/pace.c",    "runtime/core/session.c",
+                                      NULL };
 const char *const runtime_parts_one_thread[] = {
-    "runtime/core/xxh64.c", "runtime/core/weights.c",     "runtime/core/tiles.c",
-    "runtime/core/cpu.c",   "runtime/core/threads_one.c", "runtime/core/session.c", NULL
+    "runtime/core/xxh64.c",       "runtime/core/weights.c", "runtime/core/cpu.c",
+    "runtime/core/threads_one.c", "runtime/core/session.c", NULL
 };
 const char *const text_parts[] = { "runtime/text/tokenize.c", "runtime/text/sample.c",
                                    "runtime/text/generate.c", NULL };

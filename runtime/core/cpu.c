@@ -89,7 +89,11 @@ static int cpu_has(const char *name)
             return 0;
         if ((saved_registers() & f->saved) != f->saved)
             return 0;
-        return f->saved != TILE || (strcmp(name, "amx_tile") == 0 ? tiles_granted() : tiles_work());
+#if NAME_HAS_TILES
+        if (f->saved == TILE)
+            return strcmp(name, "amx_tile") == 0 ? tiles_granted() : tiles_work();
+#endif
+        return f->saved != TILE;
     }
     return 0;
 }

@@ -42,6 +42,10 @@
 #define NAME_THREADS 1                  /* 0: threads_one.c, neither atomics nor pthreads */
 #endif
 
+#ifndef NAME_HAS_TILES
+#define NAME_HAS_TILES 1                /* 0: no instruction set needs AMX; tiles.c is left out */
+#endif
+
 #ifndef NAME_HAS_LOOKUP
 #define NAME_HAS_LOOKUP 1               /* 0: lookup.c is left out (sinter build --spec none) */
 #endif

@@ -93,7 +93,7 @@ static int tiles_tried(void)
         setrlimit(RLIMIT_CORE, &none);
         syscall(SYS_exit_group, tiles_multiply() ? 0 : 1);
     }
-    while (child > 0 && waitpid(child, &status, __WCLONE) < 0)
+    while (child > 0 && waitpid(child, &status, (int)__WCLONE) < 0)
         if (errno != EINTR)
             break;
     sigprocmask(SIG_SETMASK, &before, NULL);
@@ -106,7 +106,7 @@ static int tiles_work(void)
     return tiles_granted() && tiles_tried();
 }
 
-#elif defined(__x86_64__) || defined(__i386__)
+#else
 
 static int tiles_granted(void)
 {

@@ -31,7 +31,7 @@ that "text and rodata: $bytes bytes of at most 98304" [ "$bytes" -le 98304 ]
 for cc in gcc "$clang"; do
     [ -n "$cc" ] || { skip 'clang is not installed'; continue; }
     for f in story.c runtime.c text.c main.c; do
-        quiet "$cc -Wconversion $f" $cc -std=c11 -D_GNU_SOURCE -pedantic-errors $C -c story/$f -o x.o
+        quiet "$cc -Wconversion $f" $cc -std=c11 -pedantic-errors $C -c story/$f -o x.o
     done
     quiet "$cc -Wconversion story_x86_64_v3.c" $cc -std=gnu11 $C -O3 -mavx2 -mfma -mf16c -c story/story_x86_64_v3.c -o x.o
 done

@@ -120,5 +120,5 @@ cp h/h.weights h/evil.weights
 that 'flags that are payloads: builds' build h/evil.sir -o evil/h
 grep -e pwned h/evil.sir > log; that 'flags that are payloads: there are some' grep -q pwned h/evil.sir
 make -s -C evil/h CFLAGS=-O0 > log 2>&1
-grep -F -e '$(shell' -e '`touch' -e ';touch' -e '${x}' evil/h/Makefile evil/h/CMakeLists.txt > found; none 'flags that are payloads: none of it'
+grep -F -e '$(shell touch' -e '`touch' -e ';touch' -e '${x}' evil/h/Makefile evil/h/CMakeLists.txt > found; none 'flags that are payloads: none of it'
 that 'flags that are payloads: nothing else was done' clean
