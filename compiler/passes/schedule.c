@@ -112,6 +112,21 @@ static void choose_end(Sched *s, Op *o)
     }
 }
 
+/* Have all targets panels of their own?  The plain ones are there to compare with: they are many times slower than dot products. */
+static bool panels_pay(Sched *s)
+{
+    for (int i = 0; i < s->env->n_target; i++) {
+        const Target *t = s->env->target[i];
+        const KernelUnit *u = kernel_unit(t->isa[0]);
+        const KernelInfo *k = u ? kernel_find(u, t->isa, "gemm", NULL, "i8", 0) : NULL;
+
+        if (k && !strcmp(k->isa, "portable") && !t->portable_only)
+            return fail(s->d, NOWHERE, "--act prefill=i8 has no kernels for %s (x86_64-v4 and x86_64-v4-amx have; use prefill=q8)",
+                        t->name);
+    }
+    return true;
+}
+
 static bool choose_for(Sched *s, const Func *f, Op *o)
 {
     switch (o->kind) {
@@ -120,7 +135,8 @@ static bool choose_for(Sched *s, const Func *f, Op *o)
                    *layout = o->in[1]->layout ? o->in[1]->layout->name : NULL;
 
         if (op_takes_panels(o)) {
-            if (!choose(s, o, "unpack", "unpack", layout, NULL, 0) || !choose(s, o, "gemm", "gemm", NULL, "i8", 0))
+            if (!panels_pay(s) || !choose(s, o, "unpack", "unpack", layout, NULL, 0) ||
+                !choose(s, o, "gemm", "gemm", NULL, "i8", 0))
                 return false;
             choose_end(s, o);
             return true;

@@ -5,7 +5,8 @@ selects.  Needs python3's standard library, and cmake and a C++ compiler the fir
 A round, for one model and one number of threads:
 
     llama.cpp   llama-bench -p 512 -n 128 -fa 1 -r 1 (it warms up first), peer first (peer.c; with and without repacking)
-    sinter      the emitted program with 512 prompt tokens, with one prompt token and 128 more, and with one prompt token only
+    sinter      the emitted program with 512 prompt tokens, with one prompt token and 128 more, and with one prompt token only; where this
+                machine has panels of 8-bit codes, also 512 prompt tokens by a program of --act prefill=i8
     limits      read bandwidth of a block as large as what one token reads; the widest integer unit's multiply-adds; the time in which a
                 process maps the weights file and reads it once
 
@@ -218,22 +219,35 @@ class Bench:
         return {"prefill": next(x["avg_ts"] for x in out if x["n_prompt"]), "decode": next(x["avg_ts"] for x in out if x["n_gen"]),
                 "first_repacked": self.measure("wall", *peer, 1)["ms"], "first_as_is": self.measure("wall", *peer, 0)["ms"]}
 
-    def sinter_round(self, program, threads):
-        def stats(words):
+    def sinter_round(self, program, panels, threads):
+        def stats(words, program=program):
             p = run([program, "-j", str(threads), "--ignore-eos", "--print-ids", "--stats", "json"] + words)
             return json.loads(p.stderr.strip().splitlines()[-1])
 
-        return {"prefill": stats(["--ids", "@" + self.ids, "-n", "1"])["prefill_tps"],
+        prompt = ["--ids", "@" + self.ids, "-n", "1"]
+        more = {"prefill, i8": stats(prompt, panels)["prefill_tps"]} if panels else {}
+        return {**more, "prefill": stats(prompt)["prefill_tps"],
                 "decode": stats(["--ids", "3", "-n", str(N_GEN + 1)])["decode_tps"],
                 "first": self.measure("wall", program, "-j", threads, "--ids", 3, "-n", 1, "--print-ids")["ms"]}
 
-    def build(self, model, path):
+    def build(self, model, path, more=()):
         """The emitted program and its manifest."""
-        out = os.path.join(self.work, model.name)
-        run([self.args.sinter, "build", path, "-t", "native", "-o", out, "--name", "model"] + self.args.flags.split())
+        out = os.path.join(self.work, model.name + ("-i8" if more else ""))
+        run([self.args.sinter, "build", path, "-t", "native", "-o", out, "--name", "model"] + self.args.flags.split() + list(more))
         run([os.environ.get("MAKE") or "make", "-s", "-C", out])
         with open(os.path.join(out, "manifest.json")) as f:
             return os.path.join(out, "model"), json.load(f)
+
+
+def build_panels(bench, model, path):
+    """The program that reads prompts through panels of 8-bit codes; None where there are no such kernels, or --flags says something else."""
+    if "--act" in bench.args.flags:
+        return None
+    try:
+        return bench.build(model, path, ("--act", "prefill=i8"))[0]
+    except Missing as e:
+        say("%s, prefill=i8: %s" % (model.name, e))
+        return None
 
 
 def matrices(manifest):
@@ -271,14 +285,14 @@ def parts_of_a_token(manifest):
 # ---- rounds ---------------------------------------------------------------------------------------------------------------------------
 
 
-def one_round(bench, path, program, bytes_per_token, threads, sinter_first):
+def one_round(bench, path, program, panels, bytes_per_token, threads, sinter_first):
     watch = Watch()
     r = {}
     if sinter_first:
-        r["sinter"] = bench.sinter_round(program, threads)
+        r["sinter"] = bench.sinter_round(program, panels, threads)
     r["llama"] = bench.llama_round(path, threads)
     if not sinter_first:
-        r["sinter"] = bench.sinter_round(program, threads)
+        r["sinter"] = bench.sinter_round(program, panels, threads)
     r["mb_s"] = bench.measure("read", bytes_per_token, threads)["mb_s"]
     r["touch_ms"] = bench.measure("wall", bench.args.measure, "touch", program + ".weights", threads)["ms"]
     r.update(bench.measure("mac8", threads))
@@ -286,12 +300,12 @@ def one_round(bench, path, program, bytes_per_token, threads, sinter_first):
     return r
 
 
-def all_rounds(bench, model, path, program, bytes_per_token, threads):
+def all_rounds(bench, model, path, program, panels, bytes_per_token, threads):
     """bench.args.rounds quiet ones, or the quietest of three times as many."""
     want, good, bad = bench.args.rounds, [], []
     while len(good) < want and len(good) + len(bad) < 3 * want:
         wait_for_quiet(bench.args)
-        r = one_round(bench, path, program, bytes_per_token, threads, len(good) % 2 == 1)
+        r = one_round(bench, path, program, panels, bytes_per_token, threads, len(good) % 2 == 1)
         quiet = r["others"] <= bench.args.busy
         (good if quiet else bad).append(r)
         say("%s, %s, round %d of %d: decode %.0f and %.0f, prefill %.0f and %.0f tok/s, first token %.0f and %.0f ms%s" % (
@@ -342,7 +356,7 @@ def spread(values):
 
 
 def rows_of(rounds, manifest, threads):
-    """Three rows: decode, prefill, first token."""
+    """Rows: decode, prefill, with panels too where there are any, first token."""
     def column(who, what):
         return spread([r[who][what] for r in rounds])
 
@@ -358,12 +372,15 @@ def rows_of(rounds, manifest, threads):
                    bandwidth_mb_s=mb_s, bytes_per_token=manifest["bytes_per_token"], parts=parts_of_a_token(manifest),
                    macs_per_token=macs_per_token(manifest) + head_macs(manifest),
                    **{who + "_share": x["median"] * manifest["bytes_per_token"] / (1e6 * mb_s) for who, x in (("llama", llama), ("sinter", sinter))}))
-    llama, sinter = column("llama", "prefill"), column("sinter", "prefill")
-    more = {"macs_per_token": macs_per_token(manifest)}
-    if macs > 0:
-        more.update(limit="%.2f T/s %s" % (1e-3 * macs, rounds[0]["unit"]), mac8_per_ns=macs, unit=rounds[0]["unit"],
-                    **{who + "_share": x["median"] * more["macs_per_token"] / (1e9 * macs) for who, x in (("llama", llama), ("sinter", sinter))})
-    out.append(row("prefill", llama, sinter, ratio=sinter["median"] / llama["median"], **more))
+    for what in ("prefill", "prefill, i8"):
+        if what not in rounds[0]["sinter"]:
+            continue
+        llama, sinter = column("llama", "prefill"), column("sinter", what)
+        more = {"macs_per_token": macs_per_token(manifest)}
+        if macs > 0:
+            more.update(limit="%.2f T/s %s" % (1e-3 * macs, rounds[0]["unit"]), mac8_per_ns=macs, unit=rounds[0]["unit"],
+                        **{who + "_share": x["median"] * more["macs_per_token"] / (1e9 * macs) for who, x in (("llama", llama), ("sinter", sinter))})
+        out.append(row(what, llama, sinter, ratio=sinter["median"] / llama["median"], **more))
     either = [column("llama", "first_repacked"), column("llama", "first_as_is")]
     llama = min(either, key=lambda x: x["median"])
     sinter = column("sinter", "first")
@@ -393,7 +410,8 @@ def share(row, who):
 
 
 def markdown(result):
-    unit = {"decode": "decode of %d, tok/s" % N_GEN, "prefill": "prefill of %d, tok/s" % N_PROMPT, "first token": "start to first token, ms"}
+    unit = {"decode": "decode of %d, tok/s" % N_GEN, "prefill": "prefill of %d, tok/s" % N_PROMPT,
+            "prefill, i8": "prefill of %d, i8, tok/s" % N_PROMPT, "first token": "start to first token, ms"}
     out = ["%s. %s." % (result["date"], result["machine"]),
            "sinter %s, built by %s%s." % (result["sinter"], result["cc"], ", with " + result["flags"] if result["flags"] else ""),
            "llama.cpp %s from llama-cpp-python's source: %s; flash attention on, repacking on." % (result["llama_version"], result["llama_built"]),
@@ -454,6 +472,7 @@ def measure_model(bench, model, result):
     try:
         path = model.find(bench)
         program, manifest = bench.build(model, path)
+        panels = build_panels(bench, model, path)
         facts = run([os.path.join(bench.llama(path), "peer"), "info", path]).stdout
         entry["buffers"] = ", ".join("%s %s" % m for m in re.findall(r"(\S+) model buffer size = *([\d.]+ MiB)", facts))
         result["llama_version"] = re.search(r"^version (.*)", facts, re.M).group(1)
@@ -462,7 +481,7 @@ def measure_model(bench, model, result):
             result["llama_built"] = f.read().strip()
         rows = []
         for threads in bench.args.threads:
-            rounds = all_rounds(bench, model, path, program, manifest["bytes_per_token"], threads)
+            rounds = all_rounds(bench, model, path, program, panels, manifest["bytes_per_token"], threads)
             rows += rows_of(rounds, manifest, threads)
         entry["rows"] = rows
     except Missing as e:

@@ -69,10 +69,16 @@ nm never/story/libstory.a 2> log | grep story_lookup_draft > found; none '--spec
 that 'from its .sir' build never/story/story.sir -o again/story
 that 'the same source' cmp never/story/runtime.c again/story/runtime.c
 
-# Where a prompt is summed in another way than an answer, an entry of its own checks guesses.
-that '--act prefill=f32,decode=q8' build "$story" -t portable --act prefill=f32,decode=q8 -o mixed/story
-quiet 'make' make -s -C mixed/story
-mixed/story/story -f repeats.txt -n 100 --spec none > none.txt 2> log
-mixed/story/story -f repeats.txt -n 100 --spec lookup --stats json > mixed.txt 2> stats
-that 'other sums for prompts: the same text' cmp none.txt mixed.txt
-that 'and guesses' [ "$(number spec_drafted)" -gt 0 ]
+# Where a prompt is summed in another way than an answer, guesses are checked by an entry of their own.  With i8 it takes short prompts, too.
+for i in 1 2 3 4 5 6 7 8; do cat repeats.txt; done > long.txt
+for act in f32 i8; do
+    that "--act prefill=$act,decode=q8" build "$story" -t portable --act prefill=$act,decode=q8 -o $act/story
+    quiet 'make' make -s -C $act/story
+    same_ids "a prompt in $act" $act/story/story -f repeats.txt -n 100
+    that "a prompt in $act: guesses are made" [ "$(number spec_drafted)" -gt 0 ]
+    same_ids "a long prompt in $act" $act/story/story -f long.txt -n 40
+    for j in 1 3; do $act/story/story -f long.txt -n 0 --logits $act.$j -j $j 2> log; done
+    that "a long prompt in $act: the same bits with 1 and 3 threads" cmp $act.1 $act.3
+done
+p/story/story -f long.txt -n 0 --logits q8.1 2> log
+cmp -s i8.1 q8.1 && bad 'prefill=i8 gives the logits of q8: it computed something else' || good

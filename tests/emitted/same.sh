@@ -17,6 +17,9 @@ that 'from its own .sir: the same bytes' diff -r one/deep/story three/story
 that 'builds with options' build "$story" -t portable --act prefill=q8,decode=f32 --kv f32 --ctx 128 --link-weights --name tale -o four
 that 'builds its .sir' build four/tale.sir -o five
 that 'with options, from the .sir: the same bytes' diff -r four five
+that 'builds with panels' build "$story" -t portable --act prefill=i8 -o i8/story
+that 'builds its .sir' build i8/story/story.sir -o again/story
+that 'with panels, from the .sir: the same bytes' diff -r i8/story again/story
 cut -c 1-64 < two/story/story.sir > two/story/cut.sir
 refuses 1 'cut.sir' build two/story/cut.sir -o six
 cp one/deep/story/story.sir lonely.sir
