@@ -52,9 +52,25 @@ static uint64_t n_products(const Layout *l)
     return l->bits ? 1 : 2;
 }
 
-/* Is decoding faster on target t if l holds n weights instead of `other`?  Not by plain C, which is
- * slower than any memory. */
-static bool pays_on(const Target *t, const Layout *l, const Layout *other, uint64_t n)
+/* Bytes that a token reads of all weights in tiles, about. */
+static uint64_t bytes_of_token(const Module *m)
+{
+    uint64_t all = 0;
+
+    for (int i = 0; i < m->n_weight; i++) {
+        const Type t = m->weight[i]->type;
+        const Layout *l = layout_for_format(t.fmt);
+        int64_t n_in = 1;
+
+        if (l && t.rank >= 2 && dim_is_const(type_last(t), &n_in) && n_in % l->cols == 0)
+            all += layout_bytes(l, type_n_rows(t), n_in);
+    }
+    return all;
+}
+
+/* Is decoding faster on target t if l holds n weights instead of `other`, where a token reads `all`
+ * bytes?  Not by plain C, which is slower than any memory. */
+static bool pays_on(const Target *t, const Layout *l, const Layout *other, uint64_t n, uint64_t all)
 {
     const KernelUnit *u = kernel_unit(t->isa[0]);
     const KernelInfo *k = u ? kernel_find(u, t->isa, "dot", l->name, NULL, 1) : NULL;
@@ -62,8 +78,10 @@ static bool pays_on(const Target *t, const Layout *l, const Layout *other, uint6
     uint64_t per_block = (uint64_t)l->rows * (uint64_t)l->cols;
 
     return k && strcmp(k->isa, "portable") != 0 &&
-           cost_ps(t, n / per_block * (uint64_t)l->block_bytes, n * n_products(l), n_threads) <
-               cost_ps(t, n / per_block * (uint64_t)other->block_bytes, n * n_products(other), n_threads);
+           cost_part_ps(t, all, n / per_block * (uint64_t)l->block_bytes, n * n_products(l),
+                        n_threads) <
+               cost_part_ps(t, all, n / per_block * (uint64_t)other->block_bytes,
+                            n * n_products(other), n_threads);
 }
 
 /* Are the bytes that e makes a weight of here, to be looked at?  (Not in a Module alone.) */
@@ -106,7 +124,7 @@ static bool serves_all(Pack *p, const Layout *l, const Layout *other, const Form
         most_bytes = bytes > most_bytes ? bytes : most_bytes;
     }
     for (int i = 0; i < p->env->n_target; i++)
-        ok = ok && pays_on(p->env->target[i], l, other, n);
+        ok = ok && pays_on(p->env->target[i], l, other, n, bytes_of_token(p->m));
     row = ARENA_ARRAY(p->env->scratch, uint8_t, ok ? most_bytes : 0);
     x = ARENA_ARRAY(p->env->scratch, float, ok ? most : 0);
     for (int i = 0; ok && i < p->m->n_weight; i++)
@@ -173,22 +191,6 @@ static bool has_split_kernels(const Target *t, const Layout *whole, const Layout
             return false;
     }
     return true;
-}
-
-/* Bytes that a token reads of all weights in tiles, about. */
-static uint64_t bytes_of_token(const Module *m)
-{
-    uint64_t all = 0;
-
-    for (int i = 0; i < m->n_weight; i++) {
-        const Type t = m->weight[i]->type;
-        const Layout *l = layout_for_format(t.fmt);
-        int64_t n_in = 1;
-
-        if (l && t.rank >= 2 && dim_is_const(type_last(t), &n_in) && n_in % l->cols == 0)
-            all += layout_bytes(l, type_n_rows(t), n_in);
-    }
-    return all;
 }
 
 /* Is reading seven tenths of the head faster on one of the targets, and slower on none?  What remains to compute takes half as much
