@@ -63,13 +63,14 @@ want 2 "'--kv\|--kv: 'f64'" build m.gguf --kv f64
 want 2 "'-prolog': takes default, none, or names.*did you mean 'prologue'" build m.gguf --fuse -prolog
 want 2 "'epilogue,,rows': takes" build m.gguf --fuse epilogue,,rows
 want 2 'needs a value' build m.gguf -t
+want 2 'i8 is for prompts' build m.gguf --act i8
 want 2 'no model' build
 want 2 "unexpected argument 'b.gguf'" build a.gguf b.gguf
 want 2 'too few arguments' verify
 want 2 'too few arguments' run
 want 2 'whole number from 1' bench . --runs 0
 for o in '--quant q4_0' '--prune heads' --exact '--kernels k' '--calib-data f' '--emit opencl' '--emit metal' \
-    '--project arduino' '--act i8' '--act prefill=bf16,decode=q8' '--kv q8'; do
+    '--project arduino' '--act prefill=bf16,decode=q8' '--kv q8'; do
     want 1 'not there yet' build m.gguf $o
 done
 
