@@ -68,7 +68,7 @@ typedef struct {
     int64_t ctx;                /* 0: the model's own */
     bool link_weights;
     const char *spec;           /* "none": no code for it; "lookup": the program's default; NULL: it can, if asked */
-    const char *head;           /* "two-stage": where it can be; "full": never; NULL: where it pays */
+    const char *head;           /* "two-stage": where it can be; "full", NULL: never */
     const char *emit;           /* "c" or "ir" */
     const char *depfile;        /* -MD: NULL none */
     const char *print_after;    /* pass name, "all", NULL */

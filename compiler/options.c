@@ -316,9 +316,9 @@ SETTER(set_spec)
 SETTER(set_head)
 {
     (void)a;
-    if (strcmp(value, "auto") && strcmp(value, "full") && strcmp(value, "two-stage"))
-        return bad(why, "takes auto, full or two-stage");
-    b->head = strcmp(value, "auto") ? value : NULL;
+    if (strcmp(value, "full") && strcmp(value, "two-stage"))
+        return bad(why, "takes full or two-stage");
+    b->head = value;
     return SET_ok;
 }
 
@@ -391,7 +391,7 @@ const Option build_option_table[] = {
     ROW_LINK,
     { "--project", 0, "KIND", "plain", "plain or cmake: both files are always there", set_project, false },
     { "--spec", 0, "SPEC", NULL, "lookup: the program guesses unless told not to; none: it cannot (else: if told to)", set_spec, false },
-    { "--head", 0, "HOW", "auto", "two-stage: only rows of the head that may win are read whole; full; auto: where it pays", set_head, false },
+    { "--head", 0, "HOW", "full", "two-stage: only rows of the head that may win are read whole; full: all", set_head, false },
     { "--max-ram", 0, "SIZE", NULL, "exit 3 if a session with one thread needs more", set_max_ram, false },
     { "--max-flash", 0, "SIZE", NULL, "exit 3 if the weights file is longer", set_max_flash, false },
     { "--dry-run", 0, NULL, NULL, "print the sizes, write nothing", set_dry, false },

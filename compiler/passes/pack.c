@@ -28,10 +28,6 @@
 #include "codegen/weights.h"
 #include "compiler/passes/passes.h"
 
-/* A head in a core's own cache is read so fast that there is nothing to gain.  Bandwidths are those of all cores, of which so many reach
- * them. */
-enum { HEAD_BYTES_MIN = 4 << 20, READING_CORES = 4 };
-
 typedef struct {
     Module *m;
     const Env *env;
@@ -193,33 +189,6 @@ static bool has_split_kernels(const Target *t, const Layout *whole, const Layout
     return true;
 }
 
-/* Is reading seven tenths of the head faster on one of the targets, and slower on none?  And does whoever wants all logits of it wait little
- * longer?  Codes in two parts take AVX-512 a fifth of the head's time more; AVX2, which has no masks of bytes, three times as long, and
- * plain C as well. */
-static bool two_stages_pay(const Pack *p, const Weight *w, const Layout *split)
-{
-    int64_t n_in = 1;
-    uint64_t bytes, macs, all = bytes_of_token(p->m);
-    bool gains = false, loses = false;
-
-    dim_is_const(type_last(w->type), &n_in);
-    bytes = layout_bytes(split, type_n_rows(w->type), n_in);
-    macs = (uint64_t)type_n_rows(w->type) * (uint64_t)n_in;
-    if (bytes < HEAD_BYTES_MIN)
-        return false;
-    for (int i = 0; i < p->env->n_target; i++) {
-        const Target *t = p->env->target[i];
-        const KernelInfo *bound = kernel_find(kernel_unit(t->isa[0]), t->isa, "bound", split->name, "q8", 1);
-        bool masks = !strcmp(bound->isa, "avx512vnni");
-        uint64_t full = cost_part_ps(t, all, bytes, macs, READING_CORES);
-        uint64_t two = cost_part_ps(t, all, bytes / 10 * 7, macs + macs / 2, READING_CORES);
-
-        gains = gains || two < full;
-        loses = loses || two > full || !masks;
-    }
-    return gains && !loses;
-}
-
 /* Is w unpacked into panels anywhere?  There are none of a weight in two parts. */
 static bool takes_panels(const Module *m, const Weight *w)
 {
@@ -236,7 +205,7 @@ static const Weight *split_head(const Pack *p)
 {
     const BuildOptions *o = p->env->opt;
 
-    if (o->head && !strcmp(o->head, "full"))
+    if (!o->head || strcmp(o->head, "two-stage"))
         return NULL;
     for (int i = 0; i < p->m->n_entry; i++)
         for (const Op *s = p->m->entry[i].func->body->first; s; s = s->next) {
@@ -247,7 +216,7 @@ static const Weight *split_head(const Pack *p)
 
             for (int k = 0; can && k < p->env->n_target; k++)
                 can = has_split_kernels(p->env->target[k], layout_for_format(w->type.fmt), split);
-            if (can && (o->head || two_stages_pay(p, w, split)))
+            if (can)
                 return w;
         }
     return NULL;

@@ -71,8 +71,8 @@ that 'something was said' [ -s best.ids ]
 # Who decides.
 that '--head full' build "$story" -t $set --head full -o full/story
 that 'is whole' grep -q 'layout=i8g32_r32k4' full/story/story.sir
-that 'auto' build "$story" -t $set -o auto/story
-that 'so small a head is whole' cmp full/story/story.weights auto/story/story.weights
+that 'unasked' build "$story" -t $set -o unasked/story
+that 'the head is whole' cmp full/story/story.weights unasked/story/story.weights
 case $(uname -m) in
 x86_64)
     that 'a target without kernels' build head.sir -t aarch64 --head two-stage -o arm/story
