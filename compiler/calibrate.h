@@ -17,6 +17,9 @@ bool read_once(const void *p, size_t n, int n_threads);
  * when nothing is read.  *unit: its name ("avx512_vnni", "amx_int8", ...).  0: no unit that is known here. */
 int64_t mac8_peak(int n_threads, int ms, const char **unit);
 
+/* The middle of n > 0 measurements, or between the two middle ones; sorts them. */
+double median(double *v, int n);
+
 int machine_cores(void);                                     /* that this process may use */
 
 /* Fills in t's bandwidths, multiply-adds and name ("calibrated") from measurements that take some seconds; notes what one thread

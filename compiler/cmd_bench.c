@@ -18,19 +18,6 @@ enum { MAX_RUNS = 100, MAX_PROMPT = 60000, N_STATS = 5, TRIAL_MS = 20 };
 static const char *const stat_key[N_STATS] = { "prefill_tps", "decode_tps", "ttft_ms", "load_ms",
                                                "peak_rss_bytes" };
 
-static int by_value(const void *x, const void *y)
-{
-    double a = *(const double *)x, b = *(const double *)y;
-
-    return (a > b) - (a < b);
-}
-
-static double median(double *v, int n)
-{
-    qsort(v, (size_t)n, sizeof *v, by_value);
-    return n % 2 ? v[n / 2] : 0.5 * (v[n / 2 - 1] + v[n / 2]);
-}
-
 int cmd_bench(Args *args)
 {
     Arena *a = args->a;

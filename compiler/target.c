@@ -163,15 +163,15 @@ static bool read_part(Diag *d, const YamlNode *map, const char *key, const char 
 static bool read_size(Diag *d, const YamlNode *map, const char *key, int64_t lo, int64_t hi, int64_t step, int64_t *out)
 {
     const YamlNode *n = yaml_get(map, key);
-    uint64_t v;
+    int64_t v = *out;
 
     if (!n)
         return true;
-    if (!yaml_bytes(d, n, key, &v))
+    if (!read_bytes(d, map, key, &v))
         return false;
-    if (v < (uint64_t)lo || v > (uint64_t)hi || v % (uint64_t)step)
+    if (v < lo || v > hi || v % step)
         return fail(d, n->at, "'%s' must be a multiple of %" PRId64 " from %" PRId64 " to %" PRId64, key, step, lo, hi);
-    *out = (int64_t)v;
+    *out = v;
     return true;
 }
 

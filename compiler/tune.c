@@ -209,19 +209,6 @@ static double run(Tune *k, const Shape *s, const char *dir, const char *weights,
 
 /* ---- one number ---------------------------------------------------------------------------------------------------- */
 
-static int by_value(const void *x, const void *y)
-{
-    double a = *(const double *)x, b = *(const double *)y;
-
-    return (a > b) - (a < b);
-}
-
-static double median(double *v, int n)
-{
-    qsort(v, (size_t)n, sizeof *v, by_value);
-    return n % 2 ? v[n / 2] : 0.5 * (v[n / 2 - 1] + v[n / 2]);
-}
-
 /* The programs of a knob's candidates take turns; *best becomes the value that wins.  `base` is the folder of the present one. */
 static bool turn(Tune *k, const Knob *knob, const Target *t, const char *base, int64_t *best)
 {

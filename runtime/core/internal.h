@@ -2,7 +2,8 @@
  *
  *   xxh64.c               hashes
  *   weights.c             the weights file
- *   tiles.c, cpu.c        what this CPU can do
+ *   cpu.c                 what this CPU can do
+ *   tiles.c               whether AMX works; only where an instruction set needs it
  *   threads.c             the crew's threads, or threads_one.c: none
  *   pace.c                how many of them take part
  *   session.c             sessions
@@ -10,9 +11,9 @@
  *   NAME.c                (generated) NAME_desc, and a function per entry that calls its stages
  *   NAME_ISA.c            (generated) the stages
  *
- * The writer makes runtime.c of these files: weights.c first (it asks for the GNU interfaces),
- * then xxh64.c, tiles.c, cpu.c, threads.c and pace.c or threads_one.c, session.c; no two of them use one static name,
- * and lines that include "runtime/..." are left out.
+ * The writer makes runtime.c of these files (codegen/sources.c has their order) and asks for the
+ * GNU interfaces before the first of them; no two of them use one static name, and lines that
+ * include "runtime/..." are left out.
  *
  * How a stage is shared among threads.  A stage is n chunks of work, each of which owns its
  * outputs.  Thread t owns the chunks n*t/N .. n*(t+1)/N-1; it takes them from the front, then from

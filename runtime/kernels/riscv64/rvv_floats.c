@@ -94,68 +94,51 @@ static SN_APART void sn_unpack_bf16_rvv(float *f, const uint8_t *w, long n)
         : "v8", "v9", "v10", "v11", "v16", "v17", "v18", "v19", "v20", "v21", "v22", "v23", "memory");
 }
 
-SN_KERNEL(op=dot, layout=f16_r32k1, x=f32, tile=32x4, isa=rvv, features=v, order=groups_fma)
-static SN_APART void sn_dot4_f16_r32k1_f32_rvv(float acc[4 * 32], const uint8_t *w, const float *x, int x_stride, int n_in,
-                                               const uint8_t *next)
+/* Weights of 16 bits, halves or bfloat16, with `tokens` rows of x: a group of columns becomes floats once. */
+__attribute__((always_inline))
+static inline void sn_dots_sixteen_rvv(float *acc, const uint8_t *w, const float *x, int x_stride, int n_in, const uint8_t *next,
+                                       int bf16, int tokens)
 {
     float f[SN_GROUP * SN_ROWS];
 
-    sn_zero(acc, 4 * SN_ROWS);
+    sn_zero(acc, tokens * SN_ROWS);
     for (int c = 0; c < n_in; c += SN_GROUP, w += 64 * SN_GROUP) {
         const int n = sn_columns(n_in, c);
 
         next = sn_prefetch_on_rvv(next, 64 * n);
-        sn_unpack_f16_rvv(f, w, n);
-        for (int t = 0; t < 4; t++)
+        if (bf16)
+            sn_unpack_bf16_rvv(f, w, n);
+        else
+            sn_unpack_f16_rvv(f, w, n);
+        for (int t = 0; t < tokens; t++)
             sn_add_columns_rvv(acc + SN_ROWS * t, (const uint8_t *)f, x + t * x_stride + c, n);
     }
+}
+
+SN_KERNEL(op=dot, layout=f16_r32k1, x=f32, tile=32x4, isa=rvv, features=v, order=groups_fma)
+static SN_APART void sn_dot4_f16_r32k1_f32_rvv(float acc[4 * 32], const uint8_t *w, const float *x, int x_stride, int n_in,
+                                               const uint8_t *next)
+{
+    sn_dots_sixteen_rvv(acc, w, x, x_stride, n_in, next, 0, 4);
 }
 
 SN_KERNEL(op=dot, layout=f16_r32k1, x=f32, tile=32x1, isa=rvv, features=v, order=groups_fma)
 static SN_APART void sn_dot_f16_r32k1_f32_rvv(float acc[32], const uint8_t *w, const float *x, int n_in, const uint8_t *next)
 {
-    float f[SN_GROUP * SN_ROWS];
-
-    sn_zero(acc, SN_ROWS);
-    for (int c = 0; c < n_in; c += SN_GROUP, w += 64 * SN_GROUP) {
-        const int n = sn_columns(n_in, c);
-
-        next = sn_prefetch_on_rvv(next, 64 * n);
-        sn_unpack_f16_rvv(f, w, n);
-        sn_add_columns_rvv(acc, (const uint8_t *)f, x + c, n);
-    }
+    sn_dots_sixteen_rvv(acc, w, x, 0, n_in, next, 0, 1);
 }
 
 SN_KERNEL(op=dot, layout=bf16_r32k1, x=f32, tile=32x4, isa=rvv, features=v, order=groups_fma)
 static SN_APART void sn_dot4_bf16_r32k1_f32_rvv(float acc[4 * 32], const uint8_t *w, const float *x, int x_stride, int n_in,
                                                 const uint8_t *next)
 {
-    float f[SN_GROUP * SN_ROWS];
-
-    sn_zero(acc, 4 * SN_ROWS);
-    for (int c = 0; c < n_in; c += SN_GROUP, w += 64 * SN_GROUP) {
-        const int n = sn_columns(n_in, c);
-
-        next = sn_prefetch_on_rvv(next, 64 * n);
-        sn_unpack_bf16_rvv(f, w, n);
-        for (int t = 0; t < 4; t++)
-            sn_add_columns_rvv(acc + SN_ROWS * t, (const uint8_t *)f, x + t * x_stride + c, n);
-    }
+    sn_dots_sixteen_rvv(acc, w, x, x_stride, n_in, next, 1, 4);
 }
 
 SN_KERNEL(op=dot, layout=bf16_r32k1, x=f32, tile=32x1, isa=rvv, features=v, order=groups_fma)
 static SN_APART void sn_dot_bf16_r32k1_f32_rvv(float acc[32], const uint8_t *w, const float *x, int n_in, const uint8_t *next)
 {
-    float f[SN_GROUP * SN_ROWS];
-
-    sn_zero(acc, SN_ROWS);
-    for (int c = 0; c < n_in; c += SN_GROUP, w += 64 * SN_GROUP) {
-        const int n = sn_columns(n_in, c);
-
-        next = sn_prefetch_on_rvv(next, 64 * n);
-        sn_unpack_bf16_rvv(f, w, n);
-        sn_add_columns_rvv(acc, (const uint8_t *)f, x + c, n);
-    }
+    sn_dots_sixteen_rvv(acc, w, x, 0, n_in, next, 1, 1);
 }
 
 SN_KERNEL(op=dot, layout=f32_r32k1, x=f32, tile=32x4, isa=rvv, features=v, order=groups_fma)

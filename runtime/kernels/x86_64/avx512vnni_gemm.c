@@ -294,60 +294,52 @@ static inline void sn_put_halves_avx512(SnSubs *subs, int b, const uint8_t *scal
     }
 }
 
-SN_KERNEL(op=unpack, layout=i8g32_r32k4, isa=avx512vnni, features=x86_64_v4, order=exact)
-static SN_APART void sn_unpack_i8g32_r32k4_avx512vnni(uint8_t *panel, const uint8_t *w, int n_in, int group)
+/* Layouts whose scales are halves, one level: codes of 4, 5 or 8 bits in blocks of `bytes` bytes, scales (and minima) at `scales`, codes
+ * around `center`. */
+__attribute__((always_inline))
+static inline void sn_unpack_one_level_avx512(uint8_t *panel, const uint8_t *w, int n_in, int group, int bits, int bytes, int scales,
+                                              int center, int minimum)
 {
     SnSubs subs;
 
     for (int c = 0; c < n_in; c += group) {
-        for (int b = 0; b < group / 32; b++, w += SN_I8_BLOCK) {
-            sn_put_i8_avx512(panel + 32 * (c + 32 * b), w);
-            sn_put_halves_avx512(&subs, b, w + 1024, 128, 0);
+        for (int b = 0; b < group / 32; b++, w += bytes) {
+            uint8_t *to = panel + 32 * (c + 32 * b);
+
+            if (bits == 8)
+                sn_put_i8_avx512(to, w);
+            else if (bits == 5)
+                sn_put_i5_avx512(to, w);
+            else
+                sn_put_i4_avx512(to, w);
+            sn_put_halves_avx512(&subs, b, w + scales, center, minimum);
         }
         sn_round32_avx512(panel + 32 * c, sn_panel_scales(panel, n_in) + c / group * SN_ROWS, &subs, group);
     }
+}
+
+SN_KERNEL(op=unpack, layout=i8g32_r32k4, isa=avx512vnni, features=x86_64_v4, order=exact)
+static SN_APART void sn_unpack_i8g32_r32k4_avx512vnni(uint8_t *panel, const uint8_t *w, int n_in, int group)
+{
+    sn_unpack_one_level_avx512(panel, w, n_in, group, 8, SN_I8_BLOCK, 1024, 128, 0);
 }
 
 SN_KERNEL(op=unpack, layout=i4g32_r32k4, isa=avx512vnni, features=x86_64_v4, order=exact)
 static SN_APART void sn_unpack_i4g32_r32k4_avx512vnni(uint8_t *panel, const uint8_t *w, int n_in, int group)
 {
-    SnSubs subs;
-
-    for (int c = 0; c < n_in; c += group) {
-        for (int b = 0; b < group / 32; b++, w += SN_I4_BLOCK) {
-            sn_put_i4_avx512(panel + 32 * (c + 32 * b), w);
-            sn_put_halves_avx512(&subs, b, w + 512, 8, 0);
-        }
-        sn_round32_avx512(panel + 32 * c, sn_panel_scales(panel, n_in) + c / group * SN_ROWS, &subs, group);
-    }
+    sn_unpack_one_level_avx512(panel, w, n_in, group, 4, SN_I4_BLOCK, 512, 8, 0);
 }
 
 SN_KERNEL(op=unpack, layout=i4g32m_r32k4, isa=avx512vnni, features=x86_64_v4, order=exact)
 static SN_APART void sn_unpack_i4g32m_r32k4_avx512vnni(uint8_t *panel, const uint8_t *w, int n_in, int group)
 {
-    SnSubs subs;
-
-    for (int c = 0; c < n_in; c += group) {
-        for (int b = 0; b < group / 32; b++, w += SN_I4M_BLOCK) {
-            sn_put_i4_avx512(panel + 32 * (c + 32 * b), w);
-            sn_put_halves_avx512(&subs, b, w + 512, 0, 1);
-        }
-        sn_round32_avx512(panel + 32 * c, sn_panel_scales(panel, n_in) + c / group * SN_ROWS, &subs, group);
-    }
+    sn_unpack_one_level_avx512(panel, w, n_in, group, 4, SN_I4M_BLOCK, 512, 0, 1);
 }
 
 SN_KERNEL(op=unpack, layout=i5g32_r32k4, isa=avx512vnni, features=x86_64_v4, order=exact)
 static SN_APART void sn_unpack_i5g32_r32k4_avx512vnni(uint8_t *panel, const uint8_t *w, int n_in, int group)
 {
-    SnSubs subs;
-
-    for (int c = 0; c < n_in; c += group) {
-        for (int b = 0; b < group / 32; b++, w += SN_I5_BLOCK) {
-            sn_put_i5_avx512(panel + 32 * (c + 32 * b), w);
-            sn_put_halves_avx512(&subs, b, w + 640, 16, 0);
-        }
-        sn_round32_avx512(panel + 32 * c, sn_panel_scales(panel, n_in) + c / group * SN_ROWS, &subs, group);
-    }
+    sn_unpack_one_level_avx512(panel, w, n_in, group, 5, SN_I5_BLOCK, 640, 16, 0);
 }
 
 /* Two levels with minima: d s and m t; `head` is the block's d and m, `at` the group's s and t. */
