@@ -32,7 +32,7 @@ typedef struct {
 
 static Loc here(const Build *b)
 {
-    return b->g->at(b->m->a, b->g, b->i_op);
+    return tf_at_op(b->m->a, b->g, b->i_op);
 }
 
 static const TfTensor *tensor(const Build *b, int i)
@@ -999,7 +999,7 @@ static bool all_known(Build *b)
         if (builder_of(&b->g->op[i]))
             continue;
         if (n++ < MAX_SHOWN)
-            buf_printf(&list, "%s%s", n > 1 ? "; " : "", b->g->at(b->m->a, b->g, i).what);
+            buf_printf(&list, "%s%s", n > 1 ? "; " : "", tf_at_op(b->m->a, b->g, i).what);
     }
     if (n > MAX_SHOWN)
         buf_printf(&list, "; and %d more", n - MAX_SHOWN);

@@ -90,7 +90,7 @@ static Loc at_tensor(const Reader *r, int i)
                                               : str_printf(r->a, "tensor %d", i));
 }
 
-static Loc at_op(Arena *a, const TfGraph *g, int i_op)
+Loc tf_at_op(Arena *a, const TfGraph *g, int i_op)
 {
     const TfOp *o = &g->op[i_op];
 
@@ -242,8 +242,8 @@ static bool read_op(Reader *r, int i, const FlatTable *t)
     o->version = (int)flat_int(f, &c, 2, 4, true, 1);
     o->options = flat_table(f, t, 4);
     o->custom_options = flat_vector(f, t, 5, 1);
-    if (!f->ok || !read_indices(r, t, 1, true, at_op(r->a, r->g, i), &in, &o->n_in) ||
-        !read_indices(r, t, 2, false, at_op(r->a, r->g, i), &out, &o->n_out))
+    if (!f->ok || !read_indices(r, t, 1, true, tf_at_op(r->a, r->g, i), &in, &o->n_in) ||
+        !read_indices(r, t, 2, false, tf_at_op(r->a, r->g, i), &out, &o->n_out))
         return false;
     o->in = in;
     o->out = out;
@@ -320,7 +320,6 @@ Model *tflite_read(Arena *a, Diag *d, Mapped file)
     *r.m = (Model){ .a = a, .file = file, .name = path_base(file.path), .container = "TensorFlow Lite version 3",
                     .alignment = 1, .graph = r.g };
     r.g->flat = (Flat){ .p = file.p, .n = file.n, .path = file.path, .d = d, .ok = true };
-    r.g->at = at_op;
     if (!read_graph(&r))
         return NULL;
     list_tensors(&r);

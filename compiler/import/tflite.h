@@ -12,11 +12,11 @@ enum { TF_MAX_RANK = 5 };
 
 /* Operators that arch/tflite.c asks for; the numbers are the schema's. */
 typedef enum {
-    TF_ADD = 0, TF_AVERAGE_POOL_2D = 1, TF_CONCATENATION = 2, TF_CONV_2D = 3, TF_DEPTHWISE_CONV_2D = 4, TF_DEQUANTIZE = 6,
+    TF_ADD = 0, TF_AVERAGE_POOL_2D = 1, TF_CONCATENATION = 2, TF_CONV_2D = 3, TF_DEPTHWISE_CONV_2D = 4,
     TF_FULLY_CONNECTED = 9, TF_LOGISTIC = 14, TF_MAX_POOL_2D = 17, TF_MUL = 18, TF_RELU = 19, TF_RELU_N1_TO_1 = 20,
     TF_RELU6 = 21, TF_RESHAPE = 22, TF_SOFTMAX = 25, TF_TANH = 28, TF_CUSTOM = 32, TF_PAD = 34, TF_TRANSPOSE = 39, TF_MEAN = 40,
-    TF_SUB = 41, TF_SQUEEZE = 43, TF_STRIDED_SLICE = 45, TF_SPLIT = 49, TF_PADV2 = 60, TF_SLICE = 65, TF_EXPAND_DIMS = 70,
-    TF_SUM = 74, TF_LEAKY_RELU = 98, TF_QUANTIZE = 114, TF_HARD_SWISH = 117, TF_PLACEHOLDER_FOR_GREATER_OP_CODES = 127
+    TF_SUB = 41, TF_SQUEEZE = 43, TF_STRIDED_SLICE = 45, TF_PADV2 = 60, TF_SLICE = 65, TF_EXPAND_DIMS = 70,
+    TF_SUM = 74, TF_LEAKY_RELU = 98, TF_QUANTIZE = 114, TF_HARD_SWISH = 117
 } TfOpKind;
 
 /* "CONV_2D"; "operator 300" where the number is not known. */
@@ -54,9 +54,11 @@ struct TfGraph {
     TfOp *op; int n_op;
     int *in, n_in, *out, n_out;     /* tensors of the first subgraph */
     Str description;
-    Loc (*at)(Arena *a, const struct TfGraph *g, int i_op);      /* "operator 3, CONV_2D" */
 };
 typedef struct TfGraph TfGraph;
+
+/* Where operator i_op is, for messages: "operator 3, CONV_2D". */
+Loc tf_at_op(Arena *a, const TfGraph *g, int i_op);
 
 Model *tflite_read(Arena *a, Diag *d, Mapped file);
 
