@@ -1,0 +1,43 @@
+/* How weights of integer networks are packed for a kernel: one row for each way.  The kernels are in runtime/kernels (image.h says what a layer
+ * is to them), where each way is drawn; contracts name a row by `layout=`.
+ *
+ * Packing is lossless and needs all of a layer at once: a layer of such a network is small (the largest of MobileNet has 1 MB). */
+#ifndef SN_IMAGE_LAYOUTS_H
+#define SN_IMAGE_LAYOUTS_H
+
+#include "ir/base/base.h"
+
+/* The numbers of a layer.  A fully connected one has kernel_h = kernel_w = 1. */
+typedef struct {
+    int64_t n_out;
+    int64_t kernel_h, kernel_w;
+    int64_t n_in;               /* input channels that one output sees; depthwise: 1 */
+    bool depthwise;
+    const int8_t *w;            /* [n_out][kernel_h][kernel_w][n_in]; depthwise [kernel_h][kernel_w][n_out] */
+    const int32_t *bias;        /* [n_out], with -x_zero * (sum of w) in it */
+    const int32_t *mult;        /* [n_out], Q0.31 */
+    const int32_t *shift;       /* [n_out]: left > 0, right < 0 */
+    int zero, lo, hi;           /* of the outputs */
+} ImageLayer;
+
+typedef struct {
+    const char *name;
+    const char *help;
+    /* Can it hold this layer, so that the kernel's sums do not overflow?  NULL: always. */
+    bool (*fits)(const ImageLayer *l);
+    uint64_t (*weight_bytes)(const ImageLayer *l);
+    uint64_t (*channel_bytes)(const ImageLayer *l);
+    /* Writes exactly as many bytes, little-endian. */
+    void (*pack)(const ImageLayer *l, uint8_t *weights, uint8_t *channels);
+} ImageLayout;
+
+const ImageLayout *image_layout_find(Str name);              /* NULL: no such layout */
+const ImageLayout *const *image_layouts(void);               /* NULL-terminated */
+
+/* How a panel holds `positions` positions of k inputs each (image.h): its bytes; 0: no such panel. */
+uint64_t image_panel_bytes(Str panel, int64_t k, int64_t positions);
+
+/* The ways of one instruction set each stand in a file of their own. */
+extern const ImageLayout image_layout_rows, image_layout_taps;               /* image_layouts.c: portable */
+
+#endif

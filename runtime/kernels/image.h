@@ -1,0 +1,100 @@
+/* What kernels of integer networks share: how images lie in memory, and what a layer is to the kernel that computes it.
+ *
+ * Elements are int8_t with a zero point.  An image [H, W, C] (one at a time, N = 1) lies wherever its strides say, in bytes:
+ *
+ *     element (y, x, c) at p + y * row + x * col + c * chan
+ *
+ *     nhwc      chan = 1, col = C, row = W * C
+ *     planar    col = 1, chan = bytes of a plane (H * row, or more), row = W, or W + 1: then the byte behind each row, which is also the
+ *               one before the next row, holds the zero point, and so does the byte before the first one ("padded")
+ *     lines     col = 1, chan = W (or W + 1), row = C * chan: planes cut into rows; what is computed row by row may overwrite what it came from
+ *
+ * Zero points.  Sums are taken of x as it is stored; what the zero point adds to them, -zero * sum of w, is part of the bias already, and
+ * what lies outside an image is the zero point.  So no kernel subtracts anything.
+ *
+ * A convolution is two kernels with a *panel* between them: a *producer* writes the inputs of a few positions (outputs of one or more rows, one after another)
+ * side by side, in the form that the *dot* wants; the dot multiplies them with the packed weights and stores finished outputs.
+ * Producers: im2col, which copies the window of each position, and a depthwise convolution, whose outputs are a pointwise one's inputs.
+ * A group of rows is  producer(layer, .., y, n);  dot(layer, .., y, n).  Where a kernel takes a pointwise convolution's input as it lies,
+ * there is no producer.
+ *
+ *   panel=rows     [position][K], one byte each                                (portable)
+ *   panel=rows16   [position][K up to a multiple of 16], the rest anything     (Helium; weights are 0 there)
+ *   panel=pairs3   [position / 3][K / 2][3] of two int16_t                     (DSP; drawn in arm/dsp.c)
+ *
+ * From sums to outputs, for channel c, exactly (gemmlowp's way, as TensorFlow Lite Micro computes; arXiv:1712.05877):
+ *
+ *     v = sum + bias[c];  v = round(v * 2^left * mult[c] / 2^31), halves up;  v = round(v / 2^right), halves away from zero;
+ *     y = clamp(v + zero, lo, hi)                                             shift[c] = left - right, one of them 0
+ *
+ * Each instruction set packs weights and these constants as it likes: ir/image_layouts.c, drawn there. */
+#ifndef SN_IMAGE_H
+#define SN_IMAGE_H
+
+#include "kernel.h"
+
+/* A window that moves over an image: convolution, depthwise convolution, pooling. */
+typedef struct {
+    const void *weights;        /* packed; pools: NULL */
+    const int32_t *channels;    /* packed: bias, multiplier, shift of each output channel */
+    const int8_t *outside;      /* in_w + kernel_w bytes of the input's zero point: a row that lies outside (depthwise only; or NULL) */
+    int32_t in_row;             /* strides in bytes, as above */
+    int32_t in_chan;
+    int32_t out_row;
+    int32_t out_chan;
+    int16_t in_col;
+    int16_t out_col;
+    int16_t in_h;               /* shapes */
+    int16_t in_w;
+    int16_t in_c;
+    int16_t out_h;
+    int16_t out_w;
+    int16_t out_c;
+    uint8_t kernel_h;
+    uint8_t kernel_w;
+    uint8_t stride_h;
+    uint8_t stride_w;
+    uint8_t dilation_h;
+    uint8_t dilation_w;
+    uint8_t pad_top;
+    uint8_t pad_left;
+    int8_t in_zero;             /* what lies outside */
+    int8_t zero;                /* of the outputs */
+    int8_t lo;                  /* their range */
+    int8_t hi;
+} SnWindow;
+
+/* A fully connected layer: y[n] = requantized sum over k of x[k] w[n, k] + bias[n]. */
+typedef struct {
+    const void *weights;
+    const int32_t *channels;
+    int32_t n_in;
+    int32_t n_out;
+    int8_t zero;
+    int8_t lo;
+    int8_t hi;
+} SnFully;
+
+/* y = clamp(zero + requant(requant((a - a_zero) << left) + requant((b - b_zero) << left))): TensorFlow Lite's ADD.  shift as above, <= 0 */
+typedef struct {
+    int32_t a_mult;
+    int32_t b_mult;
+    int32_t mult;
+    int8_t a_shift;
+    int8_t b_shift;
+    int8_t shift;
+    int8_t left;
+    int8_t a_zero;
+    int8_t b_zero;
+    int8_t zero;
+    int8_t lo;
+    int8_t hi;
+} SnAdd;
+
+/* softmax of int8 in fixed point; exp[d] is what gemmlowp's exp gives for d less than the maximum, as Q0.31; 0 from n_exp on. */
+typedef struct {
+    const int32_t *exp;
+    int32_t n_exp;
+} SnSoftmax;
+
+#endif
