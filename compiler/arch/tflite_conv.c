@@ -1,0 +1,161 @@
+/* Convolutions, fully connected layers and pools of TensorFlow Lite.  See tflite.h. */
+#include "compiler/arch/tflite.h"
+
+enum { PADDING_same = 0 };
+
+/* ---- contractions ----------------------------------------------------------------------------------------------------- */
+
+/* What both convolutions, FULLY_CONNECTED and their quantized forms end with: bias, and the way into the output's quantization. */
+static Value *finish(Build *b, Value *acc, const TfTensor *x, const TfTensor *w, int64_t c_out, int act)
+{
+    const TfTensor *bias = tf_in(b, 2), *y = tf_out(b);
+    double *factor = ARENA_ARRAY(b->m->a, double, c_out + 1);
+
+    if (bias) {
+        if (!bias->p || !tf_is_type(bias, tf_is_i8(x) ? "i32" : "f32") || bias->n != c_out) {
+            fail(b->d, tf_here(b), "its bias is no constant of %" PRId64 " numbers of type %s", c_out, tf_is_i8(x) ? "INT32" : "FLOAT32");
+            return NULL;
+        }
+        acc = tf_put_two(b, OP_add, "bias", acc, tf_weight_as(b, "b", bias, 1, &c_out), NULL, 0);
+    }
+    if (!tf_is_i8(x))
+        return tf_activate(b, acc, act);
+    for (int64_t i = 0; i < (w->n_scale == 1 ? 1 : c_out); i++)
+        factor[i] = (double)x->scale[0] * (double)w->scale[i] / (double)y->scale[0];
+    return tf_requant(b, acc, 0, y, factor, w->n_scale == 1 ? 1 : (int)c_out, act);
+}
+
+/* Formats that a contraction may have: all f32, or int8 with int8 weights whose zero points are 0. */
+static bool contraction_formats(Build *b, const TfTensor *x, const TfTensor *w, int64_t c_out, int w_dim)
+{
+    const TfTensor *y = tf_out(b);
+
+    if (tf_is_f32(x) && tf_is_f32(w) && tf_is_f32(y))
+        return true;
+    if (tf_is_f32(x) && tf_is_type(w, "i8"))
+        return tf_unsupported(b, "has float activations and int8 weights (hybrid): quantize the activations too, or leave the weights in float");
+    if (!tf_is_i8(x) || !tf_is_i8(w) || !tf_is_i8(y))
+        return fail(b->d, tf_here(b), "types %s, %s -> %s are not supported (FLOAT32 throughout, or quantized INT8)", x->type_name,
+                    w->type_name, y->type_name);
+    if (w->n_scale > 1 && (w->q_dim != w_dim || w->n_scale != c_out))
+        return tf_unsupported(b, "its weights are not quantized along their output channels");
+    for (int i = 0; i < w->n_scale; i++)
+        if (w->zero[i] != 0)
+            return tf_unsupported(b, "its weights' zero points are not 0");
+    return true;
+}
+
+/* Zero rows before and after, so that windows of `size` taken every `stride` leave ceil(x / stride).  [ComputePaddingHeightWidth] */
+static void same_padding(int64_t x, int64_t size, int64_t stride, int64_t *before, int64_t *after)
+{
+    int64_t out = (x + stride - 1) / stride, total = (out - 1) * stride + size - x;
+
+    total = total > 0 ? total : 0;
+    *before = total / 2;
+    *after = total - total / 2;
+}
+
+/* stride, pad and dilation of an operator with windows: fields padding, stride_w, stride_h at 0, 1, 2. */
+bool tf_windows(Build *b, const TfTensor *x, const int64_t *size, const int64_t *dilation, int64_t *stride, int64_t *pad)
+{
+    int padding = tf_option(b, 0, 1, PADDING_same);
+
+    stride[1] = tf_option(b, 1, 4, 1);
+    stride[0] = tf_option(b, 2, 4, 1);
+    for (int i = 0; i < 2; i++) {
+        int64_t wide = (size[i] - 1) * dilation[i] + 1;
+
+        if (stride[i] < 1 || dilation[i] < 1 || dilation[i] > 1 << 20)
+            return tf_unsupported(b, "a stride or dilation is below 1 (a damaged file)");
+        pad[i] = pad[2 + i] = 0;
+        if (padding == PADDING_same)
+            same_padding(x->dim[1 + i], wide, stride[i], &pad[i], &pad[2 + i]);
+        else if (wide > x->dim[1 + i])
+            return tf_unsupported(b, "its window is larger than its input");
+    }
+    return true;
+}
+
+Value *tf_convolution(Build *b)
+{
+    bool depthwise = b->g->op[b->i_op].code == TF_DEPTHWISE_CONV_2D;
+    const TfTensor *x = tf_in(b, 0), *w = tf_in(b, 1);
+    int64_t stride[2], pad[4], dilation[2], c_out;
+    int act = tf_option(b, depthwise ? 4 : 3, 1, ACT_none), n = 0;
+    Value *vx = tf_operand(b, 0), *y;
+    Attr a[4];
+
+    if (!vx)
+        return NULL;
+    if (x->rank != 4 || !w || w->rank != 4 || !w->p)
+        return tf_refuse(b, "needs an image of four dimensions and constant weights of four");
+    dilation[1] = tf_option(b, depthwise ? 5 : 4, 4, 1);
+    dilation[0] = tf_option(b, depthwise ? 6 : 5, 4, 1);
+    c_out = w->dim[depthwise ? 3 : 0];
+    if ((depthwise && w->dim[0] != 1) || x->dim[3] < 1 || c_out < 1 ||
+        (depthwise ? c_out % x->dim[3] : w->dim[3] < 1 || x->dim[3] % w->dim[3] || c_out % (x->dim[3] / w->dim[3])))
+        return tf_refuse(b, "the channels of its input and of its weights do not fit");
+    if (!contraction_formats(b, x, w, c_out, depthwise ? 3 : 0) || !tf_windows(b, x, w->dim + 1, dilation, stride, pad))
+        return NULL;
+    a[n++] = attr_ints("stride", stride, 2);
+    a[n++] = attr_ints("pad", pad, 4);
+    if (dilation[0] != 1 || dilation[1] != 1)
+        a[n++] = attr_ints("dilation", dilation, 2);
+    if (tf_is_i8(x))
+        a[n++] = attr_int("x_zero", x->zero[0]);
+    y = tf_put_two(b, depthwise ? OP_dwconv2d : OP_conv2d, "acc", vx,
+                depthwise ? tf_weight_as(b, "w", w, 3, w->dim + 1) : tf_weight_as(b, "w", w, 4, w->dim), a, n);
+    return finish(b, y, x, w, c_out, act);
+}
+
+Value *tf_fully_connected(Build *b)
+{
+    const TfTensor *x = tf_in(b, 0), *w = tf_in(b, 1), *y = tf_out(b);
+    Attr a = attr_int("x_zero", tf_is_i8(x) ? x->zero[0] : 0);
+    Value *v = tf_operand(b, 0);
+    int64_t flat[2];
+
+    if (!v)
+        return NULL;
+    if (!w || w->rank != 2 || !w->p || w->dim[1] < 1 || x->n % w->dim[1])
+        return tf_refuse(b, "needs constant weights of two dimensions, the inner one a divisor of its input's size");
+    if (tf_option(b, 1, 1, 0) != 0)
+        return tf_refuse(b, "its weights are shuffled, which is not supported");
+    if (!contraction_formats(b, x, w, w->dim[0], 0))
+        return NULL;
+    flat[0] = x->n / w->dim[1];
+    flat[1] = w->dim[1];
+    v = tf_put_two(b, OP_matmul, "acc", tf_shaped(b, v, 2, flat), tf_weight_as(b, "w", w, 2, w->dim), &a, tf_is_i8(x));
+    v = finish(b, v, x, w, w->dim[0], tf_option(b, 0, 1, ACT_none));
+    return v && y->n == flat[0] * w->dim[0] ? tf_shaped(b, v, y->rank, y->dim) : v;
+}
+/* ---- pools ------------------------------------------------------------------------------------------------------------ */
+
+Value *tf_pool(Build *b)
+{
+    bool max = b->g->op[b->i_op].code == TF_MAX_POOL_2D;
+    const TfTensor *x = tf_in(b, 0), *y = tf_out(b);
+    int64_t stride[2], pad[4], size[2] = { tf_option(b, 4, 4, 1), tf_option(b, 3, 4, 1) }, lo, hi;
+    int act = tf_option(b, 5, 1, ACT_none);
+    Value *v = tf_operand(b, 0);
+    Attr a[3];
+
+    if (!v)
+        return NULL;
+    if (x->rank != 4 || size[0] < 1 || size[1] < 1 || (!tf_is_f32(x) && !tf_is_i8(x)) || x->fmt != y->fmt)
+        return tf_refuse(b, "needs an image of four dimensions, FLOAT32 or quantized INT8");
+    if (!tf_windows(b, x, size, (int64_t[]){ 1, 1 }, stride, pad))
+        return NULL;
+    a[0] = attr_ints("window", size, 2);
+    a[1] = attr_ints("stride", stride, 2);
+    a[2] = attr_ints("pad", pad, 4);
+    v = tf_put(b, max ? OP_maxpool : OP_avgpool, "", v, a, 3);
+    if (!tf_is_i8(x))
+        return tf_activate(b, v, act);
+    if (!tf_range(b, y, act, &lo, &hi))
+        return NULL;
+    if (act == ACT_none)
+        return v;
+    return tf_put(b, OP_clamp, "", v, (Attr[]){ attr_float("lo", (double)lo), attr_float("hi", (double)hi) }, 2);
+}
+
