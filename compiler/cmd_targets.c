@@ -15,11 +15,24 @@ static json_t *list_json(const char *const *v)
     return j;
 }
 
+static json_t *board_json(const Board *b)
+{
+    json_t *list = json_array(), *header = json_array();
+
+    for (int i = 0; i < b->n_region; i++)
+        json_array_append_new(list, json_pack("{s:s, s:I, s:I, s:s, s:o}", "name", b->region[i].name, "base",
+                                              (json_int_t)b->region[i].base, "bytes", (json_int_t)b->region[i].bytes, "kind",
+                                              b->region[i].kind, "holds", list_json(b->region[i].holds)));
+    for (int i = 0; i < b->n_header; i++)
+        json_array_append_new(header, json_integer((json_int_t)b->header[i]));
+    return json_pack("{s:o, s:o, s:s}", "regions", list, "header", header, "data", b->data);
+}
+
 static json_t *target_json(const Target *t)
 {
-    return json_pack(
+    json_t *j = json_pack(
         "{s:s, s:s, s:s, s:o, s:o, s:s, s:s, s:s, s:i, s:{s:I, s:I, s:I}, s:{s:I, s:I}, s:I, "
-        "s:{s:I, s:I, s:I, s:I}, s:s}",
+        "s:{s:I, s:I, s:I, s:I}, s:s, s:s}",
         "name", t->name, "help", t->help, "family", t->family, "isa", list_json(t->isa), "features",
         list_json(t->features), "cc", t->cc, "cflags", t->cflags, "run", t->run, "threads",
         t->n_threads, "cache", "l1d", (json_int_t)t->l1d_bytes, "l2", (json_int_t)t->l2_bytes,
@@ -27,7 +40,11 @@ static json_t *target_json(const Target *t)
         (json_int_t)t->llc_mb_s, "mac8_per_ns_x100", (json_int_t)t->mac8_per_ns, "tuning",
         "prefetch", (json_int_t)t->tuning.prefetch, "chunk", (json_int_t)t->tuning.chunk, "span",
         (json_int_t)t->tuning.span, "tokens", (json_int_t)t->tuning.tokens, "tested",
-        t->tested);
+        t->tested, "machine", t->machine);
+
+    if (t->board)
+        json_object_set_new(j, "board", board_json(t->board));
+    return j;
 }
 
 static int print_json(Args *args, const Target *const *t, int n)

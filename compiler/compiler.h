@@ -1,6 +1,7 @@
 /* The compiler: Model -> Module -> passes -> folder.
  *
  *   target.c      what is known of a chip (targets/NAME.yaml, embedded; or a file; or this machine: native)
+ *   board.c       what is known of a board: memory, what lies where
  *   options.c     the options of a build as one table: command line, sinter.yaml and --help read the same rows
  *   arch/         Model -> Module, one file per family            (arch.h)
  *   passes/       Module -> Module, one file per pass             (passes.h)
@@ -15,6 +16,31 @@
 
 /* ---- target.c ------------------------------------------------------------------------------------------------------ */
 
+/* Memory of a board, and what is put there unless a build says otherwise.  Each of these lies in exactly one region:
+ *
+ *     start     the vector table (and what a boot ROM wants to find behind it); first in its region
+ *     code      instructions; the first values of variables, if they are copied from there
+ *     constants what the program only reads, but for the weights
+ *     weights   weights and tables of the model
+ *     data      variables, and the model's memory
+ *     stack     grows down to the beginning of its region, so that what overflows it meets no variable
+ *
+ * What a board does not name lies where another thing does: start and constants with code, weights with constants, stack with data. */
+typedef struct {
+    const char *name;           /* a C identifier in small letters: the name of the region in the linker script */
+    uint64_t base, bytes;
+    const char *kind;           /* "flash": keeps what is programmed; "ram": on the chip; "external": behind a bus, slower */
+    const char *const *holds;   /* NULL-terminated */
+} BoardRegion;
+
+typedef struct {
+    BoardRegion *region;
+    int n_region;
+    const char *data;           /* first values of variables: "copied" by the start-up code, or "loaded" by a boot loader */
+    uint32_t *header;           /* words behind the vector table, for a boot ROM */
+    int n_header;
+} Board;
+
 /* A chip, as its YAML file describes it.  In the arena of the compilation; read-only once loaded. */
 typedef struct {
     const char *name;           /* "x86_64-v4" */
@@ -23,6 +49,7 @@ typedef struct {
     const char *const *isa;     /* kernel sets in order of preference, NULL-terminated; the last is "portable" */
     const char *const *features;/* what the CPU must have, as the run-time check names them, NULL-terminated */
     const char *cc;             /* the compiler, e.g. "cc", "aarch64-linux-gnu-gcc" */
+    const char *machine;        /* flags of every file, e.g. "-mcpu=cortex-m4 -mthumb"; "": none */
     const char *cflags;         /* flags of the ISA files only, e.g. "-march=x86-64-v4 -mavx512vnni" */
     const char *run;            /* a program that runs its binaries here ("qemu-aarch64 -cpu max -L ..."), "": directly */
     int n_threads;              /* default for -j; 0: as many as the machine has cores at run time */
@@ -39,6 +66,7 @@ typedef struct {
     bool portable_only;         /* no ISA kernels: isa is just "portable" */
     const char *base;           /* of `native`: the known target that it is ("x86_64-v4"); otherwise NULL */
     const char *file;           /* the YAML file it was read from; NULL: one of sinter's own */
+    const Board *board;         /* NULL: a chip or an instruction set, not a board */
 } Target;
 
 /* NULL after a report (an unknown name is answered with the nearest known one). */
@@ -54,6 +82,15 @@ const Target *target_native(Arena *a, Diag *d);
 bool target_host_has(const char *feature);
 const char *target_host_family(void);                        /* "x86_64", "aarch64", "riscv64", "portable" */
 void target_print(Buf *out, const Target *t);                /* as YAML that target_parse reads back */
+
+/* ---- board.c ------------------------------------------------------------------------------------------------------- */
+
+struct YamlNode;
+/* The value of a target's key `board`; NULL after a report. */
+const Board *board_read(Arena *a, Diag *d, const struct YamlNode *n);
+void board_print(Buf *out, const Board *b);                  /* as YAML */
+/* The board as metadata, so that codegen writes a folder for it from the Module alone. */
+void board_to_module(Module *m, const Board *b);
 
 /* ---- options ------------------------------------------------------------------------------------------------------- */
 

@@ -26,7 +26,8 @@
 
 /* ---- what sinter knows of families, kernel sets and features ----------------------------------------------------- */
 
-static const char *const family_names[] = { "portable", "x86_64", "aarch64", "riscv64", "wasm32", NULL };
+/* family_names: cortex-m is Armv6-M to Armv8.1-M, riscv32 has no operating system either. */
+static const char *const family_names[] = { "portable", "x86_64", "aarch64", "riscv64", "wasm32", "cortex-m", "riscv32", NULL };
 
 typedef struct { const char *name, *family; } IsaName;
 static const IsaName isa_names[] = {
@@ -34,7 +35,7 @@ static const IsaName isa_names[] = {
     { "avx2", "x86_64" },
     { "sve", "aarch64" },       { "i8mm", "aarch64" },   { "dotprod", "aarch64" },
     { "neon", "aarch64" },      { "rvv", "riscv64" },
-    { "simd128", "wasm32" },
+    { "simd128", "wasm32" },    { "mve", "cortex-m" },   { "dsp", "cortex-m" },
     { "portable", NULL },                                    /* every family's last resort */
 };
 
@@ -264,12 +265,12 @@ const Target *target_parse(Arena *a, Diag *d, const char *file, Str text)
     static const char *const keys[] = { "name",     "help",  "family",    "isa",
                                         "features", "cc",    "cflags",    "run",
                                         "threads",  "cache", "bandwidth", "mac8_per_ns_x100",
-                                        "tuning",   "tested", NULL };
+                                        "tuning",   "tested", "machine",  "board", NULL };
     static const char *const cache_keys[] = { "l1d", "l2", "llc", NULL };
     static const char *const bandwidth_keys[] = { "dram", "llc", NULL };
     static const char *const tuning_keys[] = { "prefetch", "chunk", "span", "tokens", NULL };
     enum { MAX_MB_S = 100000000 };
-    const YamlNode *root = yaml_read(a, d, file, text), *cache, *bandwidth, *tuning;
+    const YamlNode *root = yaml_read(a, d, file, text), *cache, *bandwidth, *tuning, *board;
     Target *t = ARENA_NEW(a, Target);
     int64_t n_threads = 0;
     bool known = false;
@@ -278,6 +279,7 @@ const Target *target_parse(Arena *a, Diag *d, const char *file, Str text)
         return NULL;
     *t = (Target){ .help = "",
                    .cc = "cc",
+                   .machine = "",
                    .cflags = "-O3 -ffp-contract=off",
                    .run = "",
                    .tested = "untested on hardware",
@@ -285,7 +287,7 @@ const Target *target_parse(Arena *a, Diag *d, const char *file, Str text)
     if (!read_text(a, d, root, "name", &t->name) || !read_text(a, d, root, "help", &t->help) ||
         !read_text(a, d, root, "family", &t->family) || !read_text(a, d, root, "cc", &t->cc) ||
         !read_text(a, d, root, "cflags", &t->cflags) || !read_text(a, d, root, "run", &t->run) ||
-        !read_text(a, d, root, "tested", &t->tested) ||
+        !read_text(a, d, root, "tested", &t->tested) || !read_text(a, d, root, "machine", &t->machine) ||
         !read_int(d, root, "threads", 4096, &n_threads) ||
         !read_int(d, root, "mac8_per_ns_x100", 1000000000, &t->mac8_per_ns) ||
         !read_part(d, root, "cache", cache_keys, &cache) ||
@@ -311,13 +313,16 @@ const Target *target_parse(Arena *a, Diag *d, const char *file, Str text)
              "a target's name is made of letters, digits, '.', '_' and '-'");
         return NULL;
     }
+    board = yaml_get(root, "board");
+    if (board && !(t->board = board_read(a, d, board)))
+        return NULL;
     for (int i = 0; family_names[i]; i++)
         known |= !strcmp(family_names[i], t->family);
     if (!known) {
         const char *near = str_nearest(str_of(t->family), family_names);
 
         fail(d, yaml_get(root, "family")->at,
-             "unknown family '%s' (%s%s%sportable, x86_64, aarch64, riscv64, wasm32)", t->family,
+             "unknown family '%s' (%s%s%sportable, x86_64, aarch64, riscv64, wasm32, cortex-m, riscv32)", t->family,
              near ? "did you mean '" : "", near ? near : "", near ? "'? there are " : "there are ");
         return NULL;
     }
@@ -532,6 +537,9 @@ int target_load_set(FileSet *fs, Arena *a, Diag *d, const char *names, const Tar
                 "'%s' and '%s' are of different families (%s and %s): one program runs on one "
                 "(build them separately)",
                 out[0]->name, out[n]->name, out[0]->family, out[n]->family);
+        if (n && (out[0]->board || out[n]->board))
+            return fail(d, NOWHERE, "'%s' is a board: firmware is built for one target (build them separately)",
+                        out[0]->board ? out[0]->name : out[n]->name);
         for (int i = 0; i < n; i++)
             if (!strcmp(out[i]->name, out[n]->name))
                 return fail(d, NOWHERE, "the target '%s' is named twice", name);
@@ -581,6 +589,8 @@ void target_print(Buf *b, const Target *t)
     put_list(b, "isa", t->isa);
     put_list(b, "features", t->features);
     put_field(b, "cc", t->cc);
+    if (*t->machine)
+        put_field(b, "machine", t->machine);
     put_field(b, "cflags", t->cflags);
     put_field(b, "run", t->run);
     buf_printf(b, "threads: %d\n", t->n_threads);
@@ -591,4 +601,6 @@ void target_print(Buf *b, const Target *t)
     buf_printf(b, "tuning: {prefetch: %" PRId64 ", chunk: %" PRId64 ", span: %" PRId64 ", tokens: %" PRId64 "}\n",
                t->tuning.prefetch, t->tuning.chunk, t->tuning.span, t->tuning.tokens);
     put_field(b, "tested", t->tested);
+    if (t->board)
+        board_print(b, t->board);
 }

@@ -425,8 +425,14 @@ static void note_build(Sched *s)
         module_set_meta(m, str_printf(m->a, "target.%d.features", i),
                         attr_str("", join(m->a, t->features)));
         module_set_meta(m, str_printf(m->a, "target.%d.cc", i), attr_str("", t->cc));
+        if (*t->machine)
+            module_set_meta(m, str_printf(m->a, "target.%d.machine", i), attr_str("", t->machine));
         module_set_meta(m, str_printf(m->a, "target.%d.cflags", i), attr_str("", t->cflags));
         module_set_meta(m, str_printf(m->a, "target.%d.prefetch", i), attr_int("", t->tuning.prefetch));
+    }
+    if (s->env->target[0]->board) {
+        module_set_meta(m, "target.0.run", attr_str("", s->env->target[0]->run));
+        board_to_module(m, s->env->target[0]->board);
     }
 }
 
