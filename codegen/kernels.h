@@ -19,12 +19,14 @@
 
 typedef struct {
     const char *name;               /* the C function, e.g. sn_dot_i4g32m_r32k4_q8_avx512vnni */
-    const char *op;                 /* dot row rmsnorm quant quant256 quant_i8 unpack gemm gemm_end bound score score4 mix mix4 max exp_sum store_f16 silu gelu_tanh */
+    const char *op;                 /* dot row rmsnorm quant quant256 quant_i8 unpack gemm gemm_end bound score score4 mix mix4 max exp_sum store_f16 silu gelu_tanh; those of image.h */
     const char *layout;             /* "" where the op has none */
-    const char *act;                /* activations (x=) or cache entries (kv=): q8 f32 f16 */
+    const char *act;                /* activations (x=) or cache entries (kv=): q8 f32 f16; of images how they lie: any nhwc planar padded */
     const char *isa;                /* portable avx2 avx512vnni neon dotprod */
     const char *features;           /* "avx2+fma+f16c"; "" for the baseline */
     const char *order;              /* equal orders give equal bits whatever the tile */
+    const char *panel;              /* of images: how inputs lie between two kernels (runtime/kernels/image.h); "" where there is none */
+    int before, after, align, in_place; /* of images, likewise; 0 where the contract does not say */
     int tile_rows, tile_tokens;     /* 0 where the op has no tile */
     int entity;                     /* index into the unit's entities */
 } KernelInfo;

@@ -1,7 +1,8 @@
 /* Ways to pack weights of integer networks: the table, and the plain ones.
  *
  *   rows     weights as the importer has them, [n_out][kernel_h][kernel_w][n_in]; channels int32 [n_out][3]: bias, multiplier, shift
- *   taps     the same of a depthwise layer, [kernel_h][kernel_w][n_out] */
+ *   taps     the same of a depthwise layer, [kernel_h][kernel_w][n_out]
+ *   fully    weights of a fully connected layer, [n_out][n_in]; channels int32 [n_out]: bias */
 #include "ir/image_layouts.h"
 
 static uint64_t plain_weight_bytes(const ImageLayer *l)
@@ -30,14 +31,28 @@ static void plain_pack(const ImageLayer *l, uint8_t *weights, uint8_t *channels)
     }
 }
 
+static uint64_t bias_bytes(const ImageLayer *l)
+{
+    return 4 * (uint64_t)l->n_out;
+}
+
+static void fully_pack(const ImageLayer *l, uint8_t *weights, uint8_t *channels)
+{
+    memcpy(weights, l->w, plain_weight_bytes(l));
+    for (int64_t c = 0; c < l->n_out; c++)
+        put_i32(channels + 4 * c, l->bias[c]);
+}
+
 const ImageLayout image_layout_rows = { .name = "rows", .help = "rows of weights, one output's after another",
                                         .weight_bytes = plain_weight_bytes, .channel_bytes = plain_channel_bytes, .pack = plain_pack };
 const ImageLayout image_layout_taps = { .name = "taps", .help = "weights of a depthwise layer, all channels of a tap together",
                                         .weight_bytes = plain_weight_bytes, .channel_bytes = plain_channel_bytes, .pack = plain_pack };
+const ImageLayout image_layout_fully = { .name = "fully", .help = "rows of weights, for which one multiplier serves",
+                                         .weight_bytes = plain_weight_bytes, .channel_bytes = bias_bytes, .pack = fully_pack };
 
 const ImageLayout *const *image_layouts(void)
 {
-    static const ImageLayout *const table[] = { &image_layout_rows, &image_layout_taps, NULL };
+    static const ImageLayout *const table[] = { &image_layout_rows, &image_layout_taps, &image_layout_fully, NULL };
 
     return table;
 }

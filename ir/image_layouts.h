@@ -12,18 +12,23 @@ typedef struct {
     int64_t n_out;
     int64_t kernel_h, kernel_w;
     int64_t n_in;               /* input channels that one output sees; depthwise: 1 */
-    bool depthwise;
+    bool depthwise, fully;
     const int8_t *w;            /* [n_out][kernel_h][kernel_w][n_in]; depthwise [kernel_h][kernel_w][n_out] */
     const int32_t *bias;        /* [n_out], with -x_zero * (sum of w) in it */
-    const int32_t *mult;        /* [n_out], Q0.31 */
-    const int32_t *shift;       /* [n_out]: left > 0, right < 0 */
+    const int32_t *mult;        /* [n_out], Q0.31; of a fully connected layer all are equal, and are in its descriptor */
+    const int32_t *shift;       /* [n_out]: left > 0, right < 0; likewise */
     int zero, lo, hi;           /* of the outputs */
+    int x_zero;                 /* of the inputs */
+    int w_bits;                 /* 8, or 4: all weights are -8 .. 7 */
+    /* What a kernel may ask for besides (fits); of a fully connected layer 1, 0 or n_in and n_out. */
+    int64_t stride_h, stride_w, dilation_h, dilation_w, pad_top, pad_left;
+    int64_t in_h, in_w, in_c, out_h, out_w;
 } ImageLayer;
 
 typedef struct {
     const char *name;
     const char *help;
-    /* Can it hold this layer, so that the kernel's sums do not overflow?  NULL: always. */
+    /* Can it hold this layer, so that the kernel's sums do not overflow, and does the kernel take such windows?  NULL: always. */
     bool (*fits)(const ImageLayer *l);
     uint64_t (*weight_bytes)(const ImageLayer *l);
     uint64_t (*channel_bytes)(const ImageLayer *l);
@@ -38,6 +43,6 @@ const ImageLayout *const *image_layouts(void);               /* NULL-terminated 
 uint64_t image_panel_bytes(Str panel, int64_t k, int64_t positions);
 
 /* The ways of one instruction set each stand in a file of their own. */
-extern const ImageLayout image_layout_rows, image_layout_taps;               /* image_layouts.c: portable */
+extern const ImageLayout image_layout_rows, image_layout_taps, image_layout_fully;   /* image_layouts.c: portable */
 
 #endif

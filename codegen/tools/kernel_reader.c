@@ -67,7 +67,11 @@ static const struct UnitSource {
 enum { N_UNITS = sizeof units / sizeof units[0] };
 
 /* The keys of a contract, in the order of KernelInfo's strings; x and kv are the same column. */
-enum { OP, LAYOUT, ACT, ISA, FEATURES, ORDER, N_FIELDS };
+enum { OP, LAYOUT, ACT, ISA, FEATURES, ORDER, PANEL, N_FIELDS };
+
+/* Those whose values are numbers, likewise. */
+static const char *const numbers[] = { "before", "after", "align", "in_place" };
+enum { N_NUMBERS = sizeof numbers / sizeof numbers[0] };
 
 typedef struct {
     CXFile handle;
@@ -652,6 +656,7 @@ static bool read_unit(Unit *u, CXIndex index, const char *dir)
 typedef struct {
     char *field[N_FIELDS];
     int rows, tokens;
+    int number[N_NUMBERS];
 } Contract;
 
 static int field_of(const char *key)
@@ -662,11 +667,20 @@ static int field_of(const char *key)
     } names[] = {
         { "op", OP },   { "layout", LAYOUT },     { "x", ACT },       { "kv", ACT },
         { "isa", ISA }, { "features", FEATURES }, { "order", ORDER },
+        { "panel", PANEL },
     };
 
     for (size_t i = 0; i < sizeof names / sizeof names[0]; i++)
         if (!strcmp(names[i].key, key))
             return names[i].field;
+    return -1;
+}
+
+static int number_of(const char *key)
+{
+    for (int i = 0; i < N_NUMBERS; i++)
+        if (!strcmp(numbers[i], key))
+            return i;
     return -1;
 }
 
@@ -684,7 +698,7 @@ static bool read_contract(Unit *u, const Entity *e, Contract *c)
     char *rest = text;
     char *pair;
 
-    *c = (Contract){ { "", "", "", "", "", "" }, 0, 0 };
+    *c = (Contract){ .field = { "", "", "", "", "", "", "" } };
     while (text && (pair = strtok_r(rest, ", ", &rest)) != NULL) {
         char *value = strchr(pair, '=');
         int n = 0;
@@ -696,6 +710,9 @@ static bool read_contract(Unit *u, const Entity *e, Contract *c)
             if (sscanf(value, "%dx%d%n", &c->rows, &c->tokens, &n) != 2 || value[n] ||
                 c->rows < 1 || c->tokens < 1)
                 return complain(u, e->file, e->core, "tile '%s' is not ROWSxTOKENS", value);
+        } else if (number_of(pair) >= 0) {
+            if (sscanf(value, "%d%n", &c->number[number_of(pair)], &n) != 1 || value[n] || c->number[number_of(pair)] < 0)
+                return complain(u, e->file, e->core, "%s '%s' is not a number", pair, value);
         } else if (field_of(pair) < 0)
             return complain(u, e->file, e->core, "a contract has no key '%s'", pair);
         else
@@ -805,6 +822,8 @@ static int print_kernels(Unit *u, int nr)
         printf("    { \"%s\",", u->entities[i].name);
         for (int k = 0; k < N_FIELDS; k++)
             printf(" \"%s\",", c.field[k]);
+        for (int k = 0; k < N_NUMBERS; k++)
+            printf(" %d,", c.number[k]);
         printf(" %d, %d, %d },\n", c.rows, c.tokens, i);
         n++;
     }

@@ -27,7 +27,28 @@
  *     v = sum + bias[c];  v = round(v * 2^left * mult[c] / 2^31), halves up;  v = round(v / 2^right), halves away from zero;
  *     y = clamp(v + zero, lo, hi)                                             shift[c] = left - right, one of them 0
  *
- * Each instruction set packs weights and these constants as it likes: ir/image_layouts.c, drawn there. */
+ * Each instruction set packs weights and these constants as it likes: ir/image_layouts.c, drawn there.
+ *
+ * What the kernel of an op is called with.  x and y are the addresses of elements (0, 0, 0), or of n numbers one after another; panels are
+ * aligned to 4 bytes (rows16: 16).  Outputs lie at any strides; `x=` of the contract says which inputs a kernel takes: any; nhwc (chan = 1);
+ * planar (col = 1); padded (planar, with the bytes of the zero point).  Places may overlap: nothing is `restrict`.  An output may
+ * overwrite what has been read for it and before it.
+ *
+ *   im2col            (layer, panel, x, p, n)     inputs of the n outputs from output p on, counted row by row
+ *   dot_panel         (layer, y, panel, p, n)     these outputs
+ *   pointwise         (layer, y, x, p, n)         the same without a panel
+ *   conv_groups       (layer, y, x, row, n)       n rows of outputs; SnGrouped
+ *   depthwise         (layer, y, x, row, n)
+ *   depthwise_panel   (layer, panel, x, row, n)   inputs of the pointwise convolution behind it
+ *   avgpool, maxpool  (layer, y, x, row, n)
+ *   fully             (layer, y, x)
+ *   add               (layer, y, a, b, n)         y may be a or b
+ *   softmax_int       (layer, y, x, n)            y may be x
+ *
+ * What else a contract may say: `before=`, `after=`: bytes beside the image that the kernel reads, whatever they are; `align=` of the image,
+ * otherwise it has none; `in_place=1`: each output is written after everything that it and later ones need at that place or before it was read.
+ *
+ * and of floats: conv_f32, depthwise_f32, avgpool_f32, maxpool_f32 (layer, y, x, row, n), fully_f32 (layer, y, x), softmax_f32 (y, x, n). */
 #ifndef SN_IMAGE_H
 #define SN_IMAGE_H
 
@@ -64,16 +85,43 @@ typedef struct {
     int8_t hi;
 } SnWindow;
 
-/* A fully connected layer: y[n] = requantized sum over k of x[k] w[n, k] + bias[n]. */
+/* A convolution whose channels are in groups: outputs of one see inputs of one. */
+typedef struct {
+    SnWindow window;
+    int32_t n_groups;
+} SnGrouped;
+
+/* The same of floats: weights are floats, channels the bias alone as floats, or NULL; strides are in bytes as well. */
+typedef struct {
+    SnWindow window;
+    int32_t n_groups;
+    float lo;
+    float hi;
+} SnWindowF32;
+
+/* A fully connected layer: y[n] = requantized sum over k of x[k] w[n, k] + bias[n].  One multiplier for all: where channels have their own it is
+ * a window of 1 x 1 over an image of 1 x 1. */
 typedef struct {
     const void *weights;
-    const int32_t *channels;
+    const int32_t *bias;        /* packed */
     int32_t n_in;
     int32_t n_out;
+    int32_t mult;
+    int8_t shift;               /* left > 0, right < 0 */
     int8_t zero;
     int8_t lo;
     int8_t hi;
 } SnFully;
+
+/* The same of floats; channels: the bias, or NULL. */
+typedef struct {
+    const void *weights;
+    const void *channels;
+    int32_t n_in;
+    int32_t n_out;
+    float lo;
+    float hi;
+} SnFullyF32;
 
 /* y = clamp(zero + requant(requant((a - a_zero) << left) + requant((b - b_zero) << left))): TensorFlow Lite's ADD.  shift as above, <= 0 */
 typedef struct {
@@ -91,10 +139,11 @@ typedef struct {
     int8_t hi;
 } SnAdd;
 
-/* softmax of int8 in fixed point; exp[d] is what gemmlowp's exp gives for d less than the maximum, as Q0.31; 0 from n_exp on. */
+/* softmax of int8 in fixed point, as gemmlowp does it: e^(d mult 2^(shift - 31) / 2^26) where d = x - max >= diff_min, 0 elsewhere */
 typedef struct {
-    const int32_t *exp;
-    int32_t n_exp;
+    int32_t mult;
+    int16_t diff_min;
+    int8_t shift;
 } SnSoftmax;
 
 #endif

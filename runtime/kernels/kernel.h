@@ -12,8 +12,10 @@
 /* The contract of a kernel, `key=value` pairs:
  *
  *   op        dot row rmsnorm quant quant256 quant_i8 unpack gemm gemm_end bound score score4 mix mix4 max exp_sum store_f16
- *   layout    of the packed weights (ir/layouts.def); dot, row, unpack and bound only
- *   x, kv     format of the activations, or of the cache's entries
+ *             and those of integer networks: image.h
+ *   layout    of the packed weights (ir/layouts.def; of integer networks ir/image_layouts.h); dot, row, unpack and bound only
+ *   x, kv     format of the activations, or of the cache's entries; of images how they lie
+ *   panel     of images: how inputs lie between two kernels
  *   tile      rows x tokens of results
  *   isa       portable avx2 avx512vnni amx neon dotprod
  *   features  what a CPU must have, joined by +; none for its baseline

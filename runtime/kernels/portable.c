@@ -7,3 +7,5 @@
 #include "portable/ternary.c"
 #include "portable/gemm.c"
 #include "portable/attention.c"
+#include "portable/image.c"
+#include "portable/image_f32.c"

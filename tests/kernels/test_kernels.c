@@ -1381,12 +1381,19 @@ static void test_scalars(void)
     CHECK(sn_rsqrt((double)INFINITY) == 0 && isnan(sn_rsqrt((double)NAN)), "sn_rsqrt of infinity or NaN");
 }
 
+#include "tests/kernels/image.h"
+
 static const struct { const char *op; void (*test)(const Row *); } tests[] = {
     { "dot", test_dot }, { "bound", test_bound }, { "row", test_row }, { "rmsnorm", test_rmsnorm }, { "quant", test_quant },
     { "quant256", test_quant256 }, { "quant_i8", test_quant_i8 }, { "unpack", test_unpack },
     { "gemm", test_gemm }, { "gemm_end", test_gemm_end },
     { "score", test_score }, { "score4", test_score4 }, { "mix", test_mix }, { "mix4", test_mix4 }, { "max", test_max },
     { "exp_sum", test_exp_sum }, { "silu", test_map }, { "gelu_tanh", test_map }, { "store_f16", test_store_f16 },
+    { "im2col", test_image }, { "dot_panel", test_image }, { "pointwise", test_image }, { "conv_groups", test_image },
+    { "depthwise", test_image }, { "depthwise_panel", test_image }, { "avgpool", test_image }, { "maxpool", test_image },
+    { "conv_f32", test_image }, { "depthwise_f32", test_image }, { "avgpool_f32", test_image }, { "maxpool_f32", test_image },
+    { "fully", test_fully }, { "fully_f32", test_fully_f32 }, { "add", test_add_i8 }, { "softmax_int", test_softmax_int },
+    { "softmax_f32", test_softmax_f32 },
 };
 
 int kernel_tests(void)
