@@ -83,6 +83,9 @@ bool target_host_has(const char *feature);
 const char *target_host_family(void);                        /* "x86_64", "aarch64", "riscv64", "portable" */
 void target_print(Buf *out, const Target *t);                /* as YAML that target_parse reads back */
 
+/* What codegen must know of target i, as metadata `target.I.` of the Module; of a board its memory, too (`board.`). */
+void target_to_module(Module *m, int i, const Target *t);
+
 /* ---- board.c ------------------------------------------------------------------------------------------------------- */
 
 struct YamlNode;

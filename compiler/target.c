@@ -604,3 +604,31 @@ void target_print(Buf *b, const Target *t)
     if (t->board)
         board_print(b, t->board);
 }
+
+static const char *words(Arena *a, const char *const *v)
+{
+    Buf b = buf_in(a);
+
+    for (int i = 0; v[i]; i++)
+        buf_printf(&b, "%s%s", i ? " " : "", v[i]);
+    return buf_z(&b);
+}
+
+void target_to_module(Module *m, int i, const Target *t)
+{
+    const char *of = str_printf(m->a, "target.%d.", i);
+
+    module_set_meta(m, str_printf(m->a, "%sname", of), attr_str("", t->name));
+    module_set_meta(m, str_printf(m->a, "%sfamily", of), attr_str("", t->family));
+    module_set_meta(m, str_printf(m->a, "%sisa", of), attr_str("", words(m->a, t->isa)));
+    module_set_meta(m, str_printf(m->a, "%sfeatures", of), attr_str("", words(m->a, t->features)));
+    module_set_meta(m, str_printf(m->a, "%scc", of), attr_str("", t->cc));
+    if (*t->machine)
+        module_set_meta(m, str_printf(m->a, "%smachine", of), attr_str("", t->machine));
+    module_set_meta(m, str_printf(m->a, "%scflags", of), attr_str("", t->cflags));
+    module_set_meta(m, str_printf(m->a, "%sprefetch", of), attr_int("", t->tuning.prefetch));
+    if (t->board) {
+        module_set_meta(m, str_printf(m->a, "%srun", of), attr_str("", t->run));
+        board_to_module(m, t->board);
+    }
+}

@@ -66,6 +66,9 @@ list() {
         need "$(clang_rt_package)" clang_rt
         need cmake has cmake
         need qemu-user has qemu-aarch64
+        need gcc-arm-none-eabi has arm-none-eabi-gcc
+        need qemu-system-arm has qemu-system-arm
+        need qemu-system-misc has qemu-system-riscv32
         need lld has wasm-ld
         need llvm has llvm-ar
         need wasi-libc [ -e /usr/include/wasm32-wasi/stdio.h ]

@@ -356,15 +356,6 @@ static bool schedule_stage(Sched *s, Func *f, Op *fused)
                 op_int(anchor, "n_head", 1), MAX_CHUNKS);
 }
 
-static const char *join(Arena *a, const char *const *list)
-{
-    Buf b = buf_in(a);
-
-    for (int i = 0; list && list[i]; i++)
-        buf_printf(&b, "%s%s", i ? " " : "", list[i]);
-    return buf_z(&b);
-}
-
 static const char *act_name(Act a)
 {
     return a == ACT_q8 ? "q8" : a == ACT_i8 ? "i8" : "f32";
@@ -416,24 +407,8 @@ static void note_build(Sched *s)
         module_set_meta(m, "build.spec", attr_str("", s->env->opt->spec));
     module_set_meta(m, "build.command", attr_str("", command_line(s)));
     module_set_meta(m, "build.n_target", attr_int("", s->env->n_target));
-    for (int i = 0; i < s->env->n_target; i++) {
-        const Target *t = s->env->target[i];
-
-        module_set_meta(m, str_printf(m->a, "target.%d.name", i), attr_str("", t->name));
-        module_set_meta(m, str_printf(m->a, "target.%d.family", i), attr_str("", t->family));
-        module_set_meta(m, str_printf(m->a, "target.%d.isa", i), attr_str("", join(m->a, t->isa)));
-        module_set_meta(m, str_printf(m->a, "target.%d.features", i),
-                        attr_str("", join(m->a, t->features)));
-        module_set_meta(m, str_printf(m->a, "target.%d.cc", i), attr_str("", t->cc));
-        if (*t->machine)
-            module_set_meta(m, str_printf(m->a, "target.%d.machine", i), attr_str("", t->machine));
-        module_set_meta(m, str_printf(m->a, "target.%d.cflags", i), attr_str("", t->cflags));
-        module_set_meta(m, str_printf(m->a, "target.%d.prefetch", i), attr_int("", t->tuning.prefetch));
-    }
-    if (s->env->target[0]->board) {
-        module_set_meta(m, "target.0.run", attr_str("", s->env->target[0]->run));
-        board_to_module(m, s->env->target[0]->board);
-    }
+    for (int i = 0; i < s->env->n_target; i++)
+        target_to_module(m, i, s->env->target[i]);
 }
 
 /* Up to how many tokens are cheaper without panels.  Unpacking costs as much as multiplying 40 tokens with AVX-512 VNNI (measured,

@@ -1,0 +1,299 @@
+/* Folders for microcontrollers: Makefile, linker script, start-up code.
+ *
+ * The linker script is written from the board's regions, in their order, each with the sections of what it holds:
+ *
+ *     start       .start       the vector table, and words that a boot ROM looks for
+ *     weights     .weights     constants of the file that holds the weights
+ *     code        .text
+ *     constants   .constants   other constants; tables that tell start-up code what to copy and what to zero
+ *     stack       .stack       at the beginning of its region: what overflows it leaves the region, where there is no memory or something else
+ *     data        .data .bss
+ *
+ * Variables with first values have them behind the constants (`data: copied`), or a boot loader puts them where they belong. */
+#include "codegen/board.h"
+#include "codegen/parts.h"
+
+#include <stdlib.h>
+
+enum { MAX_REGIONS = 16, MAX_HEADER = 16 };
+
+typedef struct { const char *name, *kind, *holds; uint64_t base, bytes; } Memory;
+
+static const char *const things[] = { "start", "weights", "code", "constants", "stack", "data", NULL };
+
+static bool has_word(const char *list, const char *word)
+{
+    size_t n = strlen(word);
+
+    for (const char *p = list; (p = strstr(p, word)) != NULL; p += n)
+        if ((p == list || p[-1] == ' ') && (!p[n] || p[n] == ' '))
+            return true;
+    return false;
+}
+
+bool is_microcontroller(const Module *m)
+{
+    const char *family = module_meta_str(m, "target.0.family", "");
+
+    return !strcmp(family, "cortex-m") || !strcmp(family, "riscv32");
+}
+
+bool has_board(const Module *m)
+{
+    return module_meta_int(m, "board.n_region", 0) > 0;
+}
+
+static Memory region_of(const Module *m, int i)
+{
+    const char *key = str_printf(m->a, "board.%d.", i);
+
+    return (Memory){ .name = module_meta_str(m, str_printf(m->a, "%sname", key), ""),
+                     .kind = module_meta_str(m, str_printf(m->a, "%skind", key), ""),
+                     .holds = module_meta_str(m, str_printf(m->a, "%sholds", key), ""),
+                     .base = (uint64_t)module_meta_int(m, str_printf(m->a, "%sbase", key), -1),
+                     .bytes = (uint64_t)module_meta_int(m, str_printf(m->a, "%sbytes", key), -1) };
+}
+
+/* ---- what the metadata may say --------------------------------------------------------------------------------------------- */
+
+static bool is_words(const char *s, const char *of)
+{
+    return strspn(s, of) == strlen(s);
+}
+
+static bool check_region(Diag *d, const Memory *r)
+{
+    if (!is_c_ident(str_of(r->name)) || !is_words(r->name, "abcdefghijklmnopqrstuvwxyz0123456789_"))
+        return fail(d, NOWHERE, "the Module's board has a region whose name is no name of a region");
+    if (strcmp(r->kind, "flash") && strcmp(r->kind, "ram") && strcmp(r->kind, "external"))
+        return fail(d, NOWHERE, "region '%s' of the Module's board has no kind", r->name);
+    if (r->base > UINT32_MAX || !r->bytes || r->bytes > UINT32_MAX || r->base + r->bytes > (uint64_t)UINT32_MAX + 1)
+        return fail(d, NOWHERE, "region '%s' of the Module's board lies outside 4 GiB", r->name);
+    return true;
+}
+
+bool board_check(const Module *m, Diag *d)
+{
+    int64_t n = module_meta_int(m, "board.n_region", 0);
+
+    if (!is_microcontroller(m) || n == 0)
+        return n == 0 || fail(d, NOWHERE, "the Module has a board, but its target is no microcontroller");
+    if (n < 0 || n > MAX_REGIONS)
+        return fail(d, NOWHERE, "the Module's board has %" PRId64 " regions (at most %d)", n, MAX_REGIONS);
+    for (int i = 0; i < n; i++) {
+        Memory r = region_of(m, i);
+
+        if (!check_region(d, &r))
+            return false;
+    }
+    for (int t = 0; things[t]; t++) {
+        int found = 0;
+
+        for (int i = 0; i < n; i++)
+            found += has_word(region_of(m, i).holds, things[t]);
+        if (found != 1)
+            return fail(d, NOWHERE, "%d regions of the Module's board hold %s, not one", found, things[t]);
+    }
+    return true;
+}
+
+/* ---- the linker script ------------------------------------------------------------------------------------------------------- */
+
+static Memory holder(const Module *m, const char *thing)
+{
+    for (int i = 0; i < module_meta_int(m, "board.n_region", 0); i++)
+        if (has_word(region_of(m, i).holds, thing))
+            return region_of(m, i);
+    bug("no region of the board holds '%s'", thing);
+}
+
+static bool is_copied(const Module *m)
+{
+    return strcmp(module_meta_str(m, "board.data", "copied"), "loaded") != 0;
+}
+
+static void put_memory(Emit *e, const Module *m)
+{
+    emit_open(e, "MEMORY {");
+    for (int i = 0; i < module_meta_int(m, "board.n_region", 0); i++) {
+        Memory r = region_of(m, i);
+
+        emit(e, "%-9s (%s) : ORIGIN = 0x%08" PRIx64 ", LENGTH = 0x%08" PRIx64 "%s%s%s\n", r.name,
+             strcmp(r.kind, "ram") ? "rx" : "rwx", r.base, r.bytes, *r.holds ? "    /* " : "", r.holds, *r.holds ? " */" : "");
+    }
+    emit_close(e, "\n");
+}
+
+static void put_tables(Emit *e, const Module *m)
+{
+    emit(e, ". = ALIGN(4);\ncopied_begin = .;\n");
+    if (is_copied(m))
+        emit(e, "LONG(LOADADDR(.data)) LONG(ADDR(.data)) LONG(SIZEOF(.data))\n");
+    emit(e, "copied_end = .;\nzeroed_begin = .;\nLONG(ADDR(.bss)) LONG(SIZEOF(.bss))\nzeroed_end = .;\n");
+}
+
+static void put_sections(Emit *e, const Module *m, const BoardSources *s)
+{
+    const char *data = holder(m, "data").name;
+
+    emit(e, ".start : { KEEP(*(.start)) KEEP(*(.start.header)) } > %s\n", holder(m, "start").name);
+    if (s->weights)
+        emit(e, ".weights : ALIGN(16) { *%s.o(.rodata .rodata.*) } > %s\n", s->weights, holder(m, "weights").name);
+    emit(e, ".text : ALIGN(16) { *(.text .text.*) } > %s\n", holder(m, "code").name);
+    emit_open(e, ".constants : ALIGN(16) {");
+    emit(e, "*(.rodata .rodata.* .srodata .srodata.*)\n");
+    put_tables(e, m);
+    emit_close(e, str_printf(m->a, " > %s\n", holder(m, "constants").name));
+    emit(e, ".stack (NOLOAD) : ALIGN(8) { stack_begin = .; . += stack_bytes; . = ALIGN(8); stack_end = .; } > %s\n", holder(m, "stack").name);
+    emit(e, ".data : ALIGN(8) { __global_pointer$ = . + 0x800; *(.data .data.* .sdata .sdata.*) . = ALIGN(8); } > %s%s%s\n", data,
+         is_copied(m) ? " AT> " : "", is_copied(m) ? holder(m, "constants").name : "");
+    emit(e, ".bss (NOLOAD) : ALIGN(8) { *(.sbss .sbss.* .bss .bss.* COMMON) . = ALIGN(8); } > %s\n", data);
+    emit(e, "/DISCARD/ : { *(.ARM.exidx*) *(.ARM.extab*) *(.eh_frame*) *(.comment) *(.note*) *(.riscv.attributes) }\n");
+}
+
+static void write_linker_script(Writer *w, Buf *b, const BoardSources *s)
+{
+    Emit e = emit_new(w->a);
+
+    emit(&e, "/* %s on %s: what lies where. */\n", w->name, emit_comment(w->a, str_of(module_meta_str(w->m, "target.0.name", ""))));
+    emit(&e, "ENTRY(Reset_Handler)\nPROVIDE(stack_bytes = %" PRId64 ");    /* make STACK= */\n\n", s->stack_bytes);
+    put_memory(&e, w->m);
+    emit(&e, "\n");
+    emit_open(&e, "SECTIONS {");
+    put_sections(&e, w->m, s);
+    emit_close(&e, "\n");
+    buf_printf(b, "%.*s", (int)e.b.n, e.b.p);
+}
+
+/* ---- start-up code ------------------------------------------------------------------------------------------------------------ */
+
+static void put_header(Writer *w, Buf *b)
+{
+    const char *p = module_meta_str(w->m, "board.header", "");
+    int n = 0;
+
+    if (!*p)
+        return;
+    buf_puts(b, "/* What the boot ROM looks for behind the vector table. */\n"
+                "__attribute__((section(\".start.header\"), used)) static const uint32_t header[] = {");
+    for (char *end; n < MAX_HEADER && *p; p = end, n++) {
+        unsigned long v = strtoul(p, &end, 0);
+
+        if (end == p)
+            break;
+        buf_printf(b, "%s 0x%08lx", n ? "," : "", v & 0xfffffffful);
+    }
+    buf_puts(b, " };\n\n");
+}
+
+static void write_startup(Writer *w, Buf *b)
+{
+    bool arm = !strcmp(module_meta_str(w->m, "target.0.family", ""), "cortex-m");
+
+    buf_puts(b, "/* From reset to main, and the functions that compilers call unasked: nothing of a C library is needed. */\n"
+                "#include <stdbool.h>\n#include <stddef.h>\n#include <stdint.h>\n\n");
+    put_header(w, b);
+    put_source(b, "runtime/hal/variables.c", w->name);
+    buf_putc(b, '\n');
+    put_source(b, arm ? "runtime/hal/start_cortex_m.c" : "runtime/hal/start_riscv32.c", w->name);
+    buf_putc(b, '\n');
+    put_source(b, "runtime/hal/memory.c", w->name);
+}
+
+/* ---- the Makefile --------------------------------------------------------------------------------------------------------------- */
+
+static const char *flags(Writer *w, const char *key)
+{
+    return emit_flags(w->a, str_of(module_meta_str(w->m, key, "")));
+}
+
+static void put_objects(Buf *b, const BoardSources *s)
+{
+    for (int i = 0; s->source[i]; i++)
+        buf_printf(b, " %.*s.o", (int)strlen(s->source[i]) - 2, s->source[i]);
+}
+
+static void put_program(Writer *w, Buf *b, const BoardSources *s)
+{
+    const char *n = w->name, *run = flags(w, "target.0.run");
+
+    buf_printf(b, "\n# Bytes of stack (the linker script has the default), the command that runs NAME.elf, words for the program.\nSTACK ?= %" PRId64
+                  "\nQEMU ?= %s\nARGS ?=\n\n", s->stack_bytes, run);
+    buf_puts(b, "# libgcc: of this compiler, or of the one above (clang has none for bare machines).\n"
+                "libgcc := $(firstword $(wildcard $(shell $(CC) $(machine) -print-libgcc-file-name 2>/dev/null) \\\n");
+    buf_printf(b, "                                 $(shell %s $(machine) -print-libgcc-file-name 2>/dev/null)))\n\n", flags(w, "target.0.cc"));
+    buf_printf(b, "%s.elf: $(objects) main.o startup.o semihost.o %s.ld\n\t$(CC) $(machine) $(LDFLAGS) -static -nostdlib -Wl,--gc-sections -Wl,--build-id=none "
+                  "-Wl,--defsym=stack_bytes=$(STACK) -T %s.ld $(filter %%.o,$^) $(libgcc) -o $@\n\n", n, n, n);
+    buf_printf(b, "# What is programmed into the region with the vector table; weights elsewhere are in the .elf alone.\n"
+                  "%s.bin: %s.elf\n\t$(OBJCOPY) -O binary%s $< $@\n\n", n, n,
+               strcmp(holder(w->m, "start").name, holder(w->m, "weights").name) ? " -R .weights" : "");
+    if (*run)
+        buf_printf(b, "qemu: %s.elf\n\t$(QEMU) $< $(if $(ARGS),-append \"$(ARGS)\")\n\n", n);
+    buf_printf(b, "size: %s.elf\n\t$(SIZE) -A $<\n\n", n);
+}
+
+static void write_makefile(Writer *w, Buf *b, const BoardSources *s)
+{
+    const char *n = w->name;
+    bool board = has_board(w->m);
+
+    if (board)
+        buf_printf(b, "# %s on %s: `make` builds %s.elf and %s.bin, `make size` shows what is in them%s.\n", n, flags(w, "target.0.name"), n, n,
+                   *flags(w, "target.0.run") ? ", `make qemu` runs it" : "");
+    else
+        buf_printf(b, "# %s for %s: `make` builds lib%s.a.\n", n, flags(w, "target.0.name"), n);
+    buf_printf(b, "# CC, AR, OBJCOPY, SIZE, CFLAGS and LDFLAGS as everyone expects; with clang: CC=\"clang --target=%s\".\n",
+               !strcmp(module_meta_str(w->m, "target.0.family", ""), "cortex-m") ? "arm-none-eabi" : "riscv32-unknown-elf");
+    buf_printf(b, "ifeq ($(origin CC),default)\nCC = %s\nendif\n", flags(w, "target.0.cc"));
+    buf_puts(b, "compiler := $(firstword $(CC))\ntools := $(if $(filter %gcc,$(compiler)),$(patsubst %gcc,%,$(compiler)),llvm-)\n"
+                "ifeq ($(origin AR),default)\nAR = $(tools)ar\nendif\nOBJCOPY ?= $(tools)objcopy\nSIZE ?= $(tools)size\n");
+    buf_printf(b, "CFLAGS ?=\nmachine = %s\nbase = -std=gnu11 -ffreestanding -ffunction-sections -fdata-sections -Wall -Wextra $(machine) %s\n",
+               flags(w, "target.0.machine"), flags(w, "target.0.cflags"));
+    buf_puts(b, "objects =");
+    put_objects(b, s);
+    buf_printf(b, "\n\nall: lib%s.a", n);
+    if (board)
+        buf_printf(b, " %s.elf %s.bin", n, n);
+    buf_printf(b, "\n\nlib%s.a: $(objects)\n\trm -f $@\n\t$(AR) rcs $@ $(objects)\n\n", n);
+    buf_printf(b, "%%.o: %%.c $(wildcard *.h)\n\t$(CC) $(base) $(CFLAGS) -c $< -o $@\n");
+    if (board)
+        put_program(w, b, s);
+    else
+        buf_printf(b, "\nsize: lib%s.a\n\t$(SIZE) $<\n\n", n);
+    buf_printf(b, "clean:\n\trm -f *.o *.su lib%s.a%s%s%s%s\n\n.PHONY: all size clean%s\n", n, board ? " " : "", board ? n : "",
+               board ? str_printf(w->a, ".elf %s", n) : "", board ? ".bin" : "", board && *flags(w, "target.0.run") ? " qemu" : "");
+}
+
+/* ---- the folder ------------------------------------------------------------------------------------------------------------------- */
+
+static bool put(Writer *w, FileSet *fs, const char *dir, const char *file, Buf *b)
+{
+    return file_write(fs, w->a, w->d, path_join(w->a, dir, file), buf_str(b));
+}
+
+bool board_write(Writer *w, FileSet *fs, const char *dir, const BoardSources *s)
+{
+    Buf b = buf_in(w->a);
+
+    write_makefile(w, &b, s);
+    if (!put(w, fs, dir, "Makefile", &b))
+        return false;
+    if (!has_board(w->m))
+        return true;
+    b = buf_in(w->a);
+    write_linker_script(w, &b, s);
+    if (!put(w, fs, dir, str_printf(w->a, "%s.ld", w->name), &b))
+        return false;
+    b = buf_in(w->a);
+    write_startup(w, &b);
+    if (!put(w, fs, dir, "startup.c", &b))
+        return false;
+    b = buf_in(w->a);
+    put_source(&b, "runtime/hal/semihost.h", w->name);
+    if (!put(w, fs, dir, "semihost.h", &b))
+        return false;
+    b = buf_in(w->a);
+    buf_puts(&b, "#include \"semihost.h\"\n\n");
+    put_source(&b, "runtime/hal/semihost.c", w->name);
+    return put(w, fs, dir, "semihost.c", &b);
+}

@@ -1,0 +1,25 @@
+/* What a folder for a microcontroller has besides the model's own files (board.c). */
+#ifndef SN_BOARD_H
+#define SN_BOARD_H
+
+#include "codegen/c.h"
+
+/* The files that the folder's writer has written. */
+typedef struct {
+    const char *const *source;      /* C files, NULL-terminated; main.c is none of them, it is there if there is a board */
+    const char *weights;            /* the one of them whose constants are the weights, without ".c"; NULL: none */
+    int64_t stack_bytes;            /* what the linker script sets aside unless `make STACK=` says otherwise */
+} BoardSources;
+
+/* Is it built without an operating system and a C library, for a microcontroller?  And for a board with memory and start-up code, too? */
+bool is_microcontroller(const Module *m);
+bool has_board(const Module *m);
+
+/* Everything in the Module's `board.` metadata is what board.c can write; reports and returns false otherwise. */
+bool board_check(const Module *m, Diag *d);
+
+/* Writes the Makefile: a library, and on a board also NAME.elf, NAME.bin, `make qemu` and `make size`; with startup.c, semihost.[ch] and the
+ * linker script NAME.ld beside it.  The Module is one of is_microcontroller that board_check has passed. */
+bool board_write(Writer *w, FileSet *fs, const char *dir, const BoardSources *s);
+
+#endif

@@ -1,0 +1,13 @@
+# Firmware: folders for microcontrollers, built and run under QEMU.
+$(obj)/tests/firmware/mkboard: tests/firmware/mkboard.c $(obj)/libsinter.a
+	@mkdir -p $(@D)
+	$(V)$(CC) $(cflags) $(LDFLAGS) $< $(obj)/libsinter.a $(libs) -o $@
+
+firmware_bin = $(obj)/sinter $(obj)/tests/firmware/mkboard
+check-firmware: $(firmware_bin)      ## firmware for Cortex-M4, M55 and RV32, under QEMU
+	$(V)tests/firmware/start.sh $(obj)
+
+check-firmware-slow: $(firmware_bin) ## firmware for every board, gcc and clang
+	$(V)tests/firmware/start.sh $(obj) --all
+
+.PHONY: check-firmware check-firmware-slow
