@@ -88,7 +88,7 @@ void rope_heads(Stage *z, const Op *o, const char *to, const char *from, const c
     emit_open(e, "for (int u = 0; u < %s; u += %" PRId64 ") {", n, hd);
     emit_open(e, "for (int k = 0; k < %" PRId64 "; k++) {", n_rot / 2);
     emit(e, "float a = %s[u + %s], b = %s[u + %s];\n\n", from, i, from, j);
-    emit(e, "%s[u + %s] = a * %s[2 * k] - b * %s[2 * k + 1];\n", to, i, cs, cs);
+    emit(e, "%s[u + %s] = a * %s[2 * k] + b * %s(%s[2 * k + 1]);\n", to, i, cs, use_kernel(z, "sn_minus"), cs);
     emit(e, "%s[u + %s] = b * %s[2 * k] + a * %s[2 * k + 1];\n", to, j, cs, cs);
     emit_close(e, "");
     if (n_rot < hd)

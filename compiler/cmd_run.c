@@ -61,9 +61,9 @@ static const char *cache_key(FileSet *fs, Arena *a, Diag *d, const BuildOptions 
     digest_add(s, map.p, (size_t)map.n);
     for (int i = 0; i < n; i++)
         target_print(&b, target[i]);
-    buf_printf(&b, "act %d %d kv %s ctx %" PRId64 " fuse %s link %d", (int)o->act_decode,
+    buf_printf(&b, "act %d %d kv %s ctx %" PRId64 " fuse %s link %d quant %s exact %d", (int)o->act_decode,
                (int)o->act_prefill, o->kv->name, o->ctx, o->fuse ? o->fuse : "default",
-               o->link_weights);
+               o->link_weights, o->quant ? o->quant->name : "none", o->exact);
     add_text(s, buf_z(&b));
     add_text(s, build_name(a, o));
     add_text(s, SINTER_VERSION);

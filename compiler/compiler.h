@@ -106,6 +106,8 @@ typedef struct {
     Act act_decode, act_prefill;
     const Format *kv;           /* f16 or f32 */
     int64_t ctx;                /* 0: the model's own */
+    const Format *quant;        /* what weights are rounded to; NULL: they stay as they are */
+    bool exact;                 /* only kernels with the portable ones' order of sums */
     bool link_weights;
     const char *spec;           /* "none": no code for it; "lookup": the program's default; NULL: it can, if asked */
     const char *head;           /* "two-stage": where it can be; "full", NULL: never */

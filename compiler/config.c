@@ -143,6 +143,8 @@ static void override(BuildOptions *b, const BuildOptions *line)
     b->name = line->name ? line->name : b->name;
     b->max_ram = line->max_ram ? line->max_ram : b->max_ram;
     b->max_flash = line->max_flash ? line->max_flash : b->max_flash;
+    b->quant = line->quant ? line->quant : b->quant;
+    b->exact |= line->exact;
     b->link_weights |= line->link_weights;
     b->dry_run = line->dry_run;
     b->verbose = line->verbose;

@@ -279,6 +279,17 @@ SETTER(set_kv)
     return SET_ok;
 }
 
+SETTER(set_quant)
+{
+    (void)a;
+    if (strcmp(value, "q8_0") && strcmp(value, "q4_0"))
+        return bad(why, "takes q8_0 or q4_0");
+    b->quant = format_find(str_of(value));
+    return SET_ok;
+}
+
+SETTER(set_exact) { (void)a; (void)value; (void)why; b->exact = true; return SET_ok; }
+
 SETTER(set_ctx)
 {
     int64_t n;
@@ -375,9 +386,9 @@ SETTER(set_max_flash) { (void)a; return parse_size(value, &b->max_flash, why); }
 #define ROW_FUSE { "--fuse", 0, "SPEC", "default", "what becomes one stage: prologue, epilogue, siblings, rows; none; -NAME: all but that", set_fuse, false }
 #define ROW_LINK { "--link-weights", 0, NULL, NULL, "put the weights into the executable", set_link, false }
 #define ROW_VERBOSE { "--verbose", 'v', NULL, NULL, "say each step, also in a log", set_verbose, false }
-#define ROW_QUANT { "--quant", 0, "SPEC", NULL, "quantize weights", NULL, true }
+#define ROW_QUANT { "--quant", 0, "FORMAT", "as they are", "round the weights: q8_0 or q4_0", set_quant, false }
 #define ROW_PRUNE { "--prune", 0, "SPEC", NULL, "leave out layers, heads or neurons", NULL, true }
-#define ROW_EXACT { "--exact", 0, NULL, NULL, "the same bits on every chip", NULL, true }
+#define ROW_EXACT { "--exact", 0, NULL, NULL, "only the portable order of sums: the same tokens on every chip", set_exact, false }
 #define ROW_END { NULL, 0, NULL, NULL, NULL, NULL, false }
 
 const Option build_option_table[] = {
@@ -419,7 +430,7 @@ const Option inspect_option_table[] = {
 
 const Option opt_option_table[] = {
     { "--pass", 0, "NAME", NULL, "the pass to run; without it the Module is only checked and printed", NULL, false },
-    ROW_TARGET, ROW_ACT, ROW_KV, ROW_FUSE,
+    ROW_TARGET, ROW_ACT, ROW_KV, ROW_FUSE, ROW_QUANT, ROW_EXACT,
     { "--print-after", 0, "PASS", NULL, "print the Module after a pass, or after all", set_print_after, false },
     ROW_END,
 };

@@ -4,6 +4,8 @@
 const Pass pass_table[] = {
     { "canonicalize", "rewrite by the rules of the algebra; remove what nobody uses",
       pass_canonicalize },
+    { "quantize", "round the weights of contractions and tables to a smaller format (--quant)",
+      pass_quantize },
     { "specialize", "one clone of each function for each of its entries", pass_specialize },
     { "act", "activation formats: quantize in front of contractions with integer codes", pass_act },
     { "fuse", "decide which ops are computed as one stage", pass_fuse },

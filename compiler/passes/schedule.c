@@ -26,6 +26,7 @@
 
 enum { PANEL_TOKENS = 48, PANEL_SUMS = 4096 };
 enum { ROW_TOKENS = 8, MAX_CHUNKS = 65535 };
+enum { EXACT_SPAN = 128 };      /* of attention with --exact, whatever the target's tuning says: it decides about the order of sums */
 
 typedef struct {
     Module *m;
@@ -33,14 +34,32 @@ typedef struct {
     Diag *d;
 } Sched;
 
+/* The kernel of that contract for target t, NULL: none.  With --exact it is the best one that adds as the portable one does. */
+static const KernelInfo *kernel_for(const Sched *s, const Target *t, const char *op, const char *layout,
+                                    const char *act, int tokens)
+{
+    const KernelUnit *u = kernel_unit(t->isa[0]);
+    const KernelInfo *plain;
+
+    if (!u || !s->env->opt->exact)
+        return u ? kernel_find(u, t->isa, op, layout, act, tokens) : NULL;
+    plain = kernel_find(u, (const char *const[]){ "portable", NULL }, op, layout, act, tokens);
+    for (const char *const *isa = t->isa; plain && *isa; isa++) {
+        const KernelInfo *k = kernel_find(u, (const char *const[]){ *isa, NULL }, op, layout, act, tokens);
+
+        if (k && !strcmp(k->order, plain->order))
+            return k;
+    }
+    return plain;
+}
+
 /* Notes on op `o` which kernel computes `role` for each target. */
 static bool choose(Sched *s, Op *o, const char *role, const char *op, const char *layout,
                    const char *act, int tokens)
 {
     for (int i = 0; i < s->env->n_target; i++) {
         const Target *t = s->env->target[i];
-        const KernelUnit *u = kernel_unit(t->isa[0]);
-        const KernelInfo *k = u ? kernel_find(u, t->isa, op, layout, act, tokens) : NULL;
+        const KernelInfo *k = kernel_for(s, t, op, layout, act, tokens);
 
         if (!k)
             return fail(s->d, NOWHERE,
@@ -58,7 +77,7 @@ static void choose_four(Sched *s, Op *o, const char *role, const char *op, const
     for (int i = 0; i < s->env->n_target; i++) {
         const Target *t = s->env->target[i];
         const KernelUnit *u = kernel_unit(t->isa[0]);
-        const KernelInfo *one = kernel_find(u, t->isa, role, NULL, act, 0),
+        const KernelInfo *one = kernel_for(s, t, role, NULL, act, 0),
                          *four = kernel_find(u, t->isa, op, NULL, act, 0);
 
         if (one && four && !strcmp(one->order, four->order))
@@ -117,8 +136,7 @@ static bool panels_pay(Sched *s)
 {
     for (int i = 0; i < s->env->n_target; i++) {
         const Target *t = s->env->target[i];
-        const KernelUnit *u = kernel_unit(t->isa[0]);
-        const KernelInfo *k = u ? kernel_find(u, t->isa, "gemm", NULL, "i8", 0) : NULL;
+        const KernelInfo *k = kernel_for(s, t, "gemm", NULL, "i8", 0);
 
         if (k && !strcmp(k->isa, "portable") && !t->portable_only)
             return fail(s->d, NOWHERE, "--act prefill=i8 has no kernels for %s (x86_64-v4 and x86_64-v4-amx have; use prefill=q8)",
@@ -166,7 +184,8 @@ static bool choose_for(Sched *s, const Func *f, Op *o)
             choose_four(s, o, "mix", "mix4", v);
         }
         for (int i = 0; i < s->env->n_target; i++)
-            op_set_attr(o, attr_int(str_printf(s->m->a, "span.%d", i), s->env->target[i]->tuning.span));
+            op_set_attr(o, attr_int(str_printf(s->m->a, "span.%d", i),
+                                    s->env->opt->exact ? EXACT_SPAN : s->env->target[i]->tuning.span));
         return choose(s, o, "score", "score", NULL, k, 0) &&
                choose(s, o, "mix", "mix", NULL, v, 0) &&
                choose(s, o, "max", "max", NULL, NULL, 0) &&
@@ -382,6 +401,10 @@ static const char *command_line(Sched *s)
         buf_printf(&b, " --kv %s", o->kv->name);
     if (o->ctx)
         buf_printf(&b, " --ctx %" PRId64, o->ctx);
+    if (o->quant)
+        buf_printf(&b, " --quant %s", o->quant->name);
+    if (o->exact)
+        buf_puts(&b, " --exact");
     if (o->fuse)
         buf_printf(&b, " --fuse %s", o->fuse);
     if (o->link_weights)

@@ -4,7 +4,7 @@
 #
 #     tests/emitted/run.sh OBJ PART...      OBJ holds sinter and tests/emitted/{hostile,compare}
 #
-# PARTs are the files beside this one: folder same numbers hostile lookup head names sets (check-emitted), all-hostile sanitize cross
+# PARTs are the files beside this one: exact folder same numbers hostile lookup head names sets (check-emitted), all-hostile sanitize cross
 # (check-emitted-slow).  Several run at a time (JOBS, else the number of CPUs).  Ends with "N passed, N failed, N skipped".
 set -u
 obj=$(cd "$1" && pwd) || exit 1

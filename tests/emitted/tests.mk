@@ -6,7 +6,7 @@ $(emitted_bin): $(obj)/tests/emitted/%: tests/emitted/%.c $(obj)/libsinter.a
 	$(V)$(CC) $(cflags) $(LDFLAGS) $< $(obj)/libsinter.a $(libs) -o $@
 
 check-emitted: $(obj)/sinter $(emitted_bin)    ## emitted folders: names, warnings, same bytes, same logits, hostile models, sets
-	$(V)tests/emitted/run.sh $(obj) names hostile lookup head sets folder numbers same
+	$(V)tests/emitted/run.sh $(obj) names hostile lookup head sets folder numbers same exact
 
 check-emitted-slow: $(obj)/sinter $(emitted_bin)    ## emitted folders under sanitizers, for other CPUs under QEMU, all payloads
 	$(V)tests/emitted/run.sh $(obj) sanitize all-hostile cross

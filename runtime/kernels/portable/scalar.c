@@ -16,6 +16,13 @@ static inline uint32_t sn_pick(int first, uint32_t a, uint32_t b)
     return b ^ ((a ^ b) & mask);
 }
 
+/* -x, by its bit.  Of a c - b s beside b c + a s, as rope has them, gcc 12.0 to 12.2 makes a fused multiply-add where the CPU has one,
+ * -ffp-contract=off or not (its bug 107647); of a c + b (-s), where it does not see the minus, it does not. */
+static inline float sn_minus(float x)
+{
+    return sn_float(sn_bits(x) ^ 0x80000000u);
+}
+
 /* IEEE half to float: exact for every value; the payload of a NaN is kept. */
 static inline float sn_f16_to_f32(uint16_t h)
 {

@@ -168,7 +168,7 @@ static void decode_layer_attn_q_k_v(const story_Run *r, const void *layer, story
                 for (int k = 0; k < 16; k++) {
                     float a = attn_q[u + 2 * k], b = attn_q[u + 2 * k + 1];
 
-                    attn_q_rope[u + 2 * k] = a * rope_cs[2 * k] - b * rope_cs[2 * k + 1];
+                    attn_q_rope[u + 2 * k] = a * rope_cs[2 * k] + b * sn_minus(rope_cs[2 * k + 1]);
                     attn_q_rope[u + 2 * k + 1] = b * rope_cs[2 * k] + a * rope_cs[2 * k + 1];
                 }
             }
@@ -188,7 +188,7 @@ static void decode_layer_attn_q_k_v(const story_Run *r, const void *layer, story
                 for (int k = 0; k < 16; k++) {
                     float a = attn_k[u + 2 * k], b = attn_k[u + 2 * k + 1];
 
-                    attn_k_rope[u + 2 * k] = a * rope_cs[2 * k] - b * rope_cs[2 * k + 1];
+                    attn_k_rope[u + 2 * k] = a * rope_cs[2 * k] + b * sn_minus(rope_cs[2 * k + 1]);
                     attn_k_rope[u + 2 * k + 1] = b * rope_cs[2 * k] + a * rope_cs[2 * k + 1];
                 }
             }
@@ -393,7 +393,7 @@ static void prefill_layer_attn_q_k_v(const story_Run *r, const void *layer, stor
                         for (int k = 0; k < 16; k++) {
                             float a = attn_q[u + 2 * k], b = attn_q[u + 2 * k + 1];
 
-                            attn_q_rope[u + 2 * k] = a * (rope_cs + (size_t)t * 32)[2 * k] - b * (rope_cs + (size_t)t * 32)[2 * k + 1];
+                            attn_q_rope[u + 2 * k] = a * (rope_cs + (size_t)t * 32)[2 * k] + b * sn_minus((rope_cs + (size_t)t * 32)[2 * k + 1]);
                             attn_q_rope[u + 2 * k + 1] = b * (rope_cs + (size_t)t * 32)[2 * k] + a * (rope_cs + (size_t)t * 32)[2 * k + 1];
                         }
                     }
@@ -424,7 +424,7 @@ static void prefill_layer_attn_q_k_v(const story_Run *r, const void *layer, stor
                         for (int k = 0; k < 16; k++) {
                             float a = attn_k[u + 2 * k], b = attn_k[u + 2 * k + 1];
 
-                            attn_k_rope[u + 2 * k] = a * (rope_cs + (size_t)t * 32)[2 * k] - b * (rope_cs + (size_t)t * 32)[2 * k + 1];
+                            attn_k_rope[u + 2 * k] = a * (rope_cs + (size_t)t * 32)[2 * k] + b * sn_minus((rope_cs + (size_t)t * 32)[2 * k + 1]);
                             attn_k_rope[u + 2 * k + 1] = b * (rope_cs + (size_t)t * 32)[2 * k] + a * (rope_cs + (size_t)t * 32)[2 * k + 1];
                         }
                     }
