@@ -91,8 +91,13 @@ def requantized(bench):
     return out
 
 
+# Small enough for the last-level cache of most machines (16 MB in Q4_0): a llama of SmolLM2-135M's width, eight layers of it and few words.
+RESIDENT = ["--arch", "llama"] + [w for v in ("num_hidden_layers=8", "hidden_size=576", "intermediate_size=1536", "num_attention_heads=9", "num_key_value_heads=3",
+                                             "head_dim=64", "max_position_embeddings=2048") for w in ("--set", v)]
+
+
 def random_weights(shape, kind):
-    """A file with random weights in a published model's shape, made by the fixtures' scripts, which are no part of this project."""
+    """A file with random weights in a published model's shape, or RESIDENT's, made by the fixtures' scripts, which are no part of this project."""
     def find(bench):
         out = os.path.join(CACHE, "random-%s-%s.gguf" % (shape, kind))
         if os.path.exists(out):
@@ -110,7 +115,8 @@ def random_weights(shape, kind):
         try:
             if not os.path.exists(os.path.join(fixture, "config.json")):
                 say("making random weights in the shape of %s" % shape)
-                run([python, os.path.join(scripts, "make_fixture.py"), "--shape", shape, "--lens", "5", "--out", fixture])
+                run([python, os.path.join(scripts, "make_fixture.py")] + (RESIDENT if shape == "resident" else ["--shape", shape, "--lens", "5"]) +
+                    ["--out", fixture])
             say("making %s" % os.path.basename(out))
             run([python, os.path.join(scripts, "make_gguf.py"), "--in", fixture, "--out", work, "--type", kind])
             os.rename(os.path.join(work, "model.gguf"), out)
@@ -130,7 +136,8 @@ models = [
     Model("smollm2-q4_0", "SmolLM2-135M Q4_0", requantized),
     Model("gemma3-270m", "Gemma-3-270M Q4_K_M", fetched("gemma", "tests/fetch.sh gemma"), True),
 ] + [Model("%s-%s" % (shape, kind.lower()), "%s shape, random, %s" % (shape, kind), random_weights(shape, kind))
-     for shape in ("qwen2.5-0.5b", "llama-3.2-1b") for kind in ("Q4_0", "Q8_0", "TQ2_0")]
+     for shape in ("qwen2.5-0.5b", "llama-3.2-1b") for kind in ("Q4_0", "Q8_0", "TQ2_0")
+] + [Model("resident-%s" % kind.lower(), "8 layers as SmolLM2-135M's, random, %s" % kind, random_weights("resident", kind)) for kind in ("Q4_0", "Q4_1")]
 model_table = {m.name: m for m in models}
 
 
