@@ -21,9 +21,9 @@ toolchain() {
 # emulator FAMILY
 emulator() { case $1 in cortex-m) echo qemu-system-arm ;; *) echo qemu-system-riscv32 ;; esac; }
 
-# build DIR COMPILER FAMILY [words for make...]      into DIR/log; 2 where the compiler is not here
+# build DIR COMPILER FAMILY [words for make...]      into DIR/log; status 77 where the compiler is not here
 build() {
-    build_dir=$1 build_cc=$(toolchain "$2" "$3") || return 2
+    build_dir=$1 build_cc=$(toolchain "$2" "$3") || return 77
     build_ld=; [ "$2-$3" != clang-riscv32 ] || build_ld="LDFLAGS=-fuse-ld=lld"
     shift 3
     make -s -C "$build_dir" ${build_cc:+"$build_cc"} ${build_ld:+"$build_ld"} "$@" > "$build_dir/log" 2>&1

@@ -86,6 +86,37 @@ static bool files_work(const char *path)
     return memcmp(have, start_weights, 300) == 0 && semihost_open("no/such/file", "rb") == -1;
 }
 
+/* For the counter: 2 + 99 * 2 + 4 instructions, among them 1 load and 2 stores. */
+void counted(int32_t *word);
+#ifdef __arm__
+__attribute__((naked)) void counted(__attribute__((unused)) int32_t *word)
+{
+    __asm__ volatile(".syntax unified\n\t"
+                     "mov r3, r0\n\t"
+                     "movs r1, #99\n"
+                     "1:\n\t"
+                     "subs r1, #1\n\t"
+                     "bne 1b\n\t"
+                     "ldr r2, [r3]\n\t"
+                     "str r2, [r3]\n\t"
+                     "str r2, [r3]\n\t"
+                     "bx lr");
+}
+#else
+__attribute__((naked)) void counted(__attribute__((unused)) int32_t *word)
+{
+    __asm__ volatile("mv a3, a0\n\t"
+                     "li a1, 99\n"
+                     "1:\n\t"
+                     "addi a1, a1, -1\n\t"
+                     "bnez a1, 1b\n\t"
+                     "lw a2, 0(a3)\n\t"
+                     "sw a2, 0(a3)\n\t"
+                     "sw a2, 0(a3)\n\t"
+                     "ret");
+}
+#endif
+
 __attribute__((noinline)) static int32_t deeper(volatile int32_t *above, int32_t n)
 {
     volatile int32_t here[16];
@@ -142,6 +173,8 @@ int main(void)
     if (!vectors_work())
         semihost_exit(18);
 #endif
+    counted(&first_value);
+    counted(&first_value);
     if (!files_work("start.out"))
         semihost_exit(19);
     semihost_print("started ");

@@ -34,7 +34,7 @@ for board in $boards; do
         build "$dir" "$compiler" "$family" CFLAGS="-Werror -Wconversion"
         case $? in
         0) ;;
-        2) skip "$board: no $compiler for $family"; continue ;;
+        77) skip "$board: no $compiler for $family"; continue ;;
         *) bad "$board $compiler: does not build"; cat "$dir/log"; continue ;;
         esac
         [ -s "$dir/start.bin" ] && ok || bad "$board $compiler: start.bin is empty"
@@ -42,6 +42,9 @@ for board in $boards; do
         has "$(emulator "$family")" || { skip "$board: no $(emulator "$family")"; continue; }
         run "$board" "$compiler" "a b" 0
         grep -qx 'started -2147483648' "$dir/out" && ok || bad "$board $compiler: said $(cat "$dir/out")"
+        # shellcheck disable=SC2086 -- $command is a command with its options
+        counts=$(cd "$dir" && "$here/count.sh" "$obj/tests/firmware/icount.so" start.elf counted $command)
+        [ "$counts" = "2 204 1 2" ] && ok || bad "$board $compiler: 'counted' took '$counts', not '2 204 1 2' (calls, instructions, loads, stores)"
         # Where RAM follows RAM below the stack nothing tells.
         [ "$family" != cortex-m ] || run "$board" "$compiler" overflow 99
     done
