@@ -108,3 +108,36 @@ int32_t fixed_tanh(int32_t x)
 
     return x == 0 ? 0 : x > 0 ? y : -y;
 }
+
+/* v with a integer bits less, saturated: Rescale of gemmlowp by a left shift. */
+static int32_t shift_up(int32_t v, int a)
+{
+    return fixed_saturate((int64_t)v * ((int64_t)1 << a));
+}
+
+/* x is brought to 1/4 .. 1 by pairs of bits; Newton's method from 1, five times: y (3 - x y^2) / 2, in numbers of 3 integer bits. */
+int32_t fixed_inverse_sqrt(int32_t x, int *s)
+{
+    int right = 11, left = 0;
+    int32_t y = 1 << 28, half;
+
+    *s = 0;
+    if (x <= 1)
+        return INT32_MAX;
+    for (; x >= 1 << 29; right++)
+        x /= 4;
+    while (x < 1 << (27 - 2 * left))
+        left++;
+    right -= left;
+    half = fixed_shift((x << 2 * left) >> 1, 1);
+    for (int i = 0; i < 5; i++) {
+        int32_t y3 = shift_up(fixed_mul(fixed_mul(y, y), y), 6);
+
+        y = shift_up(fixed_wrap((int64_t)fixed_mul(3 << 27, y) - fixed_mul(half, y3)), 3);
+    }
+    y = fixed_mul(y, 1518500250);                           /* half the root of 2 in Q0.31 */
+    if (right < 0)
+        return fixed_wrap((int64_t)((uint64_t)(int64_t)y << -right));
+    *s = -right;
+    return y;
+}

@@ -27,6 +27,9 @@ int32_t fixed_exp_negative(int32_t x, int integer_bits);
 int32_t fixed_reciprocal(int32_t x);
 int32_t fixed_ratio(int32_t x);
 
+/* 1 / square root of x: m 2^(*s - 31); of 0 as of 1.  x >= 0.  [GetInvSqrtQuantizedMultiplierExp] */
+int32_t fixed_inverse_sqrt(int32_t x, int *s);
+
 /* Of x with 4 integer bits, as Q0.31.  [logistic, tanh] */
 int32_t fixed_logistic(int32_t x);
 int32_t fixed_tanh(int32_t x);

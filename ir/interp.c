@@ -306,6 +306,15 @@ static void set_sym(Interp *ip, const char *name, int64_t v)
         ip->val[s->index] = v;
 }
 
+static bool state_new(Interp *ip, int i)
+{
+    const State *s = ip->m->state[i];
+    const Weight init = { .name = s->name, .type = s->type, .expr = s->init };
+    Loc at = AT_WHAT(NULL, s->name);
+
+    return s->init ? weight_tensor(ip, &init, at, &ip->state[i]) : tensor_new(ip, s->type, at, &ip->state[i]);
+}
+
 Interp *interp_new(Module *m, Diag *d, int64_t n_ctx)
 {
     const Sym *c = module_find_sym(m, STR("C"));
@@ -332,7 +341,7 @@ Interp *interp_new(Module *m, Diag *d, int64_t n_ctx)
     ip->state = ARENA_ARRAY(ip->a, Tensor, m->n_state + 1);
     set_sym(ip, "C", n_ctx);
     for (int i = 0; i < m->n_state; i++)
-        if (!tensor_new(ip, m->state[i]->type, AT_WHAT(NULL, m->state[i]->name), &ip->state[i])) {
+        if (!state_new(ip, i)) {
             interp_free(ip);
             return NULL;
         }

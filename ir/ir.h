@@ -120,11 +120,13 @@ typedef struct {
     int index;
 } Weight;
 
-/* State that lives in a session.  kind: a row of the state table ("kv": rows appended at position P, rewound by shortening). */
+/* State that lives in a session.  kind: a row of the state table ("kv": rows appended at position P, rewound by shortening; "var": a tensor
+ * that is loaded and stored as a whole). */
 typedef struct {
     const char *name;
     const char *kind;
-    Type type;                  /* [C, ...]: the first dimension is the capacity */
+    Type type;                  /* kv: [C, ...], the first dimension is the capacity */
+    WExpr *init;                /* var: what it begins with; NULL: zeros */
     Value *value;
     int index;
 } State;

@@ -755,12 +755,18 @@ static bool parse_state(Parser *p)
 {
     Loc at = here(p);
     const char *name, *kind;
+    WExpr *init = NULL;
+    State *s;
     Type t;
 
     if (!want_name(p, T_global, "the state's @name", &name) || !want_punct(p, ':') || !parse_type(p, &t) ||
         !want_word(p, "kind") || !want_punct(p, '=') || !want_name(p, T_word, "a kind of state", &kind))
         return false;
-    return declare(p, module_add_state(p->m, name, kind, t)->value, at);
+    if (take_word(p, "init") && (!want_punct(p, '=') || !parse_wexpr(p, t, &init) || !wexpr_check(p->m, init, p->d, at)))
+        return false;
+    s = module_add_state(p->m, name, kind, t);
+    s->init = init;
+    return declare(p, s->value, at);
 }
 
 static bool parse_blob(Parser *p)

@@ -320,6 +320,10 @@ void module_print(const Module *m, Buf *b)
         type_print(b, m->state[i]->type);
         buf_puts(b, " kind=");
         word_print(b, m->state[i]->kind);
+        if (m->state[i]->init) {
+            buf_puts(b, " init=");
+            wexpr_print(b, m->state[i]->init);
+        }
         buf_putc(b, '\n');
     }
     for (int i = 0; i < m->n_blob; i++) {

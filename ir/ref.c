@@ -44,6 +44,10 @@ static float map_float(const Op *o, float a, float b)
     case OP_silu: return (float)(x / (1 + exp(-x)));
     case OP_gelu_tanh: return (float)(x / 2 * (1 + tanh(0.79788456080286535588 * (x + 0.044715 * x * x * x))));
     case OP_relu: return a > 0 ? a : 0;
+    case OP_log: return (float)log(x);
+    case OP_rsqrt: return 1 / sqrtf(a);
+    case OP_floor: return floorf(a);
+    case OP_round: return nearbyintf(a);
     case OP_scale: return a * (float)op_float(o, "by", 1);
     default: bug("'%s' is not elementwise", op_info[o->kind].name);
     }
@@ -385,6 +389,21 @@ static bool ref_attention(const RefArgs *a)
     return ok;
 }
 
+static bool ref_load(const RefArgs *a)
+{
+    copy_values(a->out, 0, a->in[0], 0, a->out->n);
+    return true;
+}
+
+/* Interp owns the state's memory, a->in[0] is it. */
+static bool ref_store(const RefArgs *a)
+{
+    Tensor state = *a->in[0];
+
+    copy_values(&state, 0, a->in[1], 0, state.n);
+    return true;
+}
+
 /* ---- the table -------------------------------------------------------------------------------------------------------- */
 
 RefFn *const ref_table[N_OPS] = {
@@ -397,5 +416,8 @@ RefFn *const ref_table[N_OPS] = {
     [OP_conv2d] = ref_conv2d, [OP_dwconv2d] = ref_conv2d, [OP_maxpool] = ref_pool, [OP_avgpool] = ref_pool,
     [OP_requant] = ref_requant, [OP_clamp] = ref_clamp, [OP_lookup] = ref_lookup, [OP_softmax_int] = ref_softmax_int,
     [OP_concat] = ref_concat, [OP_pad] = ref_pad, [OP_transpose] = ref_transpose, [OP_sum] = ref_sum,
+    [OP_log] = ref_map, [OP_rsqrt] = ref_map, [OP_floor] = ref_map, [OP_round] = ref_map, [OP_quantize] = ref_quantize,
+    [OP_tconv2d] = ref_tconv2d, [OP_resize] = ref_resize, [OP_l2norm_int] = ref_l2norm_int, [OP_argmax] = ref_argmax,
+    [OP_gather] = ref_gather, [OP_load] = ref_load, [OP_store] = ref_store,
     [OP_rope_angles] = ref_rope_angles, [OP_rope] = ref_rope, [OP_append] = ref_append, [OP_attention] = ref_attention,
 };

@@ -4,6 +4,7 @@
 #include "ir/fixed.h"
 #include "ir/internal.h"
 
+#include <math.h>
 #include <stdlib.h>
 
 static int64_t last_dim(const Tensor *t)
@@ -33,6 +34,21 @@ bool ref_requant(const RefArgs *a)
         int64_t y = zero + fixed_rescale(v, m->i[c], s->i[c], single);
 
         a->out->i[i] = (int32_t)(y < lo ? lo : y > hi ? hi : y);
+    }
+    return true;
+}
+
+bool ref_quantize(const RefArgs *a)
+{
+    float scale = (float)op_float(a->op, "scale", 1);
+    int64_t lo, hi, zero = op_int(a->op, "zero", 0);
+
+    format_int_range(a->out->type.fmt, &lo, &hi);
+    for (int64_t i = 0; i < a->out->n; i++) {
+        float q = roundf(a->in[0]->f[i] / scale);
+        double y = (double)zero + (q != q ? 0 : (double)q);
+
+        a->out->i[i] = (int32_t)(y < (double)lo ? (double)lo : y > (double)hi ? (double)hi : y);
     }
     return true;
 }
@@ -177,6 +193,97 @@ bool ref_conv2d(const RefArgs *a)
     return true;
 }
 
+/* One output of a transposed convolution: element u of the filter meets row (i + p0 - u) / s0 of x, where that is a row. */
+bool ref_tconv2d(const RefArgs *a)
+{
+    const Tensor *x = a->in[0], *w = a->in[1];
+    Tensor *y = a->out;
+    Windows v = windows_of(a);
+    int64_t x_zero = op_int(a->op, "x_zero", 0), w_zero = op_int(a->op, "w_zero", 0), n_k = w->dim[3];
+
+    for (int64_t at = 0; at < y->n; at++) {
+        int64_t c = at % y->dim[3], j = at / y->dim[3] % y->dim[2], i = at / y->dim[3] / y->dim[2] % y->dim[1];
+        int64_t n = at / y->dim[3] / y->dim[2] / y->dim[1], sum = 0;
+        double real = 0;
+
+        for (int64_t u = 0; u < w->dim[1]; u++)
+            for (int64_t z = 0; z < w->dim[2]; z++) {
+                int64_t row = i + v.pad[0] - u, col = j + v.pad[1] - z;
+                const int64_t wk = ((c * w->dim[1] + u) * w->dim[2] + z) * n_k;
+                int64_t xk;
+
+                if (row < 0 || row % v.stride[0] || row / v.stride[0] >= v.h || col < 0 || col % v.stride[1] || col / v.stride[1] >= v.w)
+                    continue;
+                xk = ((n * v.h + row / v.stride[0]) * v.w + col / v.stride[1]) * n_k;
+                for (int64_t k = 0; k < n_k; k++)
+                    if (x->i)
+                        sum += (x->i[xk + k] - x_zero) * (w->i[wk + k] - w_zero);
+                    else
+                        real += (double)x->f[xk + k] * (double)w->f[wk + k];
+            }
+        if (y->i)
+            y->i[at] = fixed_wrap(sum);
+        else
+            y->f[at] = (float)real;
+    }
+    return true;
+}
+
+/* Where output `at` of `to` lies between two of `from` elements: in units of 2^-10, as ResizeBilinearInteger counts, or as a float.
+ * [tensorflow/lite/kernels/internal/reference/resize_bilinear.h] */
+typedef struct { int64_t lo, hi, part; float real; } Between;
+
+static Between between(const Op *o, int64_t at, int64_t from, int64_t to)
+{
+    bool corners = op_int(o, "align_corners", 0) && to > 1, half = op_int(o, "half_pixel", 0) != 0;
+    int64_t span = from - corners, steps = to - corners, scale = (span * 1024 + steps / 2) / steps;
+    int64_t place = at * scale + (half ? scale / 2 - 512 : 0);
+
+    return (Between){ .lo = place < 0 ? 0 : place / 1024, .hi = (place + 1023) / 1024 < from - 1 ? (place + 1023) / 1024 : from - 1, .part = place };
+}
+
+static Between between_float(const Op *o, int64_t at, int64_t from, int64_t to)
+{
+    bool corners = op_int(o, "align_corners", 0) && to > 1;
+    float scale = (float)(from - corners) / (float)(to - corners), place = (float)at * scale;
+    Between b;
+
+    if (op_int(o, "half_pixel", 0))
+        place = ((float)at + 0.5f) * scale - 0.5f;
+    b = (Between){ .lo = (int64_t)floorf(place), .hi = (int64_t)ceilf(place), .real = place };
+    b.lo = b.lo < 0 ? 0 : b.lo;
+    b.hi = b.hi < from - 1 ? b.hi : from - 1;
+    return b;
+}
+
+bool ref_resize(const RefArgs *a)
+{
+    const Tensor *x = a->in[0];
+    Tensor *y = a->out;
+    int64_t n_c = x->dim[3], h = x->dim[1], w = x->dim[2];
+
+    for (int64_t at = 0; at < y->n; at++) {
+        int64_t c = at % n_c, j = at / n_c % y->dim[2], i = at / n_c / y->dim[2] % y->dim[1], n = at / n_c / y->dim[2] / y->dim[1];
+        Between r = y->i ? between(a->op, i, h, y->dim[1]) : between_float(a->op, i, h, y->dim[1]);
+        Between s = y->i ? between(a->op, j, w, y->dim[2]) : between_float(a->op, j, w, y->dim[2]);
+        int64_t p[4] = { ((n * h + r.lo) * w + s.lo) * n_c + c, ((n * h + r.hi) * w + s.lo) * n_c + c,
+                         ((n * h + r.lo) * w + s.hi) * n_c + c, ((n * h + r.hi) * w + s.hi) * n_c + c };
+
+        if (y->i) {
+            int64_t u = r.part - 1024 * r.lo, v = s.part - 1024 * s.lo;
+            int64_t sum = (x->i[p[0]] * (1024 - u) + x->i[p[1]] * u) * (1024 - v) + (x->i[p[2]] * (1024 - u) + x->i[p[3]] * u) * v;
+
+            y->i[at] = (int32_t)((sum + (sum > 0 ? 1 << 19 : -(1 << 19))) / (1 << 20));
+        } else {
+            double u = (double)(r.real - (float)r.lo), v = (double)(s.real - (float)s.lo);
+
+            y->f[at] = (float)(((double)x->f[p[0]] * (1 - u) + (double)x->f[p[1]] * u) * (1 - v) +
+                               ((double)x->f[p[2]] * (1 - u) + (double)x->f[p[3]] * u) * v);
+        }
+    }
+    return y->i || round_to_format(y->type.fmt, y->f, y->n, y->n);
+}
+
 /* One window of a pool. */
 static void pool(const RefArgs *a, const Windows *v, int64_t n, int64_t i, int64_t j, int64_t c, int64_t out)
 {
@@ -261,6 +368,28 @@ bool ref_softmax_int(const RefArgs *a)
     return true;
 }
 
+bool ref_l2norm_int(const RefArgs *a)
+{
+    const Tensor *x = a->in[0];
+    int64_t n = last_dim(x), zero = op_int(a->op, "zero", 0);
+
+    for (int64_t t = 0; n && t < x->n; t += n) {
+        int64_t sum = 0;
+        int32_t m;
+        int s;
+
+        for (int64_t i = 0; i < n; i++)
+            sum += (x->i[t + i] - zero) * (x->i[t + i] - zero);
+        m = fixed_inverse_sqrt((int32_t)sum, &s);
+        for (int64_t i = 0; i < n; i++) {
+            int32_t y = fixed_rescale((int32_t)(x->i[t + i] - zero), m, s + 7, false);
+
+            a->out->i[t + i] = y < -128 ? -128 : y > 127 ? 127 : y;
+        }
+    }
+    return true;
+}
+
 /* ---- moving elements ---------------------------------------------------------------------------------------------------- */
 
 static void copy(Tensor *y, int64_t to, const Tensor *x, int64_t from, int64_t n)
@@ -287,6 +416,53 @@ bool ref_concat(const RefArgs *a)
         for (int64_t i = 0; i < outer; i++)
             copy(y, i * y->dim[axis] * inner + at, a->in[k], i * n, n);
         at += n;
+    }
+    return true;
+}
+
+/* The sizes of what lies outside and inside of an axis. */
+static void around(const Tensor *x, int axis, int64_t *outer, int64_t *inner)
+{
+    *outer = *inner = 1;
+    for (int i = 0; i < x->rank; i++)
+        if (i != axis)
+            *(i < axis ? outer : inner) *= x->dim[i];
+}
+
+bool ref_gather(const RefArgs *a)
+{
+    const Tensor *x = a->in[0], *index = a->in[1];
+    int axis = (int)op_int(a->op, "axis", 0);
+    int64_t n = x->dim[axis], outer, inner;
+
+    around(x, axis, &outer, &inner);
+    for (int64_t o = 0; o < outer; o++)
+        for (int64_t k = 0; k < index->n; k++) {
+            int64_t i = index->i[k] < 0 ? 0 : index->i[k] < n ? index->i[k] : n - 1;
+
+            copy(a->out, (o * index->n + k) * inner, x, (o * n + i) * inner, inner);
+        }
+    return true;
+}
+
+bool ref_argmax(const RefArgs *a)
+{
+    const Tensor *x = a->in[0];
+    int axis = (int)op_int(a->op, "axis", 0);
+    int64_t n = x->dim[axis], outer, inner;
+    double sign = op_int(a->op, "least", 0) ? -1 : 1;
+
+    around(x, axis, &outer, &inner);
+    for (int64_t o = 0; o < outer * inner; o++) {
+        int64_t at = o / inner * n * inner + o % inner, best = 0;
+
+        for (int64_t k = 1; k < n; k++) {
+            int64_t p = at + k * inner, q = at + best * inner;
+
+            if (sign * (x->i ? (double)x->i[p] : (double)x->f[p]) > sign * (x->i ? (double)x->i[q] : (double)x->f[q]))
+                best = k;
+        }
+        a->out->i[o] = (int32_t)best;
     }
     return true;
 }

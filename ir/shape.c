@@ -5,6 +5,8 @@
  * Every rule reports at most one mistake. */
 #include "ir/internal.h"
 
+#include <float.h>
+
 /* ---- the table ------------------------------------------------------------------------------------------------------ */
 
 const OpInfo op_info[N_OPS] = {
@@ -141,7 +143,7 @@ bool op_check_table(const Op *o, Diag *d, Loc at)
             if (role != VAL_state)
                 ok = fail(d, at, "operand 'state' of '%s' must be a state", info->name);
         } else if (role == VAL_state && o->kind != OP_attention) {
-            ok = fail(d, at, "operand '" STR_FMT "' of '%s' must not be a state (only append and attention use one)",
+            ok = fail(d, at, "operand '" STR_FMT "' of '%s' must not be a state (only append, attention, load and store use one)",
                       STR_ARG(word), info->name);
         }
     }
@@ -246,12 +248,18 @@ static bool shape_none(const Rule *r)
     return true;
 }
 
+/* Integers that a Tensor's 32 bits hold. */
+static bool is_small_int(Type t)
+{
+    return t.fmt->kind == FORMAT_int && t.fmt->bytes <= 4;
+}
+
 static bool shape_broadcast(const Rule *r)
 {
     Type a = in_type(r, 0), b = in_type(r, 1);
     bool same = b.rank <= a.rank;
 
-    if (!is_float(a) && !(a.fmt == fmt(FMT_i32) && r->o->kind != OP_div))
+    if (!is_float(a) && !(a.fmt == fmt(FMT_i32) && r->o->kind != OP_div) && !(is_small_int(a) && (r->o->kind == OP_max || r->o->kind == OP_min)))
         return fail(r->d, r->at, "'%s' cannot compute with %s (convert or dequant it first)", name(r), show(r, a));
     for (int i = 0; same && i < b.rank; i++)
         same = b.dim[i] == a.dim[a.rank - b.rank + i];
@@ -355,6 +363,28 @@ static bool shape_convert(const Rule *r)
     } else if (!want_zero(r, "zero", x)) {
         return false;
     }
+    x.fmt = f;
+    r->t[0] = x;
+    return true;
+}
+
+static bool shape_quantize(const Rule *r)
+{
+    const Attr *to = op_attr(r->o, "to");
+    const Format *f = to && to->kind == ATTR_str ? format_find(to->s) : NULL;
+    Type x = in_type(r, 0);
+    double scale = op_float(r->o, "scale", 0);
+    int64_t lo, hi, zero;
+
+    if (!want_float(r, 0))
+        return false;
+    if (!f || f->kind != FORMAT_int || f->bytes > 2)
+        return fail(r->d, r->at, "'quantize' to '%s', which is no integer format of at most 16 bits", op_str(r->o, "to", ""));
+    if (!(scale > 0) || !(scale <= (double)FLT_MAX))
+        return fail(r->d, r->at, "'quantize': the scale must be a number over 0");
+    format_int_range(f, &lo, &hi);
+    if (!want_int(r, "zero", lo, hi, &zero))
+        return false;
     x.fmt = f;
     r->t[0] = x;
     return true;
@@ -567,6 +597,50 @@ static bool shape_conv2d(const Rule *r)
     return windows_of(r, dx, size, fmt(is_byte(x) ? FMT_i32 : FMT_f32), c_out);
 }
 
+static bool shape_tconv2d(const Rule *r)
+{
+    Type x = in_type(r, 0), w = in_type(r, 1);
+    int64_t dx[MAX_RANK], dw[MAX_RANK], stride[2], pad[4], out[2];
+
+    if (!want_rank(r, 0, 4) || !want_rank(r, 1, 4) || !want_const(r, 0, dx) || !want_const(r, 1, dw))
+        return false;
+    if (!(is_float(x) && is_float(w)) && !(is_byte(x) && is_byte(w)))
+        return fail(r->d, r->at, "'tconv2d' of %s and %s is not defined", show(r, x), show(r, w));
+    if (!want_zero(r, "x_zero", x) || !want_zero(r, "w_zero", w) || !want_equal(r, x.dim[3], w.dim[3], "the channels of x and w"))
+        return false;
+    if (!want_ints(r, "stride", 2, 1, MAX_IMAGE, stride) || !want_ints(r, "pad", 4, -MAX_IMAGE, MAX_IMAGE, pad))
+        return false;
+    if (dw[1] > 1 << 15 || dw[2] > 1 << 15 || (is_byte(x) && dw[1] * dw[2] > most_terms(r) / dw[3]))
+        return fail(r->d, r->at, "'tconv2d': sums over %s need more than 32 bits", show(r, w));
+    for (int i = 0; i < 2; i++) {
+        out[i] = dx[1 + i] > MAX_IMAGE ? 0 : (dx[1 + i] - 1) * stride[i] + dw[1 + i] - pad[i] - pad[2 + i];
+        if (out[i] < 1 || out[i] > MAX_IMAGE)
+            return fail(r->d, r->at, "'tconv2d': nothing is left of %s, or too much", show(r, x));
+    }
+    r->t[0] = type_of(fmt(is_byte(x) ? FMT_i32 : FMT_f32), 4, (Dim[]){ x.dim[0], dim_const(r->m, out[0]), dim_const(r->m, out[1]), w.dim[0] });
+    return true;
+}
+
+static bool shape_resize(const Rule *r)
+{
+    int64_t dx[MAX_RANK], to[2], flag;
+    Type x = in_type(r, 0);
+
+    if (!want_rank(r, 0, 4) || !want_const(r, 0, dx) || !want_ints(r, "dims", 2, 1, 1 << 15, to))
+        return false;
+    if (!is_float(x) && !is_byte(x) && x.fmt != fmt(FMT_i16))
+        return fail(r->d, r->at, "'resize' of %s is not defined", show(r, x));
+    if (dx[1] > 1 << 15 || dx[2] > 1 << 15)                 /* places in units of 2^-10 fit 31 bits */
+        return fail(r->d, r->at, "'resize' of %s, which is too large", show(r, x));
+    for (const char *const *k = (const char *const[]){ "align_corners", "half_pixel", NULL }; *k; k++)
+        if (op_attr(r->o, *k) && !want_int(r, *k, 0, 1, &flag))
+            return false;
+    x.dim[1] = dim_const(r->m, to[0]);
+    x.dim[2] = dim_const(r->m, to[1]);
+    r->t[0] = x;
+    return true;
+}
+
 static bool shape_pool(const Rule *r)
 {
     int64_t dx[MAX_RANK], size[2], pad[4];
@@ -673,6 +747,55 @@ static bool want_axis(const Rule *r, Type x, int64_t *axis)
     if (x.rank == 0)
         return fail(r->d, r->at, "'%s' of a single number", name(r));
     return want_int(r, "axis", 0, x.rank - 1, axis);
+}
+
+static bool shape_l2norm_int(const Rule *r)
+{
+    Type x = in_type(r, 0);
+
+    if (x.fmt != fmt(FMT_i8) || x.rank == 0)
+        return fail(r->d, r->at, "'l2norm_int' of %s is not defined (i8)", show(r, x));
+    if (dim_hi(type_last(x)) > 1 << 14)                     /* 255^2 each, in 31 bits */
+        return fail(r->d, r->at, "'l2norm_int' of more than %d numbers", 1 << 14);
+    if (!want_zero(r, "zero", x))
+        return false;
+    r->t[0] = x;
+    return true;
+}
+
+static bool shape_argmax(const Rule *r)
+{
+    Type x = in_type(r, 0);
+    int64_t axis, least;
+
+    if (!want_axis(r, x, &axis) || (op_attr(r->o, "least") && !want_int(r, "least", 0, 1, &least)))
+        return false;
+    if (!is_float(x) && !is_small_int(x))
+        return want_float(r, 0);
+    if (!dim_is_const(x.dim[axis], NULL) || x.dim[axis]->c < 1 || x.dim[axis]->c > INT32_MAX)
+        return fail(r->d, r->at, "'argmax' over axis %" PRId64 " of %s, which is empty or not constant", axis, show(r, x));
+    for (int i = (int)axis; i + 1 < x.rank; i++)
+        x.dim[i] = x.dim[i + 1];
+    x.rank--;
+    x.fmt = fmt(FMT_i32);
+    r->t[0] = x;
+    return true;
+}
+
+static bool shape_gather(const Rule *r)
+{
+    Type x = in_type(r, 0), i = in_type(r, 1);
+    int64_t axis;
+
+    if (!want_axis(r, x, &axis) || !want_i32(r, 1) || !want_rank(r, 1, 1))
+        return false;
+    if (!is_float(x) && !is_small_int(x))
+        return fail(r->d, r->at, "'gather' of %s is not defined", show(r, x));
+    if (!dim_is_const(x.dim[axis], NULL) || x.dim[axis]->c < 1 || x.dim[axis]->c > INT32_MAX)
+        return fail(r->d, r->at, "'gather' along axis %" PRId64 " of %s, which is empty or not constant", axis, show(r, x));
+    x.dim[axis] = i.dim[0];
+    r->t[0] = x;
+    return true;
 }
 
 static bool shape_concat(const Rule *r)
@@ -792,6 +915,27 @@ static bool shape_append(const Rule *r)
     for (int i = 1; same && i < s.rank; i++)
         same = s.dim[i] == x.dim[i];
     return same || fail(r->d, r->at, "'append': rows of %s are not rows of the state %s", show(r, x), show(r, s));
+}
+
+/* A state of which load and store take the whole. */
+static bool want_var(const Rule *r)
+{
+    const Value *s = r->o->in[0];
+
+    return !s->state || !strcmp(s->state->kind, "var") ||
+           fail(r->d, r->at, "'%s' of @%s, a state of kind %s, not var", name(r), s->name, s->state->kind);
+}
+
+static bool shape_load(const Rule *r)
+{
+    r->t[0] = in_type(r, 0);
+    return want_var(r);
+}
+
+static bool shape_store(const Rule *r)
+{
+    return want_var(r) && (type_eq(in_type(r, 0), in_type(r, 1)) ||
+                           fail(r->d, r->at, "'store': %s is not %s, the state's type", show(r, in_type(r, 1)), show(r, in_type(r, 0))));
 }
 
 static bool shape_attention(const Rule *r)

@@ -280,8 +280,19 @@ static bool check_state(const Verify *v, const State *s, int i)
         return fail(v->d, at, "it is not where it says");
     if (!type_check(s->type, v->d, at))
         return false;
+    if (!strcmp(s->kind, "var")) {
+        if (s->type.fmt->block > 1)
+            return fail(v->d, at, "a state is not stored in blocks");
+        for (int k = 0; k < s->type.rank; k++)
+            if (!dim_is_const(s->type.dim[k], NULL))
+                return fail(v->d, at, "a state of kind var has constant dimensions");
+        return !s->init || (type_eq(s->init->type, s->type) ? wexpr_check(v->m, s->init, v->d, at)
+                                                            : fail(v->d, at, "it begins with another type than its own"));
+    }
     if (strcmp(s->kind, "kv"))
-        return fail(v->d, at, "'%s' is not a kind of state (there is: kv)", s->kind);
+        return fail(v->d, at, "'%s' is not a kind of state (there are: kv, var)", s->kind);
+    if (s->init)
+        return fail(v->d, at, "a state of kind kv begins empty");
     if (s->type.rank < 1 || s->type.fmt->kind != FORMAT_float)
         return fail(v->d, at, "a state is a float tensor whose first dimension is its capacity");
     for (int k = 1; k < s->type.rank; k++)

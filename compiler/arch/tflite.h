@@ -70,6 +70,7 @@ Type tf_type(Module *m, const Format *f, int rank, const int64_t *dim);
 /* A constant tensor of the file under another shape with as many elements. */
 Value *tf_weight_as(Build *b, const char *part, const TfTensor *t, int rank, const int64_t *dim);
 Value *tf_int_weight(Build *b, const char *part, const int32_t *v, int n);          /* i32; v stays */
+Value *tf_float_weight(Build *b, const char *part, float v);                        /* f32[1] */
 /* y = table[x + 128]: what a function makes of each int8. */
 Value *tf_lookup(Build *b, Value *x, const int32_t *table);
 
@@ -88,9 +89,17 @@ int32_t tf_to_i8(int64_t v);
 
 /* ---- the builders ----------------------------------------------------------------------------------------------------- */
 
-OpBuilder tf_convolution, tf_fully_connected, tf_pool;                                                  /* tflite_conv.c */
-OpBuilder tf_softmax, tf_arithmetic, tf_reduce;                                                         /* tflite_math.c */
-OpBuilder tf_relu, tf_quantize, tf_sigmoid, tf_leaky_relu, tf_hard_swish;                               /* tflite_unary.c */
-OpBuilder tf_reshape, tf_transpose, tf_pad, tf_slice, tf_concatenation;                                 /* tflite_move.c */
+/* tflite_conv.c */
+OpBuilder tf_convolution, tf_transpose_conv, tf_fully_connected, tf_pool;
+/* tflite_math.c */
+OpBuilder tf_softmax, tf_arithmetic, tf_extremum, tf_prelu, tf_l2_normalization, tf_reduce, tf_reduce_extremum, tf_arg_extremum;
+/* tflite_unary.c */
+OpBuilder tf_relu, tf_quantize, tf_dequantize, tf_cast, tf_float_function, tf_sigmoid, tf_elu, tf_abs, tf_rsqrt, tf_leaky_relu, tf_hard_swish;
+Value *tf_min_zero(Build *b, Value *x);                         /* min(x, 0) of floats or i32 */
+/* tflite_move.c */
+OpBuilder tf_reshape, tf_broadcast, tf_transpose, tf_pad, tf_slice, tf_strided_slice, tf_split, tf_unpack, tf_pack, tf_concatenation, tf_gather,
+          tf_reverse, tf_mirror_pad, tf_resize, tf_depth_and_space, tf_batch_and_space;
+/* x in to's shape: dimensions of 1 are repeated. */
+Value *tf_spread(Build *b, Value *x, const TfTensor *to);
 
 #endif

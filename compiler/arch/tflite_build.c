@@ -188,6 +188,16 @@ Value *tf_int_weight(Build *b, const char *part, const int32_t *v, int n)
     return add_weight(b, part, e);
 }
 
+Value *tf_float_weight(Build *b, const char *part, float v)
+{
+    WExpr *e = wexpr_new(b->m, W_const, type_1(b->m, format_find(STR("f32")), 1));
+    float *value = ARENA_NEW(b->m->a, float);
+
+    *value = v;
+    e->value = value;
+    return add_weight(b, part, e);
+}
+
 Value *tf_operand(Build *b, int k)
 {
     const TfTensor *t = tf_in(b, k);

@@ -6,9 +6,9 @@ enum { PADDING_same = 0 };
 /* ---- contractions ----------------------------------------------------------------------------------------------------- */
 
 /* What both convolutions, FULLY_CONNECTED and their quantized forms end with: bias, and the way into the output's quantization. */
-static Value *finish(Build *b, Value *acc, const TfTensor *x, const TfTensor *w, int64_t c_out, int act)
+static Value *finish(Build *b, Value *acc, const TfTensor *x, const TfTensor *w, const TfTensor *bias, int64_t c_out, int act)
 {
-    const TfTensor *bias = tf_in(b, 2), *y = tf_out(b);
+    const TfTensor *y = tf_out(b);
     double *factor = ARENA_ARRAY(b->m->a, double, c_out + 1);
 
     if (bias) {
@@ -78,7 +78,7 @@ bool tf_windows(Build *b, const TfTensor *x, const int64_t *size, const int64_t 
 
 Value *tf_convolution(Build *b)
 {
-    bool depthwise = b->g->op[b->i_op].code == TF_DEPTHWISE_CONV_2D;
+    bool depthwise = tf_op(b)->code == TF_DEPTHWISE_CONV_2D;
     const TfTensor *x = tf_in(b, 0), *w = tf_in(b, 1);
     int64_t stride[2], pad[4], dilation[2], c_out;
     int act = tf_option(b, depthwise ? 4 : 3, 1, ACT_none), n = 0;
@@ -105,7 +105,40 @@ Value *tf_convolution(Build *b)
         a[n++] = attr_int("x_zero", x->zero[0]);
     y = tf_put_two(b, depthwise ? OP_dwconv2d : OP_conv2d, "acc", vx,
                 depthwise ? tf_weight_as(b, "w", w, 3, w->dim + 1) : tf_weight_as(b, "w", w, 4, w->dim), a, n);
-    return finish(b, y, x, w, c_out, act);
+    return finish(b, y, x, w, tf_in(b, 2), c_out, act);
+}
+
+/* Operands: the output's shape, weights, the image, a bias.  Padding is that of the convolution that leads from the output to the input. */
+Value *tf_transpose_conv(Build *b)
+{
+    const TfTensor *w = tf_in(b, 1), *x = tf_in(b, 2), *y = tf_out(b);
+    int64_t stride[2] = { tf_option(b, 2, 4, 1), tf_option(b, 1, 4, 1) }, pad[4];
+    Value *v = tf_operand(b, 2);
+    int n = 2;
+    Attr a[3];
+
+    if (!v)
+        return NULL;
+    if (x->rank != 4 || !w || w->rank != 4 || !w->p || y->rank != 4 || w->dim[3] != x->dim[3])
+        return tf_refuse(b, "needs an image of four dimensions and constant weights of four");
+    if (stride[0] < 1 || stride[1] < 1 || stride[0] > 1 << 20 || stride[1] > 1 << 20)
+        return tf_refuse(b, "a stride is below 1 (a damaged file)");
+    if (!contraction_formats(b, x, w, w->dim[0], 0))
+        return NULL;
+    for (int i = 0; i < 2; i++) {
+        if (x->dim[1 + i] > 1 << 20 || y->dim[1 + i] > 1 << 20 || w->dim[1 + i] > 1 << 20)
+            return tf_refuse(b, "its image is too large");
+        pad[i] = 0;
+        if (tf_option(b, 0, 1, PADDING_same) == PADDING_same)
+            same_padding(y->dim[1 + i], w->dim[1 + i], stride[i], &pad[i], &pad[2 + i]);
+        pad[2 + i] = (x->dim[1 + i] - 1) * stride[i] + w->dim[1 + i] - pad[i] - y->dim[1 + i];
+    }
+    a[0] = attr_ints("stride", stride, 2);
+    a[1] = attr_ints("pad", pad, 4);
+    if (tf_is_i8(x))
+        a[n++] = attr_int("x_zero", x->zero[0]);
+    v = tf_put_two(b, OP_tconv2d, "acc", v, tf_weight_as(b, "w", w, 4, w->dim), a, n);
+    return finish(b, v, x, w, tf_in(b, 3), w->dim[0], tf_option(b, 3, 1, ACT_none));
 }
 
 Value *tf_fully_connected(Build *b)
@@ -126,14 +159,14 @@ Value *tf_fully_connected(Build *b)
     flat[0] = x->n / w->dim[1];
     flat[1] = w->dim[1];
     v = tf_put_two(b, OP_matmul, "acc", tf_shaped(b, v, 2, flat), tf_weight_as(b, "w", w, 2, w->dim), &a, tf_is_i8(x));
-    v = finish(b, v, x, w, w->dim[0], tf_option(b, 0, 1, ACT_none));
+    v = finish(b, v, x, w, tf_in(b, 2), w->dim[0], tf_option(b, 0, 1, ACT_none));
     return v && y->n == flat[0] * w->dim[0] ? tf_shaped(b, v, y->rank, y->dim) : v;
 }
 /* ---- pools ------------------------------------------------------------------------------------------------------------ */
 
 Value *tf_pool(Build *b)
 {
-    bool max = b->g->op[b->i_op].code == TF_MAX_POOL_2D;
+    bool max = tf_op(b)->code == TF_MAX_POOL_2D;
     const TfTensor *x = tf_in(b, 0), *y = tf_out(b);
     int64_t stride[2], pad[4], size[2] = { tf_option(b, 4, 4, 1), tf_option(b, 3, 4, 1) }, lo, hi;
     int act = tf_option(b, 5, 1, ACT_none);

@@ -3,11 +3,18 @@
 #include "ir/fixed.h"
 
 #include <math.h>
+#include <stdlib.h>
+
+Value *tf_min_zero(Build *b, Value *x)
+{
+    x = tf_put(b, OP_relu, "minus", tf_put(b, OP_neg, "neg", x, NULL, 0), NULL, 0);
+    return tf_put(b, OP_neg, "below", x, NULL, 0);
+}
 
 /* RELU and its relatives; in int8 a rescaling too.  [activations_common: CalculateReluOpData] */
 Value *tf_relu(Build *b)
 {
-    int code = b->g->op[b->i_op].code;
+    int code = tf_op(b)->code;
     int act = code == TF_RELU ? ACT_relu : code == TF_RELU6 ? ACT_relu6 : ACT_relu_n1_to_1;
     const TfTensor *x = tf_in(b, 0), *y = tf_out(b);
     Value *v = tf_operand(b, 0);
@@ -34,31 +41,85 @@ Value *tf_relu(Build *b)
     return tf_put_requant(b, "", v, m, m + 1, 1, a, 5);
 }
 
-/* int8 to int8: another scale.  [PrepareQuantizeReference] */
+/* Of floats to integers, or of integers to another scale.  [PrepareQuantizeReference, AffineQuantize] */
 Value *tf_quantize(Build *b)
 {
+    static const char *const known[] = { "f32 i8", "f32 i16", "i16 i8", "i8 i8", "i8 u8", "u8 i8", "i8 i16", "i8 i32", "i16 i16", "i16 i32",
+                                         "i32 i8", "i32 i16", NULL };
     const TfTensor *x = tf_in(b, 0), *y = tf_out(b);
     Value *v = tf_operand(b, 0);
-    int32_t *m;
+    bool ok = false;
+    double factor;
 
     if (!v)
         return NULL;
-    if (!tf_is_i8(x) || !tf_is_i8(y)) {
-        fail(b->d, tf_here(b), "types %s -> %s are not supported (quantized INT8 to INT8)", x->type_name, y->type_name);
+    for (int i = 0; known[i] && x->fmt && y->fmt; i++)
+        ok = ok || !strcmp(known[i], str_printf(b->m->a, "%s %s", x->fmt->name, y->fmt->name));
+    if (!ok || y->n_scale != 1 || (!tf_is_f32(x) && x->n_scale != 1))
+        return tf_refuse_types(b, "FLOAT32 to INT8 or INT16, or from one quantized integer to another as TensorFlow Lite Micro does it");
+    if (tf_is_f32(x))
+        return tf_put(b, OP_quantize, "", v,
+                      (Attr[]){ attr_str("to", y->fmt->name), attr_float("scale", (double)y->scale[0]), attr_int("zero", y->zero[0]) }, 3);
+    factor = (double)x->scale[0] / (double)y->scale[0];
+    return tf_requant(b, v, x->zero[0], y, &factor, 1, ACT_none);
+}
+
+Value *tf_dequantize(Build *b)
+{
+    const TfTensor *x = tf_in(b, 0), *y = tf_out(b);
+    Value *v = tf_operand(b, 0);
+    Attr by;
+
+    if (!v)
         return NULL;
-    }
-    m = ARENA_ARRAY(b->m->a, int32_t, 2);
-    if (!tf_multiplier(b, (double)x->scale[0] / (double)y->scale[0], &m[0], &m[1]))
+    if (x->n_scale != 1 || !(tf_is_i8(x) || tf_is_i16(x) || tf_is_type(x, "u8")) || !tf_is_f32(y))
+        return tf_refuse_types(b, "INT8, INT16 or UINT8, quantized as a whole, to FLOAT32");
+    by = attr_float("by", (double)x->scale[0]);
+    return tf_put(b, OP_scale, "", tf_put(b, OP_convert, "float", v, (Attr[]){ attr_str("to", "f32"), attr_int("zero", x->zero[0]) }, 2), &by, 1);
+}
+
+/* Integers to wider ones, or to floats. */
+Value *tf_cast(Build *b)
+{
+    const TfTensor *x = tf_in(b, 0), *y = tf_out(b);
+    Value *v = tf_operand(b, 0);
+    Attr to = attr_str("to", y->fmt ? y->fmt->name : "");
+
+    if (!v || (x->fmt && x->fmt == y->fmt))
+        return v;
+    if (!(tf_is_type(x, "i8") || tf_is_type(x, "i16") || tf_is_type(x, "i32")) || !(tf_is_f32(y) || tf_is_type(y, "i32")))
+        return tf_refuse_types(b, "INT8, INT16 or INT32 to INT32 or FLOAT32");
+    return tf_put(b, OP_convert, "", v, &to, 1);
+}
+
+/* Functions that are one op of floats, and of nothing else. */
+Value *tf_float_function(Build *b)
+{
+    static const struct { int code; OpKind kind; } ops[] = {
+        { TF_EXP, OP_exp }, { TF_LOG, OP_log }, { TF_SQRT, OP_sqrt }, { TF_NEG, OP_neg }, { TF_FLOOR, OP_floor }, { TF_ROUND, OP_round },
+    };
+    int code = tf_op(b)->code;
+    Value *v = tf_operand(b, 0);
+
+    if (!v)
         return NULL;
-    return tf_put_requant(b, "", v, m, m + 1, 1,
-                       (Attr[]){ attr_str("to", "i8"), attr_int("zero", y->zero[0]), attr_int("x_zero", x->zero[0]) }, 3);
+    if (!tf_is_f32(tf_in(b, 0)) || !tf_is_f32(tf_out(b)))
+        return tf_refuse_types(b, "FLOAT32 throughout");
+    if (code == TF_SQUARE)
+        return tf_put_two(b, OP_mul, "", v, v, NULL, 0);
+    if (code == TF_CEIL)                                    /* - floor(-x) */
+        return tf_put(b, OP_neg, "", tf_put(b, OP_floor, "floor", tf_put(b, OP_neg, "minus", v, NULL, 0), NULL, 0), NULL, 0);
+    for (size_t i = 0; i < sizeof ops / sizeof *ops; i++)
+        if (ops[i].code == code)
+            return tf_put(b, ops[i].kind, "", v, NULL, 0);
+    bug("operator %d is no function of floats", code);
 }
 
 /* LOGISTIC and TANH over an input of 4 integer bits; where it has more the function is at its end.
  * [CalculateArithmeticOpDataLogistic; reference/integer_ops/logistic.h, tanh.h] */
 Value *tf_sigmoid(Build *b)
 {
-    bool is_tanh = b->g->op[b->i_op].code == TF_TANH;
+    bool is_tanh = tf_op(b)->code == TF_TANH;
     const TfTensor *x = tf_in(b, 0), *y = tf_out(b);
     int32_t *table = ARENA_ARRAY(b->m->a, int32_t, 256), m, s;
     Value *v = tf_operand(b, 0);
@@ -86,21 +147,92 @@ Value *tf_sigmoid(Build *b)
     return tf_lookup(b, v, table);
 }
 
+/* [PopulateLookupTable of elu.cc, in float] */
+Value *tf_elu(Build *b)
+{
+    const TfTensor *x = tf_in(b, 0), *y = tf_out(b);
+    int32_t *table = ARENA_ARRAY(b->m->a, int32_t, 256);
+    Value *v = tf_operand(b, 0), *below;
+
+    if (!v)
+        return NULL;
+    if (tf_is_f32(x) && tf_is_f32(y)) {                     /* max(x, 0) + (e^min(x, 0) - 1) */
+        below = tf_put(b, OP_exp, "exp", tf_min_zero(b, v), NULL, 0);
+        below = tf_put_two(b, OP_sub, "below", below, tf_float_weight(b, "one", 1), NULL, 0);
+        return tf_put_two(b, OP_add, "", tf_put(b, OP_relu, "above", v, NULL, 0), below, NULL, 0);
+    }
+    if (!tf_is_i8(x) || !tf_is_i8(y))
+        return tf_refuse_types(b, "FLOAT32 throughout, or quantized INT8");
+    for (int i = 0; i < 256; i++) {
+        float real = x->scale[0] * (float)(i - 128 - x->zero[0]), inverse = 1 / y->scale[0];
+        float q = roundf((real < 0.0f ? expf(real) - 1.0f : real) * inverse) + (float)y->zero[0];
+
+        table[i] = q < -128 ? -128 : q > 127 ? 127 : (int32_t)q;
+    }
+    return tf_lookup(b, v, table);
+}
+
+/* [AbsEvalQuantized: rescaled only where the scales differ] */
+Value *tf_abs(Build *b)
+{
+    const TfTensor *x = tf_in(b, 0), *y = tf_out(b);
+    int32_t *table = ARENA_ARRAY(b->m->a, int32_t, 256), m, s;
+    Value *v = tf_operand(b, 0);
+
+    if (!v || (tf_is_f32(x) && tf_is_f32(y)))
+        return v ? tf_put(b, OP_abs, "", v, NULL, 0) : NULL;
+    if (!tf_is_i8(x) || !tf_is_i8(y))
+        return tf_refuse_types(b, "FLOAT32 throughout, or quantized INT8");
+    if (!tf_multiplier(b, (double)(x->scale[0] / y->scale[0]), &m, &s))
+        return NULL;
+    for (int i = 0; i < 256; i++) {
+        int32_t in = abs(i - 128 - (int32_t)x->zero[0]);
+
+        table[i] = tf_to_i8(y->zero[0] + (x->scale[0] == y->scale[0] ? in : fixed_rescale(in, m, s, false)));
+    }
+    return tf_lookup(b, v, table);
+}
+
+/* What is below the zero point has no root: TensorFlow Lite Micro stops there, here it is as at the zero point.  [RsqrtEvalQuantized] */
+Value *tf_rsqrt(Build *b)
+{
+    const TfTensor *x = tf_in(b, 0), *y = tf_out(b);
+    int32_t *table = ARENA_ARRAY(b->m->a, int32_t, 256), m, s;
+    Value *v = tf_operand(b, 0);
+
+    if (!v || (tf_is_f32(x) && tf_is_f32(y)))
+        return v ? tf_put(b, OP_rsqrt, "", v, NULL, 0) : NULL;
+    if (!tf_is_i8(x) || !tf_is_i8(y))
+        return tf_refuse_types(b, "FLOAT32 throughout, or quantized INT8");
+    if (!tf_multiplier(b, 1. / (double)(sqrtf(x->scale[0]) * y->scale[0]), &m, &s))
+        return NULL;
+    if (s - 20 < -31 || s - 20 > 30)
+        return tf_refuse(b, "its scales are out of the range in which it is defined");
+    for (int i = 0; i < 256; i++) {
+        int64_t in = i - 128 - x->zero[0];
+        int shift;
+        int32_t root = fixed_inverse_sqrt(in > 0 ? (int32_t)in : 0, &shift);
+
+        table[i] = in <= 0 ? 127 : tf_to_i8(y->zero[0] + fixed_rescale(fixed_rescale(1, root, shift + 20, false), m, s - 20, false));
+    }
+    return tf_lookup(b, v, table);
+}
+
 /* [CalculateOpDataLeakyRelu, QuantizeLeakyRelu] */
 Value *tf_leaky_relu(Build *b)
 {
     const TfTensor *x = tf_in(b, 0), *y = tf_out(b);
-    float alpha = flat_float(&b->g->flat, &b->g->op[b->i_op].options, 0, 0);
+    float alpha = tf_float_option(b, 0, 0);
     int32_t *table = ARENA_ARRAY(b->m->a, int32_t, 256), m[2], s[2];
     Attr a = attr_float("by", (double)alpha);
     Value *v = tf_operand(b, 0);
 
     if (!v)
         return NULL;
-    if (tf_is_f32(x) && tf_is_f32(y) && alpha <= 1)
-        return tf_put_two(b, OP_max, "", v, tf_put(b, OP_scale, "scaled", v, &a, 1), NULL, 0);
+    if (tf_is_f32(x) && tf_is_f32(y))
+        return tf_put_two(b, alpha <= 1 ? OP_max : OP_min, "", v, tf_put(b, OP_scale, "scaled", v, &a, 1), NULL, 0);
     if (!tf_is_i8(x) || !tf_is_i8(y) || !isfinite(alpha))
-        return tf_refuse(b, "is FLOAT32 with alpha up to 1, or INT8");
+        return tf_refuse(b, "is FLOAT32 or INT8, with a finite alpha");
     if (!tf_multiplier(b, (double)(x->scale[0] / y->scale[0]), &m[0], &s[0]) ||
         !tf_multiplier(b, (double)(x->scale[0] * fabsf(alpha) / y->scale[0]), &m[1], &s[1]))
         return NULL;
@@ -140,8 +272,15 @@ Value *tf_hard_swish(Build *b)
 
     if (!v)
         return NULL;
+    if (tf_is_f32(x) && tf_is_f32(y)) {
+        Attr by = attr_float("by", 1.0 / 6);
+        Value *gate = tf_put_two(b, OP_add, "plus", v, tf_float_weight(b, "three", 3), NULL, 0);
+
+        gate = tf_put(b, OP_clamp, "gate", gate, (Attr[]){ attr_float("lo", 0), attr_float("hi", 6) }, 2);
+        return tf_put(b, OP_scale, "", tf_put_two(b, OP_mul, "product", v, gate, NULL, 0), &by, 1);
+    }
     if (!tf_is_i8(x) || !tf_is_i8(y))
-        return tf_refuse(b, "is quantized INT8");
+        return tf_refuse_types(b, "FLOAT32 throughout, or quantized INT8");
     if (!tf_multiplier(b, (double)(1.0f / 128 * x->scale[0] / y->scale[0]), &m[0], &s[0]) ||
         !tf_multiplier(b, (double)(1.0f / 128 * x->scale[0] / (3.0f / 32768)), &m[1], &s[1]))
         return NULL;

@@ -1376,6 +1376,16 @@ static void test_scalars(void)
               (double)sn_sqrt(x));
     }
     CHECK(sn_sqrt(0) == 0 && isinf(sn_sqrt(INFINITY)) && isnan(sn_sqrt(-1)) && isnan(sn_sqrt(NAN)), "sn_sqrt at its ends");
+    for (double x = 1e-44; x < 3e38; x *= 1.0037)
+        CHECK(fabs(sn_log((float)x) - log((double)(float)x)) <= 3e-7 * fabs(log((double)(float)x)), "sn_log(%.9g) is %.9g", x,
+              (double)sn_log((float)x));
+    CHECK(sn_log(1) == 0 && sn_log(INFINITY) == INFINITY && sn_log(0) == -INFINITY && isnan(sn_log(-1)) && isnan(sn_log(NAN)),
+          "sn_log at its ends");
+    for (float x = -20; x < 20; x += 0.125f)
+        CHECK(sn_round(x) == nearbyintf(x) && sn_floor(x) == floorf(x), "sn_round(%g), sn_floor", (double)x);
+    for (float x = 1e-20f; x < 1e20f; x *= 1.7f)
+        CHECK(sn_round(x) == nearbyintf(x) && sn_floor(-x) == floorf(-x), "sn_round(%g), sn_floor(-x)", (double)x);
+    CHECK(isnan(sn_round(NAN)) && isnan(sn_floor(NAN)) && sn_floor(-INFINITY) == -INFINITY, "sn_round and sn_floor at their ends");
     for (double x = 1e-30; x < 1e30; x *= 1.37)
         CHECK(fabs(sn_rsqrt(x) * sqrt(x) - 1) < 1e-15, "sn_rsqrt(%.9g)", x);
     CHECK(sn_rsqrt((double)INFINITY) == 0 && isnan(sn_rsqrt((double)NAN)), "sn_rsqrt of infinity or NaN");

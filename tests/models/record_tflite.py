@@ -18,6 +18,10 @@ TYPES = {"f32": (0, np.float32), "i32": (2, np.int32), "i16": (7, np.int16), "i8
 ADD, AVERAGE_POOL, CONCAT, CONV, DEPTHWISE, FC, MAX_POOL, MUL = 0, 1, 2, 3, 4, 9, 17, 18
 RELU, RELU6, RESHAPE, SOFTMAX, PAD, TRANSPOSE, SUB, QUANTIZE = 19, 21, 22, 25, 34, 39, 41, 114
 LOGISTIC, TANH, MEAN, STRIDED_SLICE, SLICE, SUM, LEAKY_RELU, HARD_SWISH = 14, 28, 40, 45, 65, 74, 98, 117
+DEPTH_TO_SPACE, DEQUANTIZE, FLOOR, L2_NORM, RESIZE_BILINEAR, SPACE_TO_DEPTH, GATHER = 5, 6, 8, 11, 23, 26, 36
+BATCH_TO_SPACE, SPACE_TO_BATCH, DIV, EXP, SPLIT, CAST, PRELU, MAXIMUM, ARG_MAX, MINIMUM, NEG = 37, 38, 42, 47, 49, 53, 54, 55, 56, 57, 59
+TRANSPOSE_CONV, LOG, SQRT, RSQRT, ARG_MIN, REDUCE_MAX, PACK, UNPACK, REDUCE_MIN, SQUARE = 67, 73, 75, 76, 79, 82, 83, 88, 89, 92
+RESIZE_NEAREST, SQUARED_DIFFERENCE, MIRROR_PAD, ABS, SPLIT_V, CEIL, REVERSE, ELU, ROUND, BROADCAST_TO = 97, 99, 100, 101, 102, 104, 105, 111, 116, 130
 SAME, VALID = 0, 1
 NO_ACT, ACT_RELU, ACT_N1, ACT_RELU6 = 0, 1, 2, 3
 
@@ -51,6 +55,15 @@ class Model:
         out = self.tensor(shape, kind, None if kind == "f32" else scale, zero)
         self.ops.append((code, list(ins), [out], options))
         return out
+
+    def several(self, code, ins, shapes, options=(), kind="i8", scale=0.05, zero=3):
+        """The same of an operator with an output of each shape."""
+        outs = [self.tensor(shape, kind, None if kind == "f32" else scale, zero) for shape in shapes]
+        self.ops.append((code, list(ins), outs, options))
+        return outs
+
+    def ints(self, *values):
+        return self.tensor([len(values)], "i32", data=values)
 
     def build(self):
         b = flatbuffers.Builder(1024)
@@ -163,6 +176,10 @@ def scales(m, n):
 
 
 # ---- the cases: each makes a model and gives the number of random inputs ------------------------------------------------------------------
+
+
+def transposed(padding, stride_h, stride_w, act=0):
+    return 49, [(0, 1, padding), (1, 4, stride_w), (2, 4, stride_h), (3, 1, act)]
 
 
 def conv_same(m):
@@ -314,24 +331,157 @@ def float_functions(m):
     m.outputs = [m.op(MEAN, [y, m.tensor([1], "i32", data=[1])], [2, 3], (27, [(0, 1, 0)]), kind="f32")]
 
 
+def transpose_convs(m):
+    x = m.input([1, 3, 4, 2])
+    w = m.tensor([5, 3, 3, 2], scale=[0.01, 0.02, 0.005, 0.007, 0.011], data="random")
+    y = m.op(TRANSPOSE_CONV, [m.ints(1, 6, 8, 5), w, x, m.tensor([5], "i32", data="random")], [1, 6, 8, 5], transposed(SAME, 2, 2, ACT_RELU), scale=0.1, zero=-128)
+    w = m.tensor([2, 4, 2, 5], scale=0.013, data="random")
+    y = m.op(TRANSPOSE_CONV, [m.ints(1, 21, 15, 2), w, y], [1, 21, 15, 2], transposed(VALID, 3, 2), scale=0.09)
+    w = m.tensor([3, 1, 2, 2], scale=0.02, data="random")           # steps wider than the filter
+    m.outputs = [m.op(TRANSPOSE_CONV, [m.ints(1, 42, 45, 3), w, y], [1, 42, 45, 3], transposed(SAME, 2, 3), scale=0.1)]
+
+
+def steps(m):
+    x = m.input([1, 7, 9, 3])
+    same = dict(scale=0.05, zero=3)
+    y = m.op(STRIDED_SLICE, [x, m.ints(0, 1, -1, 2), m.ints(1, 7, 0, -4), m.ints(1, 2, -3, -1)], [1, 3, 3, 3], (32, [(0, 4, 0), (1, 4, 0)]), **same)
+    z = m.op(STRIDED_SLICE, [x, m.ints(0, 0, 0, 1), m.ints(1, 9, 7, 2), m.ints(1, 3, 4, 1)], [1, 3, 2], (32, [(0, 4, 5), (1, 4, 2), (4, 4, 8)]), **same)
+    z = m.op(PACK, [z, z, z], [1, 3, 2, 3], (59, [(0, 4, 3), (1, 4, -1)]), **same)
+    z = m.op(CONCAT, [y, z], [1, 3, 5, 3], (10, [(0, 4, 2), (1, 1, NO_ACT)]), **same)
+    m.outputs = [m.op(REVERSE, [z, m.ints(2, 1)], [1, 3, 5, 3], (), **same)]
+
+
+def parts(m):
+    x = m.input([2, 6, 5])
+    a, b, c = m.several(SPLIT, [m.tensor([1], "i32", data=[1]), x], [[2, 2, 5]] * 3, (35, [(0, 4, 3)]))
+    d, e = m.several(SPLIT_V, [x, m.ints(4, -1), m.tensor([1], "i32", data=[-1])], [[2, 6, 4], [2, 6, 1]], (79, [(0, 4, 2)]))
+    f, g = m.several(UNPACK, [d], [[6, 4], [6, 4]], (64, [(0, 4, 2), (1, 4, 0)]))
+    y = m.op(MAXIMUM, [a, c], [2, 2, 5], (39, []), scale=0.05, zero=3)
+    y = m.op(MINIMUM, [y, m.tensor([5], scale=0.05, zero=3, data="random")], [2, 2, 5], (39, []), scale=0.05, zero=3)
+    m.outputs = [b, e, m.op(ADD, [f, g], [6, 4], (11, [(0, 1, NO_ACT)])), y]
+
+
+def resizes(m):
+    x = m.input([1, 5, 4, 3])
+    same = dict(scale=0.05, zero=3)
+    y = m.op(RESIZE_BILINEAR, [x, m.ints(8, 9)], [1, 8, 9, 3], (15, [(3, 1, 1)]), **same)
+    z = m.op(RESIZE_BILINEAR, [x, m.ints(8, 9)], [1, 8, 9, 3], (15, [(2, 1, 1)]), **same)
+    y = m.op(ADD, [y, z], [1, 8, 9, 3], (11, [(0, 1, NO_ACT)]))
+    z = m.op(RESIZE_BILINEAR, [x, m.ints(3, 3)], [1, 3, 3, 3], (15, []), **same)
+    m.outputs = [y, m.op(RESIZE_NEAREST, [z, m.ints(7, 5)], [1, 7, 5, 3], (74, []), **same),
+                 m.op(RESIZE_NEAREST, [z, m.ints(7, 5)], [1, 7, 5, 3], (74, [(1, 1, 1)]), **same),
+                 m.op(RESIZE_NEAREST, [x, m.ints(4, 9)], [1, 4, 9, 3], (74, [(0, 1, 1)]), **same)]
+
+
+def blocks(m):
+    x = m.input([1, 4, 6, 8])
+    same = dict(scale=0.05, zero=3)
+    y = m.op(DEPTH_TO_SPACE, [x], [1, 8, 12, 2], (94, [(0, 4, 2)]), **same)
+    z = m.op(SPACE_TO_DEPTH, [x], [1, 2, 3, 32], (19, [(0, 4, 2)]), **same)
+    s = m.op(SPACE_TO_BATCH, [x, m.ints(2, 3), m.tensor([2, 2], "i32", data=[0, 0, 0, 0])], [6, 2, 2, 8], (), **same)
+    w = m.tensor([1, 2, 2, 8], scale=0.02, data="random")
+    s = m.op(DEPTHWISE, [s, w], [6, 2, 2, 8], depthwise(SAME, 1, 1, 1))
+    s = m.op(BATCH_TO_SPACE, [s, m.ints(2, 3), m.tensor([2, 2], "i32", data=[1, 0, 0, 2])], [1, 3, 4, 8], (), scale=0.1, zero=-5)
+    t = m.op(RESHAPE, [x, m.ints(1, 24, 8)], [1, 24, 8], (), **same)
+    t = m.op(SPACE_TO_BATCH, [t, m.ints(4), m.tensor([1, 2], "i32", data=[0, 0])], [4, 6, 8], (), **same)
+    m.outputs = [y, z, s, t, m.op(MIRROR_PAD, [x, m.tensor([4, 2], "i32", data=[0, 0, 2, 1, 0, 3, 1, 0])], [1, 7, 9, 9], (77, [(0, 1, 0)]), **same),
+                 m.op(MIRROR_PAD, [x, m.tensor([4, 2], "i32", data=[0, 0, 2, 4, 6, 0, 0, 0])], [1, 10, 12, 8], (77, [(0, 1, 1)]), **same)]
+
+
+def gathers(m):
+    x = m.input([2, 5, 4])
+    i = m.op(ARG_MAX, [x, m.tensor([1], "i32", data=[-1])], [2, 5], (40, [(0, 1, 2)]), kind="i32", scale=None)
+    j = m.op(ARG_MIN, [x, m.tensor([1], "i32", data=[0])], [5, 4], (57, [(0, 1, 2)]), kind="i32", scale=None)
+    y = m.op(GATHER, [x, m.ints(4, 0, 0)], [2, 3, 4], (23, [(0, 4, 1)]), scale=0.05, zero=3)
+    table = m.tensor([6, 3], scale=0.05, zero=3, data="random")
+    z = m.op(GATHER, [table, i], [2, 5, 3], (23, [(0, 4, 0)]), scale=0.05, zero=3)
+    m.outputs = [j, y, z]
+
+
+def quantizations(m):
+    x = m.input([3, 20], "f32")
+    y = m.op(QUANTIZE, [x], [3, 20], (), scale=0.017, zero=-9)
+    z = m.op(QUANTIZE, [x], [3, 20], (), kind="i16", scale=0.0001, zero=0)
+    y16 = m.op(QUANTIZE, [y], [3, 20], (), kind="i16", scale=0.0002, zero=0)
+    z8 = m.op(QUANTIZE, [z], [3, 20], (), scale=0.02, zero=5)
+    y32 = m.op(QUANTIZE, [y], [3, 20], (), kind="i32", scale=0.0004, zero=0)
+    f = m.op(DEQUANTIZE, [m.op(QUANTIZE, [y32], [3, 20], (), scale=0.03, zero=1)], [3, 20], (), kind="f32")
+    m.outputs = [y, z, y16, z8, f, m.op(DEQUANTIZE, [z], [3, 20], (), kind="f32"), m.op(CAST, [y], [3, 20], (37, []), kind="f32")]
+
+
+def broadcasts(m):
+    x = m.input([1, 3, 4, 5])
+    y = m.op(MEAN, [x, m.ints(3)], [1, 3, 4, 1], (27, [(0, 1, 1)]), scale=0.03, zero=1)
+    z = m.op(MEAN, [x, m.ints(1)], [1, 1, 4, 5], (27, [(0, 1, 1)]), scale=0.03, zero=1)
+    c = m.op(MEAN, [x, m.ints(1, 2)], [1, 1, 1, 5], (27, [(0, 1, 1)]), scale=0.03, zero=1)
+    a = m.op(SUB, [c, x], [1, 3, 4, 5], (28, [(0, 1, NO_ACT)]))
+    b = m.op(MUL, [y, x], [1, 3, 4, 5], (21, [(0, 1, NO_ACT)]))
+    d = m.op(ADD, [y, c], [1, 3, 4, 5], (11, [(0, 1, NO_ACT)]))
+    e = m.op(SQUARED_DIFFERENCE, [x, y], [1, 3, 4, 5], (76, []), scale=0.3, zero=-100)
+    m.outputs = [a, b, d, e, m.op(BROADCAST_TO, [z, m.ints(1, 3, 4, 5)], [1, 3, 4, 5], (104, []), scale=0.03, zero=1)]
+
+
+def extremes(m):
+    x = m.input([1, 6, 5, 4])
+    same = dict(scale=0.05, zero=3)
+    y = m.op(REDUCE_MAX, [x, m.ints(1, 2)], [1, 4], (27, [(0, 1, 0)]), **same)
+    z = m.op(REDUCE_MIN, [x, m.ints(-1, 1)], [1, 1, 5, 1], (27, [(0, 1, 1)]), **same)
+    m.outputs = [y, z, m.op(PRELU, [x, m.tensor([1, 1, 4], scale=0.004, zero=-3, data="random")], [1, 6, 5, 4], ()),
+                 m.op(L2_NORM, [x], [1, 6, 5, 4], (12, [(0, 1, NO_ACT)]), scale=1 / 128, zero=0)]
+
+
+def tables(m):
+    x = m.input([1, 60], scale=0.06, zero=-128)
+    y = m.op(RSQRT, [x], [1, 60], (), scale=0.02, zero=-100)
+    z = m.op(RELU, [x], [1, 60], (), scale=0.05, zero=10)
+    e = m.op(ELU, [m.op(SUB, [y, z], [1, 60], (28, [(0, 1, NO_ACT)]))], [1, 60], (), scale=0.07, zero=-40)
+    m.outputs = [y, e, m.op(ABS, [e], [1, 60], (), scale=0.05, zero=-60), m.op(ABS, [e], [1, 60], (), scale=0.07, zero=-60)]
+
+
+def float_all(m):
+    x = m.input([1, 6, 5, 2], "f32")
+    f = dict(kind="f32")
+    shape = [1, 6, 5, 2]
+    a = m.op(ABS, [x], shape, (), **f)
+    outs = [m.op(code, [a], shape, (), **f) for code in (SQRT, RSQRT, LOG, EXP, SQUARE, CEIL, FLOOR)]
+    outs += [m.op(code, [x], shape, (), **f) for code in (NEG, ROUND, ELU, HARD_SWISH)]
+    outs.append(m.op(LEAKY_RELU, [x], shape, (75, [(0, "f", 1.5)]), **f))
+    outs.append(m.op(DIV, [x, a], shape, (29, [(0, 1, ACT_N1)]), **f))
+    outs.append(m.op(PRELU, [x, m.tensor([1, 1, 2], "f32", data="random")], shape, (), **f))
+    outs.append(m.op(L2_NORM, [x], shape, (12, [(0, 1, NO_ACT)]), **f))
+    outs.append(m.op(SQUARED_DIFFERENCE, [x, m.op(MEAN, [x, m.ints(3)], [1, 6, 5, 1], (27, [(0, 1, 1)]), **f)], shape, (76, []), **f))
+    outs.append(m.op(REDUCE_MIN, [x, m.ints(1)], [1, 1, 5, 2], (27, [(0, 1, 1)]), **f))
+    outs.append(m.op(RESIZE_BILINEAR, [x, m.ints(9, 3)], [1, 9, 3, 2], (15, [(3, 1, 1)]), **f))
+    w = m.tensor([3, 3, 3, 2], "f32", data="random")
+    outs.append(m.op(TRANSPOSE_CONV, [m.ints(1, 12, 10, 3), w, x, m.tensor([3], "f32", data="random")], [1, 12, 10, 3], transposed(SAME, 2, 2), **f))
+    m.outputs = outs
+
+
 CASES = [conv_same, conv_dilated, conv_no_bias, depthwise_wide, connected_int8, pools, arithmetic, softmaxes, softmax_sharp, functions, moves, floats,
-         sigmoids, sigmoid_wide, tanh_narrow, hinges, hard_swish_fine, means, cuts, float_functions]
+         sigmoids, sigmoid_wide, tanh_narrow, hinges, hard_swish_fine, means, cuts, float_functions, transpose_convs, steps, parts, resizes, blocks, gathers,
+         quantizations, broadcasts, extremes, tables, float_all]
 
 
-def run(data, kind, shape, rng, n):
-    it = tflite_micro.runtime.Interpreter.from_bytes(data)
+def draw(kind, shape, rng, k):
+    if kind == "f32":
+        return rng.standard_normal(shape).astype(np.float32)
+    low, high = {"i8": (-128, 127), "i16": (-32768, 32767)}[kind]
+    x = rng.integers(low, high + 1, shape).astype(TYPES[kind][1])
+    if k < 2:
+        x[...] = (low, high)[k]
+    return x
+
+
+def run(data, inputs, n_out, rng, n):
+    it = tflite_micro.runtime.Interpreter.from_bytes(data, arena_size=1 << 20)
     ins, outs = [], []
     for k in range(n):
-        if kind == "f32":
-            x = rng.standard_normal(shape).astype(np.float32)
-        else:
-            x = rng.integers(-128, 128, shape).astype(np.int8)
-            if k < 2:
-                x[...] = (-128, 127)[k]
-        it.set_input(x, 0)
+        for i, (shape, kind) in enumerate(inputs):
+            x = draw(kind, shape, rng, k)
+            it.set_input(x, i)
+            ins.append(x.tobytes())
         it.invoke()
-        ins.append(x.tobytes())
-        outs.append(it.get_output(0).tobytes())
+        outs += [it.get_output(i).tobytes() for i in range(n_out)]
     return b"".join(ins), b"".join(outs)
 
 
@@ -344,9 +494,10 @@ def main(argv):
             continue
         m = Model(100 + i)
         case(m)
-        shape, kind = m.tensors[m.inputs[0]][:2]
         data = m.build()
-        x, y = run(data, kind, shape, m.rng, max(4, min(24, 2400 // int(np.prod(shape)))))
+        inputs = [m.tensors[t][:2] for t in m.inputs]
+        n_in, n_out = (sum(int(np.prod(m.tensors[t][0])) for t in ts) for ts in (m.inputs, m.outputs))
+        x, y = run(data, inputs, len(m.outputs), m.rng, max(4, min(24, 2400 // n_in, 4000 // n_out)))
         for ending, content in ((".tflite", data), (".in", x), (".out", y)):
             path = os.path.join(HERE, case.__name__ + ending)
             if check:

@@ -111,6 +111,24 @@ static const Case cases[] = {
       "%a = convert %x {to=\"i32\"} : i32[1,4] %b = requant %a, @m, @s {to=\"i32\", zero=0} : i32[1,4] "
       "%c = requant %a, @m, @s {to=\"i32\", zero=0, rounding=\"single\"} : i32[1,4] %d = concat %b, %c {axis=0} : i32[2,4] "
       "%y = convert %d {to=\"f32\"} : f32[2,4]", "f32[2,4]", IN(1, 0, IDS(0), -3, 5, -5, 11), F(-1, 2, -1, 2, -1, 1, -1, 1) },
+    { "tconv2d: each number spreads its filter, and what lies behind a wide step stays 0", "weight @w : f32[1,1,2,2] = const [1.0, 10.0, 2.0, 20.0]",
+      "1,1,2,2", "%y = tconv2d %x, @w {stride=[1, 3], pad=[0, 1, 0, -1]} : f32[1,1,5,1]", "f32[1,1,5,1]",
+      IN(1, 0, IDS(0), 1, 2, 3, 4), F(42, 0, 43, 86, 0) },
+    { "resize: between pixels, at corners or at middles", "", "1,1,2,1",
+      "%a = resize %x {dims=[1, 3], align_corners=1} : f32[1,1,3,1] %b = resize %x {dims=[1, 4], half_pixel=1} : f32[1,1,4,1] "
+      "%y = concat %a, %b {axis=2} : f32[1,1,7,1]", "f32[1,1,7,1]", IN(1, 0, IDS(0), 0, 8), F(0, 4, 8, 0, 2, 6, 8) },
+    { "quantize: halves away from zero, and clamped", "", "1,5",
+      "%a = quantize %x {to=\"i8\", scale=2.0, zero=-3} : i8[1,5] %y = convert %a {to=\"f32\"} : f32[1,5]", "f32[1,5]",
+      IN(1, 0, IDS(0), 1, -1, 0.9f, 1000, -1000), F(-2, -4, -3, 127, -128) },
+    { "gather by computed places, one of them outside", "weight @i : i32[3] = const [2, 0, 9]", "1,3",
+      "%a = gather %x, @i {axis=1} : f32[1,3] %b = argmax %a {axis=1, least=1} : i32[1] %y = gather %a, %b {axis=1} : f32[1,1]", "f32[1,1]",
+      IN(1, 0, IDS(0), 4, 2, 7), F(4) },
+    { "a state keeps what was stored", "state @s : f32[1,2] kind=var init=const [1.0, 0.5]", "1,2",
+      "%a = load @s : f32[1,2] store @s, %x %b = load @s : f32[1,2] %y = sub %b, %a : f32[1,2]", "f32[1,2]", IN(1, 0, IDS(0), 3, 4), F(2, 3.5f) },
+    { "log rsqrt floor round", "", "1,2",
+      "%a = log %x : f32[1,2] %b = rsqrt %x : f32[1,2] %c = floor %x : f32[1,2] %d = round %x : f32[1,2] "
+      "%y = concat %a, %b, %c, %d {axis=1} : f32[1,8]", "f32[1,8]", IN(1, 0, IDS(0), 2.5f, 6.25f),
+      F(0.91629073f, 1.8325815f, 0.63245553f, 0.4f, 2, 6, 2, 6) },
     { "clamp pad transpose", "", "1,3",
       "%a = clamp %x {lo=-1.0, hi=1.5} : f32[1,3] %b = pad %a {before=[1, 0], after=[0, 1], value=7.0} : f32[2,4] "
       "%y = transpose %b {perm=[1, 0]} : f32[4,2]", "f32[4,2]", IN(1, 0, IDS(0), -5, 1, 2), F(7, -1, 7, 1, 7, 1.5f, 7, 7) },

@@ -156,6 +156,45 @@ static inline float sn_sqrt(float x)
     return sn_float(sn_pick(x < 0, 0x7fc00000u, root));
 }
 
+/* To the nearest integer, halves to even: adding 2^23 drops the fraction; above it there is none. */
+static inline float sn_round(float x)
+{
+    uint32_t sign = sn_bits(x) & 0x80000000u;
+    float a = sn_float(sn_bits(x) ^ sign), r = a + 8388608.0f;
+
+    r = r - 8388608.0f;
+    return sn_float(sn_pick(a < 8388608.0f, sn_bits(r) | sign, sn_bits(x)));
+}
+
+/* The largest integer that is not above x. */
+static inline float sn_floor(float x)
+{
+    float r = sn_round(x);
+
+    return sn_float(sn_pick(r > x, sn_bits(r - 1.0f), sn_bits(r)));
+}
+
+/* Natural logarithm, relative error below 3e-7: x = 2^k m, m from sqrt(1/2) to sqrt(2), and log m = 2 artanh(s), s = (m - 1) / (m + 1).
+ * -infinity at 0, NaN below it. */
+static inline float sn_log(float x)
+{
+    int tiny = x < 0x1p-126f;
+    uint32_t bits = sn_bits(sn_float(sn_pick(tiny, sn_bits(x * 0x1p+24f), sn_bits(x))));
+    int32_t k = (int32_t)(bits - 0x3f3504f3u) >> 23;            /* 0x3f3504f3: sqrt(1/2) */
+    float m = sn_float(bits - ((uint32_t)k << 23)), f = m - 1.0f, s = f / (m + 1.0f), u = s * s, n = (float)(k - (tiny ? 24 : 0)), p;
+
+    p = 0.0909090909f;
+    p = p * u + 0.111111111f;
+    p = p * u + 0.142857143f;
+    p = p * u + 0.2f;
+    p = p * u + 0.333333333f;
+    p = (n * 1.42860677e-6f + 2.0f * s * u * p) + 2.0f * s;
+    p = n * 0.693145752f + p;
+    p = sn_float(sn_pick(sn_bits(x) == 0x7f800000u || x != x, sn_bits(x), sn_bits(p)));
+    p = sn_float(sn_pick(x == 0, 0xff800000u, sn_bits(p)));
+    return sn_float(sn_pick(x < 0, 0x7fc00000u, sn_bits(p)));
+}
+
 /* sin x and cos x, correctly rounded to float but for rare ties, |x| <= 1e7.
  *
  * x = n pi/2 + r: pi/2 in pieces of 30, 30 and 53 bits, so that n (24 bits) times the first two is exact. */
