@@ -49,7 +49,7 @@ $(obj)/gen/%.o: $(obj)/gen/%.c
 
 # What sinter carries inside: target descriptions, runtime sources (embedded.c), and the kernel library as the kernel reader
 # saw it (kernels_db.c).  Both are made by small programs of codegen/tools.
-runtime_src = $(sort $(wildcard runtime/core/*.[ch] runtime/text/*.[ch] runtime/hal/*.[ch] targets/*.yaml))
+runtime_src = $(sort $(wildcard runtime/core/*.[ch] runtime/text/*.[ch] runtime/hal/*.[ch] runtime/hal/*.awk targets/*.yaml))
 kernel_src = $(sort $(wildcard runtime/kernels/*.[ch] runtime/kernels/*/*.[ch]))
 $(obj)/tools/embed: codegen/tools/embed.c
 	@mkdir -p $(@D)

@@ -21,6 +21,11 @@ typedef struct { const char *name, *kind, *holds; uint64_t base, bytes; } Memory
 
 static const char *const things[] = { "start", "weights", "code", "constants", "stack", "data", NULL };
 
+static const struct { const char *name, *thing; } sections[] = {
+    { ".start", "start" },         { ".weights", "weights" }, { ".text", "code" },
+    { ".constants", "constants" }, { ".data", "data" },       { ".bss", "data" }
+};
+
 static bool has_word(const char *list, const char *word)
 {
     size_t n = strlen(word);
@@ -121,7 +126,7 @@ static void put_memory(Emit *e, const Module *m)
         emit(e, "%-9s (%s) : ORIGIN = 0x%08" PRIx64 ", LENGTH = 0x%08" PRIx64 "%s%s%s\n", r.name,
              strcmp(r.kind, "ram") ? "rx" : "rwx", r.base, r.bytes, *r.holds ? "    /* " : "", r.holds, *r.holds ? " */" : "");
     }
-    emit_close(e, "\n");
+    emit_close(e, "");
 }
 
 static void put_tables(Emit *e, const Module *m)
@@ -143,7 +148,7 @@ static void put_sections(Emit *e, const Module *m, const BoardSources *s)
     emit_open(e, ".constants : ALIGN(16) {");
     emit(e, "*(.rodata .rodata.* .srodata .srodata.*)\n");
     put_tables(e, m);
-    emit_close(e, str_printf(m->a, " > %s\n", holder(m, "constants").name));
+    emit_close(e, str_printf(m->a, " > %s", holder(m, "constants").name));
     emit(e, ".stack (NOLOAD) : ALIGN(8) { stack_begin = .; . += stack_bytes; . = ALIGN(8); stack_end = .; } > %s\n", holder(m, "stack").name);
     emit(e, ".data : ALIGN(8) { __global_pointer$ = . + 0x800; *(.data .data.* .sdata .sdata.*) . = ALIGN(8); } > %s%s%s\n", data,
          is_copied(m) ? " AT> " : "", is_copied(m) ? holder(m, "constants").name : "");
@@ -161,7 +166,7 @@ static void write_linker_script(Writer *w, Buf *b, const BoardSources *s)
     emit(&e, "\n");
     emit_open(&e, "SECTIONS {");
     put_sections(&e, w->m, s);
-    emit_close(&e, "\n");
+    emit_close(&e, "");
     buf_printf(b, "%.*s", (int)e.b.n, e.b.p);
 }
 
@@ -200,6 +205,49 @@ static void write_startup(Writer *w, Buf *b)
     put_source(b, "runtime/hal/memory.c", w->name);
 }
 
+/* ---- the program --------------------------------------------------------------------------------------------------------------- */
+
+static void put_ports(Writer *w, Buf *b, const char *what, const char *number, const BoardPort *port, int n)
+{
+    Emit e = emit_new(w->a);
+
+    emit(&e, "enum { %s = %d };\n", number, n);
+    emit_open(&e, "static const Port %s[%s] = {", what, number);
+    for (int i = 0; i < n; i++)
+        emit(&e, "{ %s, %" PRIu64 " }%s\n", emit_str(w->a, str_of(port[i].name)), port[i].bytes, i + 1 < n ? "," : "");
+    emit_close(&e, ";\n");
+    buf_printf(b, "%.*s", (int)e.b.n, e.b.p);
+}
+
+/* Where port i lies, which only its function says. */
+static void put_place(Writer *w, Buf *b, const char *what, const char *type, const BoardPort *port, int n)
+{
+    Emit e = emit_new(w->a);
+
+    emit_open(&e, "static %s%s_at(int i)\n{", type, what);
+    for (int i = 0; i + 1 < n; i++)
+        emit(&e, "if (i == %d)\n    return %s(&memory);\n", i, port[i].func);
+    if (n < 2)
+        emit(&e, "(void)i;\n");
+    emit(&e, "return %s(&memory);\n", port[n - 1].func);
+    emit_close(&e, "\n");
+    buf_printf(b, "%.*s", (int)e.b.n, e.b.p);
+}
+
+static void write_main(Writer *w, Buf *b, const BoardSources *s)
+{
+    const char *n = w->name;
+
+    buf_printf(b, "/* %s on a board, with a debugger or an emulator that answers semihosting. */\n#include \"%s.h\"\n#include \"semihost.h\"\n\n", n, n);
+    buf_puts(b, "typedef struct { const char *name; size_t bytes; } Port;\n\n");
+    buf_printf(b, "static %s_Memory memory;\n\n", n);
+    put_ports(w, b, "input", "N_INPUTS", s->in, s->n_in);
+    put_ports(w, b, "output", "N_OUTPUTS", s->out, s->n_out);
+    put_place(w, b, "input", "void *", s->in, s->n_in);
+    put_place(w, b, "output", "const void *", s->out, s->n_out);
+    put_source(b, "runtime/hal/main.c", n);
+}
+
 /* ---- the Makefile --------------------------------------------------------------------------------------------------------------- */
 
 static const char *flags(Writer *w, const char *key)
@@ -213,6 +261,19 @@ static void put_objects(Buf *b, const BoardSources *s)
         buf_printf(b, " %.*s.o", (int)strlen(s->source[i]) - 2, s->source[i]);
 }
 
+/* `make size`: the model and its start-up code are linked without the program, so that what is counted is what a product has. */
+static void put_size(Writer *w, Buf *b)
+{
+    const char *n = w->name;
+
+    buf_printf(b, "# The model and its start-up code, which calls it: what a product has, whatever its program is.\n"
+                  "alone.elf: $(objects) startup.o %s.ld\n\t$(link) -Wl,-u,%s_run -Wl,--defsym=main=%s_run -T %s.ld $(filter %%.o,$^) $(libgcc) -o $@\n\n", n, n, n, n);
+    buf_printf(b, "size: alone.elf %s.elf\n\t@($(SIZE) -A alone.elf; $(NM) -S %s.elf; cat *.ci 2>/dev/null) | awk -f size.awk root=%s_run where=\"", n, n, n);
+    for (int i = 0; i < (int)(sizeof sections / sizeof *sections); i++)
+        buf_printf(b, "%s%s=%s", i ? " " : "", sections[i].name, holder(w->m, sections[i].thing).name);
+    buf_puts(b, "\" -\n\n");
+}
+
 static void put_program(Writer *w, Buf *b, const BoardSources *s)
 {
     const char *n = w->name, *run = flags(w, "target.0.run");
@@ -222,14 +283,17 @@ static void put_program(Writer *w, Buf *b, const BoardSources *s)
     buf_puts(b, "# libgcc: of this compiler, or of the one above (clang has none for bare machines).\n"
                 "libgcc := $(firstword $(wildcard $(shell $(CC) $(machine) -print-libgcc-file-name 2>/dev/null) \\\n");
     buf_printf(b, "                                 $(shell %s $(machine) -print-libgcc-file-name 2>/dev/null)))\n\n", flags(w, "target.0.cc"));
-    buf_printf(b, "%s.elf: $(objects) main.o startup.o semihost.o %s.ld\n\t$(CC) $(machine) $(LDFLAGS) -static -nostdlib -Wl,--gc-sections -Wl,--build-id=none "
-                  "-Wl,--defsym=stack_bytes=$(STACK) -T %s.ld $(filter %%.o,$^) $(libgcc) -o $@\n\n", n, n, n);
+    buf_puts(b, "link = $(CC) $(machine) $(LDFLAGS) -static -nostdlib -Wl,--gc-sections -Wl,--build-id=none -Wl,--defsym=stack_bytes=$(STACK)\n\n");
+    buf_printf(b, "%s.elf: $(objects) main.o startup.o semihost.o %s.ld\n\t$(link) -T %s.ld $(filter %%.o,$^) $(libgcc) -o $@\n\n", n, n, n);
     buf_printf(b, "# What is programmed into the region with the vector table; weights elsewhere are in the .elf alone.\n"
                   "%s.bin: %s.elf\n\t$(OBJCOPY) -O binary%s $< $@\n\n", n, n,
                strcmp(holder(w->m, "start").name, holder(w->m, "weights").name) ? " -R .weights" : "");
     if (*run)
         buf_printf(b, "qemu: %s.elf\n\t$(QEMU) $< $(if $(ARGS),-append \"$(ARGS)\")\n\n", n);
-    buf_printf(b, "size: %s.elf\n\t$(SIZE) -A $<\n\n", n);
+    if (s->n_in > 0)
+        put_size(w, b);
+    else
+        buf_printf(b, "size: %s.elf\n\t$(SIZE) -A $<\n\n", n);
 }
 
 static void write_makefile(Writer *w, Buf *b, const BoardSources *s)
@@ -246,9 +310,11 @@ static void write_makefile(Writer *w, Buf *b, const BoardSources *s)
                !strcmp(module_meta_str(w->m, "target.0.family", ""), "cortex-m") ? "arm-none-eabi" : "riscv32-unknown-elf");
     buf_printf(b, "ifeq ($(origin CC),default)\nCC = %s\nendif\n", flags(w, "target.0.cc"));
     buf_puts(b, "compiler := $(firstword $(CC))\ntools := $(if $(filter %gcc,$(compiler)),$(patsubst %gcc,%,$(compiler)),llvm-)\n"
-                "ifeq ($(origin AR),default)\nAR = $(tools)ar\nendif\nOBJCOPY ?= $(tools)objcopy\nSIZE ?= $(tools)size\n");
-    buf_printf(b, "CFLAGS ?=\nmachine = %s\nbase = -std=gnu11 -ffreestanding -ffunction-sections -fdata-sections -Wall -Wextra $(machine) %s\n",
+                "ifeq ($(origin AR),default)\nAR = $(tools)ar\nendif\nOBJCOPY ?= $(tools)objcopy\nSIZE ?= $(tools)size\nNM ?= $(tools)nm\n");
+    buf_printf(b, "CFLAGS ?=\nmachine = %s\nbase = -std=gnu11 -ffreestanding -ffunction-sections -fdata-sections -Wall -Wextra $(machine) %s $(stack)\n",
                flags(w, "target.0.machine"), flags(w, "target.0.cflags"));
+    buf_puts(b, "# gcc says how much stack each function takes and whom it calls: `make size` adds it up.\n"
+                "stack := $(shell $(CC) -Werror -fcallgraph-info=su -E -x c /dev/null > /dev/null 2>&1 && echo -fcallgraph-info=su)\n");
     buf_puts(b, "objects =");
     put_objects(b, s);
     buf_printf(b, "\n\nall: lib%s.a", n);
@@ -260,7 +326,7 @@ static void write_makefile(Writer *w, Buf *b, const BoardSources *s)
         put_program(w, b, s);
     else
         buf_printf(b, "\nsize: lib%s.a\n\t$(SIZE) $<\n\n", n);
-    buf_printf(b, "clean:\n\trm -f *.o *.su lib%s.a%s%s%s%s\n\n.PHONY: all size clean%s\n", n, board ? " " : "", board ? n : "",
+    buf_printf(b, "clean:\n\trm -f *.o *.ci alone.elf lib%s.a%s%s%s%s\n\n.PHONY: all size clean%s\n", n, board ? " " : "", board ? n : "",
                board ? str_printf(w->a, ".elf %s", n) : "", board ? ".bin" : "", board && *flags(w, "target.0.run") ? " qemu" : "");
 }
 
@@ -288,6 +354,16 @@ bool board_write(Writer *w, FileSet *fs, const char *dir, const BoardSources *s)
     write_startup(w, &b);
     if (!put(w, fs, dir, "startup.c", &b))
         return false;
+    if (s->n_in > 0) {
+        b = buf_in(w->a);
+        write_main(w, &b, s);
+        if (!put(w, fs, dir, "main.c", &b))
+            return false;
+        b = buf_in(w->a);
+        put_source(&b, "runtime/hal/size.awk", w->name);
+        if (!put(w, fs, dir, "size.awk", &b))
+            return false;
+    }
     b = buf_in(w->a);
     put_source(&b, "runtime/hal/semihost.h", w->name);
     if (!put(w, fs, dir, "semihost.h", &b))

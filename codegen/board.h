@@ -4,11 +4,20 @@
 
 #include "codegen/c.h"
 
+/* An input or output of a network, for main.c. */
+typedef struct {
+    const char *name;               /* as the model calls it */
+    const char *func;               /* the function of NAME.h that says where it lies: kws_input */
+    uint64_t bytes;
+} BoardPort;
+
 /* The files that the folder's writer has written. */
 typedef struct {
     const char *const *source;      /* C files, NULL-terminated; main.c is none of them, it is there if there is a board */
     const char *weights;            /* the one of them whose constants are the weights, without ".c"; NULL: none */
     int64_t stack_bytes;            /* what the linker script sets aside unless `make STACK=` says otherwise */
+    const BoardPort *in, *out;      /* of a network, whose main.c is written, too: n_in > 0; NAME.h has the API of docs/networks.md */
+    int n_in, n_out;
 } BoardSources;
 
 /* Is it built without an operating system and a C library, for a microcontroller?  And for a board with memory and start-up code, too? */
