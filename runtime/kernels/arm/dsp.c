@@ -418,6 +418,38 @@ static inline int8_t sn_fully_finish(const SnFully *l, int32_t sum)
     return (int8_t)sn_within(l->zero + sn_rescale_dsp(sum, l->mult, l->shift), l->lo, l->hi);
 }
 
+/* What the sum of four outputs works on; assembly knows the places. */
+typedef struct {
+    const uint32_t *w;          /*  0 */
+    const int8_t *x;            /*  4 */
+    const int8_t *end;          /*  8  of x */
+    int32_t sum[4];             /* 12  before: 256 (bias a) + bias b, bias b, and those of c and d; afterwards with the products */
+    int32_t pushed[2];          /* what the assembly pushes, so that the compiler counts it as stack */
+} SnPairs4;
+
+/* Moves w on; 16 instructions for 16 multiply-adds. */
+static inline void sn_pairs4_sum(SnPairs4 *sum)
+{
+    register SnPairs4 *s __asm__("r0") = sum;
+
+    __asm__ volatile(
+        "push {r0, r7}\n\t"
+        "ldmia r0, {r1, r2, r3, r4, r5, r6, r7}\n"
+        "1:\n\t"
+        "ldr r12, [r2], #4\n\t"
+        "ldmia r1!, {r8, r9, r10, r11}\n\t"
+        "sxtb16 lr, r12, ror #8\n\t sxtb16 r12, r12\n\t"
+        "smlad r4, r8, r12, r4\n\t sxtb16 r8, r8\n\t smlad r4, r9, lr, r4\n\t sxtb16 r9, r9\n\t"
+        "smlad r6, r10, r12, r6\n\t sxtb16 r10, r10\n\t smlad r6, r11, lr, r6\n\t sxtb16 r11, r11\n\t"
+        "smlad r5, r8, r12, r5\n\t smlad r5, r9, lr, r5\n\t"
+        "smlad r7, r10, r12, r7\n\t smlad r7, r11, lr, r7\n\t"
+        "cmp r2, r3\n\t bne 1b\n\t"
+        "ldr r0, [sp]\n\t"
+        "stmia r0, {r1, r2, r3, r4, r5, r6, r7}\n\t"
+        "pop {r0, r7}\n\t"
+        : "+r"(s) : : "r1", "r2", "r3", "r4", "r5", "r6", "r8", "r9", "r10", "r11", "r12", "lr", "cc", "memory");
+}
+
 /* Four outputs at a time, which share the widening of four inputs; one output at a time those behind the last four.
  *
  * layout pairs4: for each four outputs a, b, c, d, for each four inputs, four words as in panels:
@@ -428,41 +460,28 @@ static inline int8_t sn_fully_finish(const SnFully *l, int32_t sum)
 SN_KERNEL(op=fully, layout=pairs4, after=3, isa=dsp, order=exact)
 static SN_APART void sn_fully_pairs4(const SnFully *l, int8_t *y, const int8_t *x)
 {
-    const uint32_t *w = (const uint32_t *)l->weights;
     const int32_t *bias = l->bias;
-    const int8_t *x_end = x + (l->n_in + 3) / 4 * 4;
+    SnPairs4 s = { .w = (const uint32_t *)l->weights, .end = x + (l->n_in + 3) / 4 * 4 };
     int32_t c = 0;
 
-    for (; c + 4 <= l->n_out; c += 4, bias += 4) {
-        int32_t b0 = bias[1];
-        int32_t b1 = bias[3];
-        int32_t c0 = (int32_t)((uint32_t)bias[0] << 8) + b0;
-        int32_t c1 = (int32_t)((uint32_t)bias[2] << 8) + b1;
-        const int8_t *from = x;
-
-        __asm__ volatile(
-            "1:\n\t"
-            "ldr r8, [%[x]], #4\n\t"
-            "ldmia %[w]!, {r4, r5, r6, r9}\n\t"
-            "sxtb16 r10, r8, ror #8\n\t sxtb16 r8, r8\n\t"
-            "smlad %[c0], r4, r8, %[c0]\n\t sxtb16 r4, r4\n\t smlad %[c0], r5, r10, %[c0]\n\t sxtb16 r5, r5\n\t"
-            "smlad %[c1], r6, r8, %[c1]\n\t sxtb16 r6, r6\n\t smlad %[c1], r9, r10, %[c1]\n\t sxtb16 r9, r9\n\t"
-            "smlad %[b0], r4, r8, %[b0]\n\t smlad %[b0], r5, r10, %[b0]\n\t"
-            "smlad %[b1], r6, r8, %[b1]\n\t smlad %[b1], r9, r10, %[b1]\n\t"
-            "cmp %[x], %[end]\n\t bne 1b\n\t"
-            : [w] "+r"(w), [x] "+r"(from), [c0] "+r"(c0), [b0] "+r"(b0), [c1] "+r"(c1), [b1] "+r"(b1)
-            : [end] "r"(x_end) : "r4", "r5", "r6", "r8", "r9", "r10", "cc", "memory");
-        y[c] = sn_fully_finish(l, (c0 - b0) >> 8);
-        y[c + 1] = sn_fully_finish(l, b0);
-        y[c + 2] = sn_fully_finish(l, (c1 - b1) >> 8);
-        y[c + 3] = sn_fully_finish(l, b1);
+    for (; c + 4 <= l->n_out; c += 4) {
+        s.x = x;
+        for (int32_t i = 0; i < 4; i += 2) {
+            s.sum[i + 1] = bias[c + i + 1];
+            s.sum[i] = (int32_t)((uint32_t)bias[c + i] << 8) + s.sum[i + 1];
+        }
+        sn_pairs4_sum(&s);
+        for (int32_t i = 0; i < 4; i += 2) {
+            y[c + i] = sn_fully_finish(l, (s.sum[i] - s.sum[i + 1]) >> 8);
+            y[c + i + 1] = sn_fully_finish(l, s.sum[i + 1]);
+        }
     }
     for (; c < l->n_out; c++) {
-        int32_t sum = *bias++;
+        int32_t sum = bias[c];
 
-        for (const int8_t *from = x; from != x_end; from += 4) {
+        for (const int8_t *from = x; from != s.end; from += 4) {
             uint32_t v = sn_load_u32((const uint8_t *)from);
-            uint32_t a = *w++;
+            uint32_t a = *s.w++;
 
             sum = sn_smlad(sn_sxtb16(a), sn_sxtb16(v), sn_smlad(sn_sxtb16_odd(a), sn_sxtb16_odd(v), sum));
         }
