@@ -6,6 +6,7 @@ const Pass pass_table[] = {
       pass_canonicalize },
     { "quantize", "round the weights of contractions and tables to a smaller format (--quant)",
       pass_quantize },
+    { "channels", "leave out channels of integer networks that never change, or that nobody needs", pass_channels },
     { "specialize", "one clone of each function for each of its entries", pass_specialize },
     { "act", "activation formats: quantize in front of contractions with integer codes", pass_act },
     { "fuse", "decide which ops are computed as one stage", pass_fuse },

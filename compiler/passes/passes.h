@@ -2,6 +2,7 @@
  *
  *   canonicalize.c   rewrite rules (rules.def), then what nobody uses is removed
  *   quantize.c       --quant: weights rounded to a smaller format
+ *   channels.c       channels of integer networks that nothing depends on
  *   specialize.c     one clone of a function for each of its entries
  *   act.c            activation formats: puts `quant` in front of contractions with integer codes
  *   fuse.c           which ops become one stage
@@ -22,6 +23,7 @@ enum { COMMON_THREADS = 4 };    /* where the target does not say: how many cores
 
 bool pass_canonicalize(Module *m, const Env *env, Diag *d);
 bool pass_quantize(Module *m, const Env *env, Diag *d);
+bool pass_channels(Module *m, const Env *env, Diag *d);
 bool pass_specialize(Module *m, const Env *env, Diag *d);
 bool pass_act(Module *m, const Env *env, Diag *d);
 bool pass_fuse(Module *m, const Env *env, Diag *d);

@@ -3,10 +3,13 @@
  *     tflite MODEL.tflite INPUT OUTPUT        runs the model on each of the inputs that lie one after another in a file and compares its
  *                                             outputs: integers must be equal, floats equal to 1e-5; -: prints them
  *
+ * It is run twice: as it was imported, and without the channels that pass `channels` leaves out; both must be right.
+ *
  * The file of inputs holds whole runs: all inputs of the model, then all of the next run.  Outputs likewise.  State (variables) goes on
  * from one run to the next. */
 #include "compiler/arch/arch.h"
 #include "compiler/import/model.h"
+#include "compiler/passes/passes.h"
 
 #include <math.h>
 #include <stdlib.h>
@@ -68,7 +71,7 @@ static bool prints_back(Arena *a, Diag *d, const Module *m)
     return parsed && module_verify(parsed, d) && str_eq(buf_str(&text), buf_str(&again));
 }
 
-static int run(FileSet *fs, Arena *a, Diag *d, char **argv)
+static int run(FileSet *fs, Arena *a, Diag *d, char **argv, bool fewer_channels)
 {
     Model *model = model_open(fs, a, d, argv[1]);
     BuildOptions o = { .model = argv[1] };
@@ -86,6 +89,17 @@ static int run(FileSet *fs, Arena *a, Diag *d, char **argv)
     if (!prints_back(a, d, m)) {
         printf("%s: its text is not its own\n", argv[1]);
         return 1;
+    }
+    if (fewer_channels) {
+        Env env = { .opt = &o, .scratch = arena_child(a), .fs = fs };
+        Arena *quiet = arena_child(a);
+        FILE *nowhere = fopen("/dev/null", "w");
+
+        if (!nowhere || !pass_channels(m, &env, diag_new(quiet, nowhere)) || !module_verify(m, d))
+            return 1;
+        fclose(nowhere);
+        if (!module_meta(m, "channels.left_out"))
+            return 0;                   /* the same Module */
     }
     body = m->entry[0].func->body;
     x = ARENA_ARRAY(a, Tensor, body->n_param + 1);
@@ -148,7 +162,9 @@ int main(int argc, char **argv)
         fprintf(stderr, "tflite MODEL.tflite INPUT OUTPUT|-\n");
         return 2;
     }
-    rc = run(fs, a, d, argv);
+    rc = run(fs, a, d, argv, false);
+    if (!rc && strcmp(argv[3], "-"))
+        rc = run(fs, a, d, argv, true);
     files_close(fs);
     arena_free(a);
     return rc;

@@ -116,7 +116,7 @@ static int64_t place(Net *n)
 
 typedef struct {
     int buffer;
-    int64_t byte;
+    int64_t byte;               /* counted without what lies between planes */
 } Owner;
 
 typedef struct {
@@ -138,8 +138,8 @@ static void put(World *w, int buffer, int64_t from, int64_t to)
 
     for (int64_t i = 0; i < b->n_plane; i++)
         for (int64_t k = from; k < to; k++) {
-            w->owner[b->at + i * b->step + k] = (Owner){ buffer, i * b->step + k };
-            w->written[buffer][i * b->step + k] = true;
+            w->owner[b->at + i * b->step + k] = (Owner){ buffer, i * b->plane_bytes + k };
+            w->written[buffer][i * b->plane_bytes + k] = true;
         }
 }
 
@@ -151,7 +151,7 @@ static bool there(const World *w, int buffer, int64_t from, int64_t to, int same
     for (int64_t i = 0; i < b->n_plane; i++)
         for (int64_t k = from; k < to; k++) {
             Owner o = w->owner[b->at + i * b->step + k];
-            int64_t byte = i * b->step + k;
+            int64_t byte = i * b->plane_bytes + k;
 
             if (o.byte != byte || (o.buffer != buffer && o.buffer != same))
                 return false;
@@ -215,9 +215,12 @@ static const char *follow(const MemPlan *p, int64_t bytes)
     for (int b = 0; b < p->n_buffer; b++) {
         const MemBuffer *x = &p->buffer[b];
 
-        for (int64_t k = 0; x->kept && k < buffer_bytes(x); k++)
-            if (w.written[b][k] && (w.owner[x->at + k].buffer != b || w.owner[x->at + k].byte != k))
+        for (int64_t k = 0; x->kept && k < x->n_plane * x->plane_bytes; k++) {
+            Owner o = w.owner[x->at + k / x->plane_bytes * x->step + k % x->plane_bytes];
+
+            if (w.written[b][k] && (o.buffer != b || o.byte != k))
                 w.why = "a result is overwritten";
+        }
         free(w.written[b]);
     }
     free(w.owner);

@@ -1,3 +1,0 @@
-/* The unit of Armv7E-M and Armv8-M with the DSP extension. */
-#include "portable.c"
-#include "arm/dsp.c"
