@@ -10,8 +10,10 @@ $(obj)/tests/firmware/icount.so: tests/icount/icount.c
 firmware_bin = $(obj)/sinter $(obj)/tests/firmware/mkboard $(obj)/tests/firmware/icount.so
 check-firmware: $(firmware_bin)      ## firmware for Cortex-M4, M55 and RV32, under QEMU
 	$(V)tests/firmware/start.sh $(obj)
+	$(V)tests/firmware/tokens.sh $(obj)
 
 check-firmware-slow: $(firmware_bin) ## firmware for every board, gcc and clang
 	$(V)tests/firmware/start.sh $(obj) --all
+	$(V)tests/firmware/tokens.sh $(obj) --all
 
 .PHONY: check-firmware check-firmware-slow
