@@ -94,7 +94,7 @@ typedef bool RefFn(const RefArgs *a);
 extern RefFn *const ref_table[N_OPS];                       /* NULL: regions, calls, ends: interp.c does these */
 /* ref_int.c: what the table names there. */
 RefFn ref_requant, ref_clamp, ref_lookup, ref_matmul_int, ref_conv2d, ref_pool, ref_softmax_int, ref_concat, ref_pad, ref_transpose,
-      ref_sum, ref_tconv2d, ref_resize, ref_quantize, ref_l2norm_int, ref_argmax, ref_gather;
+      ref_sum, ref_tconv2d, ref_resize, ref_quantize, ref_l2norm_int, ref_argmax, ref_gather, ref_curve_int;
 /* Rounds n floats to a format, as if they had been stored in it. */
 bool round_to_format(const Format *f, float *x, int64_t n_row, int64_t n);
 

@@ -201,11 +201,60 @@ static bool run_loop(Interp *ip, const Op *o, Slot *in, Slot *out)
     return ok;
 }
 
+/* Row k of a tensor, borrowed; or, of a result, the place where row k goes. */
+static Tensor row_of(const Tensor *t, int64_t k)
+{
+    Tensor row = *t;
+
+    row.dim[0] = 1;
+    row.n = t->dim[0] ? t->n / t->dim[0] : 0;
+    row.f = t->f ? t->f + k * row.n : NULL;
+    row.i = t->i ? t->i + k * row.n : NULL;
+    return row;
+}
+
+static bool run_scan(Interp *ip, const Op *o, Slot *in, Slot *out)
+{
+    int64_t count = op_int(o, "count", 1), carried = op_int(o, "carried", 0), rows = op_int(o, "rows", 0);
+    Slot *arg = calloc((size_t)o->n_in + 1, sizeof *arg), *yielded = calloc((size_t)o->n_out + 1, sizeof *yielded);
+    bool ok = (arg && yielded) || fail(ip->d, at_op(o), "no memory for a scan");
+
+    for (int i = 0; ok && i < o->n_in; i++)
+        arg[i] = in[i];
+    for (int64_t i = carried; ok && i < o->n_out; i++)
+        ok = out[i].owns = tensor_new(ip, o->out[i]->type, at_op(o), &out[i].t);
+    for (int64_t k = 0; ok && k < count; k++) {
+        for (int64_t i = carried; i < carried + rows; i++)
+            arg[i].t = row_of(&in[i].t, k);
+        ok = run_region(ip, o->region[0], arg, yielded);
+        for (int64_t i = 0; i < o->n_out; i++) {
+            if (i < carried) {
+                slot_free(&out[i]);
+                out[i] = yielded[i];
+                arg[i] = (Slot){ .t = out[i].t, .state = -1 };
+            } else {
+                Tensor to = row_of(&out[i].t, k);
+
+                if (ok && to.f)
+                    memcpy(to.f, yielded[i].t.f, (size_t)to.n * sizeof *to.f);
+                else if (ok)
+                    memcpy(to.i, yielded[i].t.i, (size_t)to.n * sizeof *to.i);
+                slot_free(&yielded[i]);
+            }
+            yielded[i] = (Slot){ .state = -1 };
+        }
+    }
+    free(arg);
+    free(yielded);
+    return ok;
+}
+
 static bool run_op(Interp *ip, const Op *o, Slot *in, Slot *out)
 {
     switch (o->kind) {
     case OP_fused: return run_region(ip, o->region[0], in, out);
     case OP_loop: return run_loop(ip, o, in, out);
+    case OP_scan: return run_scan(ip, o, in, out);
     case OP_call: return run_region(ip, o->callee->body, in, out);
     default: return run_plain(ip, o, in, out);
     }

@@ -418,6 +418,6 @@ RefFn *const ref_table[N_OPS] = {
     [OP_concat] = ref_concat, [OP_pad] = ref_pad, [OP_transpose] = ref_transpose, [OP_sum] = ref_sum,
     [OP_log] = ref_map, [OP_rsqrt] = ref_map, [OP_floor] = ref_map, [OP_round] = ref_map, [OP_quantize] = ref_quantize,
     [OP_tconv2d] = ref_tconv2d, [OP_resize] = ref_resize, [OP_l2norm_int] = ref_l2norm_int, [OP_argmax] = ref_argmax,
-    [OP_gather] = ref_gather, [OP_load] = ref_load, [OP_store] = ref_store,
+    [OP_gather] = ref_gather, [OP_sigmoid_int] = ref_curve_int, [OP_tanh_int] = ref_curve_int, [OP_load] = ref_load, [OP_store] = ref_store,
     [OP_rope_angles] = ref_rope_angles, [OP_rope] = ref_rope, [OP_append] = ref_append, [OP_attention] = ref_attention,
 };

@@ -69,6 +69,29 @@ bool ref_clamp(const RefArgs *a)
     return a->out->i || round_to_format(a->out->type.fmt, a->out->f, a->out->n, a->out->n);
 }
 
+/* Sigmoid and tanh between the entries of a table.  [reference/integer_ops/logistic.h, tanh.h: of int16] */
+bool ref_curve_int(const RefArgs *a)
+{
+    bool is_tanh = a->op->kind == OP_tanh_int;
+    int64_t m = op_int(a->op, "m", 1), shift = op_int(a->op, "shift", 0);
+    const int bits = is_tanh ? 8 : 9;                       /* of what lies between two entries */
+
+    for (int64_t i = 0; i < a->out->n; i++) {
+        int64_t v = (a->in[0]->i[i] * m + (shift ? (int64_t)1 << (shift - 1) : 0)) >> shift, size = v < 0 ? -v : v, k = size >> bits, y;
+
+        if (k >= 255)
+            y = is_tanh ? 0xffff << 8 : 0x7fff << 10;
+        else
+            y = ((int64_t)(a->in[1]->i[k] + 32768) << bits) + (size & ((1 << bits) - 1)) * (a->in[1]->i[k + 1] - a->in[1]->i[k]);
+        if (is_tanh)
+            y = (v < 0 ? (1 << 23) - y - 1 + (1 << 7) : y - (1 << 23) + (1 << 7)) >> 8;
+        else
+            y = (v < 0 ? (1 << 25) - y + (1 << 9) - 1 : y + (1 << 9)) >> 10;
+        a->out->i[i] = (int32_t)(y > INT16_MAX ? INT16_MAX : y < INT16_MIN ? INT16_MIN : y);
+    }
+    return true;
+}
+
 bool ref_lookup(const RefArgs *a)
 {
     int64_t lo, hi;

@@ -580,7 +580,7 @@ static bool shape_conv2d(const Rule *r)
 
     if (!want_rank(r, 0, 4) || !want_rank(r, 1, depthwise ? 3 : 4) || !want_const(r, 0, dx) || !want_const(r, 1, dw))
         return false;
-    if (!(is_float(x) && is_float(w)) && !(is_byte(x) && is_byte(w)))
+    if (!(is_float(x) && is_float(w)) && !(is_byte(x) && is_byte(w)) && !(depthwise && x.fmt == fmt(FMT_i16) && w.fmt == fmt(FMT_i16)))
         return fail(r->d, r->at, "'%s' of %s and %s is not defined", name(r), show(r, x), show(r, w));
     if (!want_zero(r, "x_zero", x) || !want_zero(r, "w_zero", w))
         return false;
@@ -594,7 +594,7 @@ static bool shape_conv2d(const Rule *r)
         return fail(r->d, r->at, "'%s': sums over %s need more than 32 bits", name(r), show(r, w));
     for (int i = 0; i < 2; i++)
         size[i] = (window[i] - 1) * dilation[i] + 1;
-    return windows_of(r, dx, size, fmt(is_byte(x) ? FMT_i32 : FMT_f32), c_out);
+    return windows_of(r, dx, size, fmt(is_float(x) ? FMT_f32 : FMT_i32), c_out);
 }
 
 static bool shape_tconv2d(const Rule *r)
@@ -719,6 +719,19 @@ static bool shape_lookup(const Rule *r)
     if (w.fmt->kind != FORMAT_int || w.fmt->bytes > 4 || !dim_is_const(w.dim[0], &n) || n != (int64_t)1 << (8 * x.fmt->bytes))
         return fail(r->d, r->at, "'lookup': %s does not have a number for each of %s", show(r, w), x.fmt->name);
     x.fmt = w.fmt;
+    r->t[0] = x;
+    return true;
+}
+
+static bool shape_curve_int(const Rule *r)
+{
+    Type x = in_type(r, 0), w = in_type(r, 1);
+    int64_t n, v;
+
+    if (x.fmt != fmt(FMT_i16) || w.fmt != fmt(FMT_i16) || w.rank != 1 || !dim_is_const(w.dim[0], &n) || n != 256)
+        return fail(r->d, r->at, "'%s' of %s by %s is not defined (i16, and a table i16[256])", name(r), show(r, x), show(r, w));
+    if (!want_int(r, "m", 1, INT16_MAX, &v) || !want_int(r, "shift", 0, 31, &v))
+        return false;
     r->t[0] = x;
     return true;
 }
@@ -867,13 +880,13 @@ static bool shape_sum(const Rule *r)
     Type x = in_type(r, 0);
     int64_t n = 1;
 
-    if (!is_float(x) && (x.fmt->kind != FORMAT_int || x.fmt->bytes > 2))
+    if (!is_float(x) && !is_small_int(x))
         return fail(r->d, r->at, "'sum' of %s is not defined", show(r, x));
     for (int i = 0; axes && i < axes->n_ints; i++) {
         if (axes->ints[i] < 0 || axes->ints[i] >= x.rank)
             return fail(r->d, r->at, "'sum': %s has no dimension %" PRId64, show(r, x), axes->ints[i]);
         n = dim_hi(x.dim[axes->ints[i]]) < 1 << 15 ? n * dim_hi(x.dim[axes->ints[i]]) : 1 << 30;
-        if (!is_float(x) && n > 1 << 15)
+        if (!is_float(x) && x.fmt->bytes < 4 && n > 1 << 15)
             return fail(r->d, r->at, "'sum' over %s needs more than 32 bits", show(r, x));
         x.dim[axes->ints[i]] = dim_const(r->m, 1);
     }
@@ -1015,6 +1028,44 @@ static bool shape_loop(const Rule *r)
             return fail(r->d, r->at, "'loop': value %d that is fed back is %s, the parameter %s", i,
                         show(r, yield->in[i]->type), show(r, in_type(r, i)));
         r->t[i] = yield->in[i]->type;
+    }
+    return true;
+}
+
+static bool shape_scan(const Rule *r)
+{
+    const Op *o = r->o;
+    const Region *body = o->n_region == 1 ? o->region[0] : NULL;
+    const Op *yield = body ? body->last : NULL;
+    int64_t count, carried, rows;
+
+    if (!want_int(r, "count", 1, 1 << 20, &count) || !want_int(r, "carried", 0, o->n_in, &carried) ||
+        !want_int(r, "rows", 0, o->n_in - carried, &rows))
+        return false;
+    if (!body || body->n_param != o->n_in || !yield || yield->kind != OP_yield || yield->n_in < carried)
+        return fail(r->d, r->at, "'scan' owns one region, with a parameter for each operand, that yields what is carried");
+    for (int i = 0; i < o->n_in; i++) {
+        Type want = in_type(r, i);
+        bool row = i >= carried && i < carried + rows, tensor = value_role(o->in[i]) == VAL_result;
+
+        if (row && (want.rank == 0 || want.dim[0] != dim_const(r->m, count)))
+            return fail(r->d, r->at, "'scan': operand %d, %s, does not have %" PRId64 " rows", i, show(r, want), count);
+        if (row)
+            want.dim[0] = dim_const(r->m, 1);
+        if (value_role(o->in[i]) != value_role(body->param[i]) || (i < carried + rows && !tensor) || !type_eq(want, body->param[i]->type))
+            return fail(r->d, r->at, "'scan': operand %d does not fit parameter %%%s, %s", i, body->param[i]->name,
+                        show(r, body->param[i]->type));
+    }
+    for (int i = 0; i < yield->n_in; i++) {
+        Type t = yield->in[i]->type;
+
+        if (i < carried && !type_eq(t, in_type(r, i)))
+            return fail(r->d, r->at, "'scan': value %d that is carried is %s, the operand %s", i, show(r, t), show(r, in_type(r, i)));
+        if (i >= carried && (t.rank == 0 || t.dim[0] != dim_const(r->m, 1)))
+            return fail(r->d, r->at, "'scan': value %d that is yielded, %s, is no row", i, show(r, t));
+        if (i >= carried)
+            t.dim[0] = dim_const(r->m, count);
+        r->t[i] = t;
     }
     return true;
 }

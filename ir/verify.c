@@ -96,7 +96,7 @@ static bool check_op(Verify *v, const Op *o, const PtrMap *seen, bool top, int d
         return fail(v->d, at_func(v), "an op of kind %d", (int)o->kind);
     if (!check_operands(v, o, seen, top) || !op_check_table(o, v->d, at_op(v, o)))
         return false;
-    if (o->n_region && o->kind != OP_fused && o->kind != OP_loop)
+    if (o->n_region && o->kind != OP_fused && o->kind != OP_loop && o->kind != OP_scan)
         return fail(v->d, at_op(v, o), "'%s' owns no region", op_info[o->kind].name);
     if (o->callee && o->kind != OP_call)
         return fail(v->d, at_op(v, o), "'%s' calls no function", op_info[o->kind].name);

@@ -14,84 +14,93 @@
 
 enum { MAX_SHOWN = 24, ANY = -1 };
 
-/* Operands at least; outputs, or ANY number of them: then the builder is asked for each. */
-static const struct { int code, min_in, n_out; OpBuilder *build; } builders[] = {
-    { TF_CONV_2D, 2, 1, tf_convolution },
-    { TF_DEPTHWISE_CONV_2D, 2, 1, tf_convolution },
-    { TF_TRANSPOSE_CONV, 3, 1, tf_transpose_conv },
-    { TF_FULLY_CONNECTED, 2, 1, tf_fully_connected },
-    { TF_AVERAGE_POOL_2D, 1, 1, tf_pool },
-    { TF_MAX_POOL_2D, 1, 1, tf_pool },
+/* Operands at least; outputs, or ANY number of them: then the builder is asked for each.  Without a builder: what it does instead of giving tensors. */
+typedef struct { int code, min_in, n_out; OpBuilder *build; OpEffect *effect; } Builder;
 
-    { TF_ADD, 2, 1, tf_arithmetic },
-    { TF_SUB, 2, 1, tf_arithmetic },
-    { TF_MUL, 2, 1, tf_arithmetic },
-    { TF_DIV, 2, 1, tf_arithmetic },
-    { TF_SQUARED_DIFFERENCE, 2, 1, tf_arithmetic },
-    { TF_MAXIMUM, 2, 1, tf_extremum },
-    { TF_MINIMUM, 2, 1, tf_extremum },
-    { TF_PRELU, 2, 1, tf_prelu },
-    { TF_SOFTMAX, 1, 1, tf_softmax },
-    { TF_L2_NORMALIZATION, 1, 1, tf_l2_normalization },
-    { TF_MEAN, 2, 1, tf_reduce },
-    { TF_SUM, 2, 1, tf_reduce },
-    { TF_REDUCE_MAX, 2, 1, tf_reduce_extremum },
-    { TF_REDUCE_MIN, 2, 1, tf_reduce_extremum },
-    { TF_ARG_MAX, 2, 1, tf_arg_extremum },
-    { TF_ARG_MIN, 2, 1, tf_arg_extremum },
+static const Builder builders[] = {
+    { TF_CONV_2D, 2, 1, tf_convolution, NULL },
+    { TF_DEPTHWISE_CONV_2D, 2, 1, tf_convolution, NULL },
+    { TF_TRANSPOSE_CONV, 3, 1, tf_transpose_conv, NULL },
+    { TF_FULLY_CONNECTED, 2, 1, tf_fully_connected, NULL },
+    { TF_AVERAGE_POOL_2D, 1, 1, tf_pool, NULL },
+    { TF_MAX_POOL_2D, 1, 1, tf_pool, NULL },
 
-    { TF_RELU, 1, 1, tf_relu },
-    { TF_RELU6, 1, 1, tf_relu },
-    { TF_RELU_N1_TO_1, 1, 1, tf_relu },
-    { TF_LOGISTIC, 1, 1, tf_sigmoid },
-    { TF_TANH, 1, 1, tf_sigmoid },
-    { TF_ELU, 1, 1, tf_elu },
-    { TF_LEAKY_RELU, 1, 1, tf_leaky_relu },
-    { TF_HARD_SWISH, 1, 1, tf_hard_swish },
-    { TF_ABS, 1, 1, tf_abs },
-    { TF_RSQRT, 1, 1, tf_rsqrt },
-    { TF_EXP, 1, 1, tf_float_function },
-    { TF_LOG, 1, 1, tf_float_function },
-    { TF_SQRT, 1, 1, tf_float_function },
-    { TF_SQUARE, 1, 1, tf_float_function },
-    { TF_NEG, 1, 1, tf_float_function },
-    { TF_FLOOR, 1, 1, tf_float_function },
-    { TF_CEIL, 1, 1, tf_float_function },
-    { TF_ROUND, 1, 1, tf_float_function },
-    { TF_QUANTIZE, 1, 1, tf_quantize },
-    { TF_DEQUANTIZE, 1, 1, tf_dequantize },
-    { TF_CAST, 1, 1, tf_cast },
+    { TF_ADD, 2, 1, tf_arithmetic, NULL },
+    { TF_SUB, 2, 1, tf_arithmetic, NULL },
+    { TF_MUL, 2, 1, tf_arithmetic, NULL },
+    { TF_DIV, 2, 1, tf_arithmetic, NULL },
+    { TF_SQUARED_DIFFERENCE, 2, 1, tf_arithmetic, NULL },
+    { TF_MAXIMUM, 2, 1, tf_extremum, NULL },
+    { TF_MINIMUM, 2, 1, tf_extremum, NULL },
+    { TF_PRELU, 2, 1, tf_prelu, NULL },
+    { TF_SOFTMAX, 1, 1, tf_softmax, NULL },
+    { TF_L2_NORMALIZATION, 1, 1, tf_l2_normalization, NULL },
+    { TF_MEAN, 2, 1, tf_reduce, NULL },
+    { TF_SUM, 2, 1, tf_reduce, NULL },
+    { TF_REDUCE_MAX, 2, 1, tf_reduce_extremum, NULL },
+    { TF_REDUCE_MIN, 2, 1, tf_reduce_extremum, NULL },
+    { TF_ARG_MAX, 2, 1, tf_arg_extremum, NULL },
+    { TF_ARG_MIN, 2, 1, tf_arg_extremum, NULL },
 
-    { TF_RESHAPE, 1, 1, tf_reshape },
-    { TF_SQUEEZE, 1, 1, tf_reshape },
-    { TF_EXPAND_DIMS, 1, 1, tf_reshape },
-    { TF_BROADCAST_TO, 1, 1, tf_broadcast },
-    { TF_TRANSPOSE, 2, 1, tf_transpose },
-    { TF_PAD, 2, 1, tf_pad },
-    { TF_PADV2, 3, 1, tf_pad },
-    { TF_MIRROR_PAD, 2, 1, tf_mirror_pad },
-    { TF_CONCATENATION, 1, 1, tf_concatenation },
-    { TF_PACK, 1, 1, tf_pack },
-    { TF_UNPACK, 1, ANY, tf_unpack },
-    { TF_SPLIT, 2, ANY, tf_split },
-    { TF_SPLIT_V, 3, ANY, tf_split },
-    { TF_SLICE, 3, 1, tf_slice },
-    { TF_STRIDED_SLICE, 4, 1, tf_strided_slice },
-    { TF_GATHER, 2, 1, tf_gather },
-    { TF_REVERSE_V2, 2, 1, tf_reverse },
-    { TF_RESIZE_NEAREST_NEIGHBOR, 2, 1, tf_resize },
-    { TF_RESIZE_BILINEAR, 2, 1, tf_resize },
-    { TF_SPACE_TO_DEPTH, 1, 1, tf_depth_and_space },
-    { TF_DEPTH_TO_SPACE, 1, 1, tf_depth_and_space },
-    { TF_SPACE_TO_BATCH_ND, 3, 1, tf_batch_and_space },
-    { TF_BATCH_TO_SPACE_ND, 3, 1, tf_batch_and_space },
+    { TF_RELU, 1, 1, tf_relu, NULL },
+    { TF_RELU6, 1, 1, tf_relu, NULL },
+    { TF_RELU_N1_TO_1, 1, 1, tf_relu, NULL },
+    { TF_LOGISTIC, 1, 1, tf_sigmoid, NULL },
+    { TF_TANH, 1, 1, tf_sigmoid, NULL },
+    { TF_ELU, 1, 1, tf_elu, NULL },
+    { TF_LEAKY_RELU, 1, 1, tf_leaky_relu, NULL },
+    { TF_HARD_SWISH, 1, 1, tf_hard_swish, NULL },
+    { TF_ABS, 1, 1, tf_abs, NULL },
+    { TF_RSQRT, 1, 1, tf_rsqrt, NULL },
+    { TF_EXP, 1, 1, tf_float_function, NULL },
+    { TF_LOG, 1, 1, tf_float_function, NULL },
+    { TF_SQRT, 1, 1, tf_float_function, NULL },
+    { TF_SQUARE, 1, 1, tf_float_function, NULL },
+    { TF_NEG, 1, 1, tf_float_function, NULL },
+    { TF_FLOOR, 1, 1, tf_float_function, NULL },
+    { TF_CEIL, 1, 1, tf_float_function, NULL },
+    { TF_ROUND, 1, 1, tf_float_function, NULL },
+    { TF_QUANTIZE, 1, 1, tf_quantize, NULL },
+    { TF_DEQUANTIZE, 1, 1, tf_dequantize, NULL },
+    { TF_CAST, 1, 1, tf_cast, NULL },
+
+    { TF_RESHAPE, 1, 1, tf_reshape, NULL },
+    { TF_SQUEEZE, 1, 1, tf_reshape, NULL },
+    { TF_EXPAND_DIMS, 1, 1, tf_reshape, NULL },
+    { TF_BROADCAST_TO, 1, 1, tf_broadcast, NULL },
+    { TF_TRANSPOSE, 2, 1, tf_transpose, NULL },
+    { TF_PAD, 2, 1, tf_pad, NULL },
+    { TF_PADV2, 3, 1, tf_pad, NULL },
+    { TF_MIRROR_PAD, 2, 1, tf_mirror_pad, NULL },
+    { TF_CONCATENATION, 1, 1, tf_concatenation, NULL },
+    { TF_PACK, 1, 1, tf_pack, NULL },
+    { TF_UNPACK, 1, ANY, tf_unpack, NULL },
+    { TF_SPLIT, 2, ANY, tf_split, NULL },
+    { TF_SPLIT_V, 3, ANY, tf_split, NULL },
+    { TF_SLICE, 3, 1, tf_slice, NULL },
+    { TF_STRIDED_SLICE, 4, 1, tf_strided_slice, NULL },
+    { TF_GATHER, 2, 1, tf_gather, NULL },
+    { TF_REVERSE_V2, 2, 1, tf_reverse, NULL },
+    { TF_RESIZE_NEAREST_NEIGHBOR, 2, 1, tf_resize, NULL },
+    { TF_RESIZE_BILINEAR, 2, 1, tf_resize, NULL },
+    { TF_SPACE_TO_DEPTH, 1, 1, tf_depth_and_space, NULL },
+    { TF_DEPTH_TO_SPACE, 1, 1, tf_depth_and_space, NULL },
+    { TF_SPACE_TO_BATCH_ND, 3, 1, tf_batch_and_space, NULL },
+    { TF_BATCH_TO_SPACE_ND, 3, 1, tf_batch_and_space, NULL },
+
+    { TF_VAR_HANDLE, 0, 1, NULL, tf_var_handle },
+    { TF_READ_VARIABLE, 1, 1, tf_read_variable, NULL },
+    { TF_ASSIGN_VARIABLE, 2, 0, NULL, tf_assign_variable },
+    { TF_CALL_ONCE, 0, 0, NULL, tf_call_once },
+    { TF_SVDF, 5, 1, tf_svdf, NULL },
+    { TF_UNIDIRECTIONAL_SEQUENCE_LSTM, 20, 1, tf_lstm, NULL },
 };
 
-static OpBuilder *builder_of(const TfOp *o)
+static const Builder *builder_of(const TfOp *o)
 {
     for (size_t i = 0; i < sizeof builders / sizeof *builders; i++)
         if (builders[i].code == o->code && o->n_in >= builders[i].min_in && (builders[i].n_out == ANY || o->n_out == builders[i].n_out))
-            return builders[i].build;
+            return &builders[i];
     return NULL;
 }
 
@@ -128,9 +137,12 @@ static bool as_declared(Build *b, const Value *v)
 static bool build_op(Build *b)
 {
     const TfOp *o = tf_op(b);
+    const Builder *k = builder_of(o);
 
+    if (k->effect)
+        return k->effect(b) && b->g->flat.ok;
     for (b->i_out = 0; b->i_out < o->n_out; b->i_out++) {
-        Value *v = builder_of(o)(b);
+        Value *v = k->build(b);
 
         if (!v || !b->g->flat.ok || !as_declared(b, v))
             return false;
@@ -143,7 +155,7 @@ static bool build_op(Build *b)
 bool arch_tflite(Module *m, TfGraph *g, Diag *d)
 {
     Build b = { .m = m, .g = g, .d = d, .value = ARENA_ARRAY(m->a, Value *, g->n_tensor + 1),
-                .variable = ARENA_ARRAY(m->a, State *, g->n_tensor + 1) };
+                .handle = ARENA_ARRAY(m->a, TfVariable *, g->n_tensor + 1) };
     Value **results = ARENA_ARRAY(m->a, Value *, g->n_out + 1);
     bool ok = true;
 

@@ -19,6 +19,15 @@
 /* enum ActivationFunctionType, as far as supported */
 typedef enum { ACT_none, ACT_relu, ACT_relu_n1_to_1, ACT_relu6 } Activation;
 
+/* What VAR_HANDLE gives a name to. */
+typedef struct TfVariable TfVariable;
+struct TfVariable {
+    Str name;
+    State *state;                   /* NULL until it is read or assigned: its type is known by then */
+    WExpr *init;                    /* what CALL_ONCE gives it; NULL: zeros */
+    TfVariable *next;
+};
+
 typedef struct {
     Module *m;
     Region *r;
@@ -26,11 +35,14 @@ typedef struct {
     TfGraph *g;
     Diag *d;
     Value **value;                  /* of each tensor of the graph; NULL: not yet */
-    State **variable;               /* of each tensor that is the handle of a variable, or is one itself; NULL: none */
+    TfVariable **handle;            /* of each tensor that is the handle of a variable; NULL: none */
+    TfVariable *variables;
+    Value *sigmoid;                 /* the table of sigmoid_int; NULL: none yet */
     int i_op, i_out;                /* the operator and the output at hand */
 } Build;
 
 typedef Value *OpBuilder(Build *b);
+typedef bool OpEffect(Build *b);    /* of an operator that gives no tensor; false after a report */
 
 /* ---- tflite_build.c --------------------------------------------------------------------------------------------------- */
 
@@ -69,6 +81,7 @@ Value *tf_shaped_out(Build *b, Value *x);                       /* in the shape 
 Type tf_type(Module *m, const Format *f, int rank, const int64_t *dim);
 /* A constant tensor of the file under another shape with as many elements. */
 Value *tf_weight_as(Build *b, const char *part, const TfTensor *t, int rank, const int64_t *dim);
+Value *tf_add_weight(Build *b, const char *part, WExpr *e);
 Value *tf_int_weight(Build *b, const char *part, const int32_t *v, int n);          /* i32; v stays */
 Value *tf_float_weight(Build *b, const char *part, float v);                        /* f32[1] */
 /* y = table[x + 128]: what a function makes of each int8. */
@@ -82,6 +95,8 @@ bool tf_range(Build *b, const TfTensor *t, int act, int64_t *lo, int64_t *hi);
 Value *tf_rescale(Build *b, const char *part, Value *x, int64_t x_zero, int left, double factor);
 /* acc, less x_zero, rescaled by n factors into tensor t's quantization, clamped by an activation. */
 Value *tf_requant(Build *b, Value *acc, int64_t x_zero, const TfTensor *t, const double *factor, int n, int act);
+/* The same by one factor, under another name than the operator's. */
+Value *tf_requant_part(Build *b, const char *part, Value *acc, int64_t x_zero, const char *to, int64_t zero, double factor);
 /* x requantized by n multipliers and shifts. */
 Value *tf_put_requant(Build *b, const char *part, Value *x, const int32_t *m, const int32_t *s, int n, const Attr *attr, int n_attr);
 Value *tf_activate(Build *b, Value *y, int act);                /* of floats */
@@ -101,5 +116,8 @@ OpBuilder tf_reshape, tf_broadcast, tf_transpose, tf_pad, tf_slice, tf_strided_s
           tf_reverse, tf_mirror_pad, tf_resize, tf_depth_and_space, tf_batch_and_space;
 /* x in to's shape: dimensions of 1 are repeated. */
 Value *tf_spread(Build *b, Value *x, const TfTensor *to);
+/* tflite_state.c */
+OpEffect tf_var_handle, tf_assign_variable, tf_call_once;
+OpBuilder tf_read_variable, tf_svdf, tf_lstm, tf_curve_i16;
 
 #endif

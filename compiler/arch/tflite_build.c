@@ -28,7 +28,8 @@ Value *tf_refuse_types(Build *b, const char *supported)
 
     for (int i = 0; i < tf_op(b)->n_in; i++)
         buf_printf(&types, "%s%s", i ? ", " : "", tf_in(b, i) ? tf_in(b, i)->type_name : "none");
-    fail(b->d, tf_here(b), "types %s -> %s are not supported (%s)", str_z(b->m->a, buf_str(&types)), tf_out(b)->type_name, supported);
+    fail(b->d, tf_here(b), "types %s -> %s are not supported (%s)", str_z(b->m->a, buf_str(&types)),
+         tf_op(b)->n_out ? tf_out(b)->type_name : "none", supported);
     return NULL;
 }
 
@@ -140,7 +141,7 @@ Value *tf_put_many(Build *b, OpKind k, const char *part, Value *const *in, int n
         return NULL;
     }
     o = op_new(b->r, NULL, k, func_fresh_name(b->f, name_of(b, part)), in, n, attr, n_attr);
-    o->from = str_z(b->m->a, tf_out(b)->name);
+    o->from = tf_op(b)->n_out ? str_z(b->m->a, tf_out(b)->name) : "";
     return o->out[0];
 }
 
@@ -163,7 +164,7 @@ Type tf_type(Module *m, const Format *f, int rank, const int64_t *dim)
     return type_of(f, rank, d);
 }
 
-static Value *add_weight(Build *b, const char *part, WExpr *e)
+Value *tf_add_weight(Build *b, const char *part, WExpr *e)
 {
     const char *name = name_of(b, part), *unique = name;
 
@@ -177,7 +178,7 @@ Value *tf_weight_as(Build *b, const char *part, const TfTensor *t, int rank, con
     WExpr *e = wexpr_new(b->m, W_view, tf_type(b->m, t->fmt, rank, dim));
 
     e->off = t->off;
-    return add_weight(b, part, e);
+    return tf_add_weight(b, part, e);
 }
 
 Value *tf_int_weight(Build *b, const char *part, const int32_t *v, int n)
@@ -185,7 +186,7 @@ Value *tf_int_weight(Build *b, const char *part, const int32_t *v, int n)
     WExpr *e = wexpr_new(b->m, W_const, type_1(b->m, format_find(STR("i32")), n));
 
     e->ints = v;
-    return add_weight(b, part, e);
+    return tf_add_weight(b, part, e);
 }
 
 Value *tf_float_weight(Build *b, const char *part, float v)
@@ -195,7 +196,7 @@ Value *tf_float_weight(Build *b, const char *part, float v)
 
     *value = v;
     e->value = value;
-    return add_weight(b, part, e);
+    return tf_add_weight(b, part, e);
 }
 
 Value *tf_operand(Build *b, int k)
@@ -313,6 +314,14 @@ Value *tf_requant(Build *b, Value *acc, int64_t x_zero, const TfTensor *t, const
     return tf_put_requant(b, "", acc, m, s, n, a, 4 + (x_zero != 0));
 }
 
+Value *tf_requant_part(Build *b, const char *part, Value *acc, int64_t x_zero, const char *to, int64_t zero, double factor)
+{
+    int32_t *m = ARENA_ARRAY(b->m->a, int32_t, 2);
+    Attr a[3] = { attr_str("to", to), attr_int("zero", zero), attr_int("x_zero", x_zero) };
+
+    return tf_multiplier(b, factor, &m[0], &m[1]) ? tf_put_requant(b, part, acc, m, m + 1, 1, a, 2 + (x_zero != 0)) : NULL;
+}
+
 Value *tf_rescale(Build *b, const char *part, Value *x, int64_t x_zero, int left, double factor)
 {
     int32_t *m = ARENA_ARRAY(b->m->a, int32_t, 2);
@@ -341,6 +350,6 @@ Value *tf_lookup(Build *b, Value *x, const int32_t *table)
     WExpr *e = wexpr_new(b->m, W_const, type_1(b->m, format_find(STR("i8")), 256));
 
     e->ints = table;
-    return tf_put_two(b, OP_lookup, "", x, add_weight(b, "table", e), NULL, 0);
+    return tf_put_two(b, OP_lookup, "", x, tf_add_weight(b, "table", e), NULL, 0);
 }
 

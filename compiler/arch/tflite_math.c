@@ -19,8 +19,9 @@ Value *tf_softmax(Build *b)
         a[0] = attr_float("by", (double)beta);
         return tf_put(b, OP_softmax, "", beta == 1 ? v : tf_put(b, OP_scale, "scaled", v, a, 1), NULL, 0);
     }
-    if (!tf_is_i8(x) || x->rank == 0 || !tf_is_i8(y) || y->zero[0] != -128 || y->scale[0] != 1.0f / 256)
-        return tf_refuse(b, "goes from INT8 to INT8 of scale 1/256 and zero point -128, or is FLOAT32");
+    if (!tf_is_i8(x) || x->rank == 0 || !((tf_is_i8(y) && y->zero[0] == -128 && y->scale[0] == 1.0f / 256) ||
+                                          (tf_is_i16(y) && y->zero[0] == -32768 && fabsf(y->scale[0] - 1.0f / 65536) <= 0.001f / 65536)))
+        return tf_refuse(b, "goes from INT8 to INT8 of scale 1/256 and zero point -128, or to INT16 of 1/65536 and -32768, or is FLOAT32");
     scale = (double)beta * (double)x->scale[0] * (double)(1 << 26);
     scale = scale < 2147483647.0 ? scale : 2147483647.0;
     if (!(scale > 1))
@@ -29,7 +30,7 @@ Value *tf_softmax(Build *b)
         return tf_refuse(b, "is over more than 4096 numbers, too many for its fixed-point sum");
     if (!tf_multiplier(b, scale, &m, &s))
         return NULL;
-    a[0] = attr_str("to", "i8");
+    a[0] = attr_str("to", y->fmt->name);
     a[1] = attr_int("m", m);
     a[2] = attr_int("s", s);
     a[3] = attr_int("diff_min", -(int64_t)floor(31.0 * (double)(1 << 26) / (double)((int64_t)1 << s)));

@@ -129,6 +129,8 @@ Value *tf_sigmoid(Build *b)
         return NULL;
     if (tf_is_f32(x) && tf_is_f32(y))
         return tf_put(b, is_tanh ? OP_tanh : OP_sigmoid, "", v, NULL, 0);
+    if (tf_is_i16(x))
+        return tf_curve_i16(b);
     if (!tf_is_i8(x) || !tf_is_i8(y) || (!is_tanh && y->zero[0] != -128))
         return tf_refuse(b, "is FLOAT32, or INT8 (LOGISTIC with the zero point -128 of its output)");
     if (!tf_multiplier(b, (double)x->scale[0] * (double)(1 << 27), &m, &s))

@@ -9,7 +9,7 @@
 
 #include <math.h>
 
-enum { SHOWN = 120, TABLE_REF = 4 };
+enum { SHOWN = 120, TABLE_REF = 4, MAX_SUBGRAPHS = 64 };
 
 static const char *const op_names[] = {                     /* enum BuiltinOperator */
     [0] = "ADD", [1] = "AVERAGE_POOL_2D", [2] = "CONCATENATION", [3] = "CONV_2D", [4] = "DEPTHWISE_CONV_2D",
@@ -274,26 +274,17 @@ static void list_tensors(Reader *r)
     model_sort_tensors(m);
 }
 
-static bool read_graph(Reader *r)
+/* One subgraph, into r->g. */
+static bool read_subgraph(Reader *r, const FlatTable *sub)
 {
     Flat *f = &r->g->flat;
     TfGraph *g = r->g;
-    FlatTable root = flat_root(f), sub;
-    FlatVector subgraphs = flat_vector(f, &root, 2, TABLE_REF), tensors, ops;
-    int64_t version = flat_int(f, &root, 0, 4, false, 0);
+    FlatVector tensors = flat_vector(f, sub, 0, TABLE_REF), ops = flat_vector(f, sub, 3, TABLE_REF);
     bool ok = true;
 
-    if (f->ok && version != 3)
-        return fail(diag(r), AT_FILE(r->m->file.path), "is of version %" PRId64 " of TensorFlow Lite's format; the known one is 3", version);
-    r->codes = flat_vector(f, &root, 1, TABLE_REF);
-    r->buffers = flat_vector(f, &root, 4, TABLE_REF);
-    g->description = flat_str(f, &root, 3);
-    sub = flat_table_in(f, subgraphs, 0);
-    tensors = flat_vector(f, &sub, 0, TABLE_REF);
-    ops = flat_vector(f, &sub, 3, TABLE_REF);
     if (!f->ok)
         return false;
-    if (!sub.at || !tensors.n || !ops.n)
+    if (!sub->at || !tensors.n || !ops.n)
         return fail(diag(r), AT_FILE(r->m->file.path), "has no graph: a subgraph with tensors and operators is missing");
     g->n_tensor = (int)tensors.n;
     g->tensor = ARENA_ARRAY(r->a, TfTensor, tensors.n);
@@ -309,8 +300,40 @@ static bool read_graph(Reader *r)
 
         ok = read_op(r, i, &t);
     }
-    return ok && read_indices(r, &sub, 1, false, AT_FILE(r->m->file.path), &g->in, &g->n_in) &&
-           read_indices(r, &sub, 2, false, AT_FILE(r->m->file.path), &g->out, &g->n_out) && f->ok;
+    return ok && read_indices(r, sub, 1, false, AT_FILE(r->m->file.path), &g->in, &g->n_in) &&
+           read_indices(r, sub, 2, false, AT_FILE(r->m->file.path), &g->out, &g->n_out) && f->ok;
+}
+
+static bool read_graph(Reader *r)
+{
+    Flat *f = &r->g->flat;
+    TfGraph *g = r->g;
+    FlatTable root = flat_root(f), sub;
+    FlatVector subgraphs = flat_vector(f, &root, 2, TABLE_REF);
+    int64_t version = flat_int(f, &root, 0, 4, false, 0);
+    bool ok;
+
+    if (f->ok && version != 3)
+        return fail(diag(r), AT_FILE(r->m->file.path), "is of version %" PRId64 " of TensorFlow Lite's format; the known one is 3", version);
+    r->codes = flat_vector(f, &root, 1, TABLE_REF);
+    r->buffers = flat_vector(f, &root, 4, TABLE_REF);
+    g->description = flat_str(f, &root, 3);
+    sub = flat_table_in(f, subgraphs, 0);
+    if (!read_subgraph(r, &sub))
+        return false;
+    if (subgraphs.n - 1 > MAX_SUBGRAPHS)
+        return fail(diag(r), AT_FILE(r->m->file.path), "has %" PRIu64 " subgraphs, the most are %d", subgraphs.n, MAX_SUBGRAPHS + 1);
+    g->n_sub = (int)subgraphs.n - 1;
+    g->sub = ARENA_ARRAY(r->a, TfGraph, g->n_sub + 1);
+    ok = true;
+    for (int i = 0; ok && i < g->n_sub; i++) {
+        r->g = &g->sub[i];
+        r->g->flat = g->flat;
+        sub = flat_table_in(&r->g->flat, subgraphs, (uint64_t)i + 1);
+        ok = read_subgraph(r, &sub);
+    }
+    r->g = g;
+    return ok;
 }
 
 Model *tflite_read(Arena *a, Diag *d, Mapped file)

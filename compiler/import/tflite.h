@@ -55,14 +55,15 @@ typedef struct {
     FlatVector custom_options;
 } TfOp;
 
+typedef struct TfGraph TfGraph;
 struct TfGraph {
     Flat flat;                      /* for reading options */
     TfTensor *tensor; int n_tensor;
     TfOp *op; int n_op;
-    int *in, n_in, *out, n_out;     /* tensors of the first subgraph */
+    int *in, n_in, *out, n_out;     /* tensors */
     Str description;
+    TfGraph *sub; int n_sub;        /* the other subgraphs, what CALL_ONCE runs; they have none themselves */
 };
-typedef struct TfGraph TfGraph;
 
 /* Where operator i_op is, for messages: "operator 3, CONV_2D". */
 Loc tf_at_op(Arena *a, const TfGraph *g, int i_op);

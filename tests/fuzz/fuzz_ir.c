@@ -38,7 +38,7 @@ static bool is_small(const Module *m)
             return false;
     for (const Func *f = m->first_func; f; f = f->next)
         for (Op *o = f->body->first; o; o = op_walk(o, f->body)) {
-            if (o->kind == OP_loop || o->kind == OP_call)   /* these multiply work */
+            if (o->kind == OP_loop || o->kind == OP_scan || o->kind == OP_call)   /* these multiply work */
                 return false;
             for (int i = 0; i < o->n_out; i++)
                 work += (uint64_t)type_n(o->out[i]->type);

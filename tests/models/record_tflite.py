@@ -14,7 +14,7 @@ import numpy as np
 import tflite_micro
 
 HERE = os.path.join(os.path.dirname(os.path.abspath(__file__)), "tflite")
-TYPES = {"f32": (0, np.float32), "i32": (2, np.int32), "i16": (7, np.int16), "i8": (9, np.int8)}
+TYPES = {"f32": (0, np.float32), "i32": (2, np.int32), "i16": (7, np.int16), "i8": (9, np.int8), "resource": (13, np.int8)}
 ADD, AVERAGE_POOL, CONCAT, CONV, DEPTHWISE, FC, MAX_POOL, MUL = 0, 1, 2, 3, 4, 9, 17, 18
 RELU, RELU6, RESHAPE, SOFTMAX, PAD, TRANSPOSE, SUB, QUANTIZE = 19, 21, 22, 25, 34, 39, 41, 114
 LOGISTIC, TANH, MEAN, STRIDED_SLICE, SLICE, SUM, LEAKY_RELU, HARD_SWISH = 14, 28, 40, 45, 65, 74, 98, 117
@@ -22,6 +22,7 @@ DEPTH_TO_SPACE, DEQUANTIZE, FLOOR, L2_NORM, RESIZE_BILINEAR, SPACE_TO_DEPTH, GAT
 BATCH_TO_SPACE, SPACE_TO_BATCH, DIV, EXP, SPLIT, CAST, PRELU, MAXIMUM, ARG_MAX, MINIMUM, NEG = 37, 38, 42, 47, 49, 53, 54, 55, 56, 57, 59
 TRANSPOSE_CONV, LOG, SQRT, RSQRT, ARG_MIN, REDUCE_MAX, PACK, UNPACK, REDUCE_MIN, SQUARE = 67, 73, 75, 76, 79, 82, 83, 88, 89, 92
 RESIZE_NEAREST, SQUARED_DIFFERENCE, MIRROR_PAD, ABS, SPLIT_V, CEIL, REVERSE, ELU, ROUND, BROADCAST_TO = 97, 99, 100, 101, 102, 104, 105, 111, 116, 130
+SVDF, LSTM, CALL_ONCE, VAR_HANDLE, READ_VARIABLE, ASSIGN_VARIABLE = 27, 44, 129, 142, 143, 144
 SAME, VALID = 0, 1
 NO_ACT, ACT_RELU, ACT_N1, ACT_RELU6 = 0, 1, 2, 3
 
@@ -29,7 +30,13 @@ NO_ACT, ACT_RELU, ACT_N1, ACT_RELU6 = 0, 1, 2, 3
 class Model:
     def __init__(self, seed):
         self.rng = np.random.default_rng(seed)
-        self.tensors, self.ops, self.inputs, self.outputs = [], [], [], []
+        self.tensors, self.ops, self.inputs, self.outputs, self.variables = [], [], [], [], set()
+        self.others = []                        # Models of the other subgraphs
+
+    def variable(self, shape, kind, scale=None, zero=0):
+        """A tensor that keeps its value from run to run."""
+        self.variables.add(len(self.tensors))
+        return self.tensor(shape, kind, scale, zero)
 
     def tensor(self, shape, kind="i8", scale=None, zero=0, data=None, axis=0):
         """Its number.  scale: one or a list; data: an array, or "random"."""
@@ -38,7 +45,7 @@ class Model:
             if kind == "f32":
                 data = self.rng.standard_normal(n)
             else:
-                low, high = {"i8": (-127, 128), "i32": (-20000, 20000)}[kind]
+                low, high = {"i8": (-127, 128), "i32": (-20000, 20000), "i16": (-32767, 32768)}[kind]
                 data = self.rng.integers(low, high, n)
         if data is not None:
             data = np.asarray(data, TYPES[kind][1]).reshape(shape)
@@ -67,7 +74,10 @@ class Model:
 
     def build(self):
         b = flatbuffers.Builder(1024)
-        codes = sorted({o[0] for o in self.ops})
+        models = [self] + self.others
+        codes = sorted({o[0] for m in models for o in m.ops})
+        buffers = [None] + [t[4] for m in models for t in m.tensors]
+        base = {id(m): 1 + sum(len(n.tensors) for n in models[:i]) for i, m in enumerate(models)}
 
         def vector(kind, values, size, put):
             b.StartVector(size, len(values), size)
@@ -81,7 +91,55 @@ class Model:
         def tables(offsets):
             return vector("t", offsets, 4, b.PrependUOffsetTRelative)
 
-        buffers = [None] + [t[4] for t in self.tensors]
+        def graph(m):
+            tensors = []
+            for i, (shape, kind, scale, zero, data, axis) in enumerate(m.tensors):
+                name, dims, q = b.CreateString("t%d" % i), ints(shape), None
+                if scale is not None:
+                    scale = scale if isinstance(scale, list) else [scale]
+                    s = vector("f", scale, 4, b.PrependFloat32)
+                    z = vector("l", [zero] * len(scale), 8, b.PrependInt64)
+                    b.StartObject(7)
+                    b.PrependUOffsetTRelativeSlot(2, s, 0)
+                    b.PrependUOffsetTRelativeSlot(3, z, 0)
+                    b.PrependInt32Slot(6, axis, 0)
+                    q = b.EndObject()
+                b.StartObject(8)
+                b.PrependUOffsetTRelativeSlot(0, dims, 0)
+                b.PrependInt8Slot(1, TYPES[kind][0], 0)
+                b.PrependUint32Slot(2, base[id(m)] + i if data is not None else 0, 0)
+                b.PrependUOffsetTRelativeSlot(3, name, 0)
+                b.PrependBoolSlot(5, i in m.variables, False)
+                if q is not None:
+                    b.PrependUOffsetTRelativeSlot(4, q, 0)
+                tensors.append(b.EndObject())
+            tensors = tables(tensors)
+            ops = []
+            for code, ins, outs, options in m.ops:
+                i, o, table = ints(ins), ints(outs), None
+                if options:
+                    values = [(slot, size, b.CreateString(v) if size == "s" else v) for slot, size, v in options[1]]
+                    b.StartObject(8)
+                    for slot, size, value in values:
+                        if size == "s":
+                            b.PrependUOffsetTRelativeSlot(slot, value, 0)
+                        else:
+                            {1: b.PrependInt8Slot, 4: b.PrependInt32Slot, "f": b.PrependFloat32Slot}[size](slot, value, None)
+                    table = b.EndObject()
+                b.StartObject(9)
+                b.PrependUint32Slot(0, codes.index(code), 0)
+                b.PrependUOffsetTRelativeSlot(1, i, 0)
+                b.PrependUOffsetTRelativeSlot(2, o, 0)
+                if table is not None:
+                    b.PrependUint8Slot(3, options[0], 0)
+                    b.PrependUOffsetTRelativeSlot(4, table, 0)
+                ops.append(b.EndObject())
+            ops, i, o = tables(ops), ints(m.inputs), ints(m.outputs)
+            b.StartObject(5)
+            for slot, v in enumerate((tensors, i, o, ops)):
+                b.PrependUOffsetTRelativeSlot(slot, v, 0)
+            return b.EndObject()
+
         made = []
         for data in buffers:
             v = None
@@ -96,48 +154,7 @@ class Model:
                 b.PrependUOffsetTRelativeSlot(0, v, 0)
             made.append(b.EndObject())
         buffers = tables(made)
-        tensors = []
-        for i, (shape, kind, scale, zero, data, axis) in enumerate(self.tensors):
-            name, dims, q = b.CreateString("t%d" % i), ints(shape), None
-            if scale is not None:
-                scale = scale if isinstance(scale, list) else [scale]
-                s = vector("f", scale, 4, b.PrependFloat32)
-                z = vector("l", [zero] * len(scale), 8, b.PrependInt64)
-                b.StartObject(7)
-                b.PrependUOffsetTRelativeSlot(2, s, 0)
-                b.PrependUOffsetTRelativeSlot(3, z, 0)
-                b.PrependInt32Slot(6, axis, 0)
-                q = b.EndObject()
-            b.StartObject(8)
-            b.PrependUOffsetTRelativeSlot(0, dims, 0)
-            b.PrependInt8Slot(1, TYPES[kind][0], 0)
-            b.PrependUint32Slot(2, i + 1 if data is not None else 0, 0)
-            b.PrependUOffsetTRelativeSlot(3, name, 0)
-            if q is not None:
-                b.PrependUOffsetTRelativeSlot(4, q, 0)
-            tensors.append(b.EndObject())
-        tensors = tables(tensors)
-        ops = []
-        for code, ins, outs, options in self.ops:
-            i, o, table = ints(ins), ints(outs), None
-            if options:
-                b.StartObject(8)
-                for slot, size, value in options[1]:
-                    {1: b.PrependInt8Slot, 4: b.PrependInt32Slot, "f": b.PrependFloat32Slot}[size](slot, value, None)
-                table = b.EndObject()
-            b.StartObject(9)
-            b.PrependUint32Slot(0, codes.index(code), 0)
-            b.PrependUOffsetTRelativeSlot(1, i, 0)
-            b.PrependUOffsetTRelativeSlot(2, o, 0)
-            if table is not None:
-                b.PrependUint8Slot(3, options[0], 0)
-                b.PrependUOffsetTRelativeSlot(4, table, 0)
-            ops.append(b.EndObject())
-        ops, i, o = tables(ops), ints(self.inputs), ints(self.outputs)
-        b.StartObject(5)
-        for slot, v in enumerate((tensors, i, o, ops)):
-            b.PrependUOffsetTRelativeSlot(slot, v, 0)
-        graphs = tables([b.EndObject()])
+        graphs = tables([graph(m) for m in models])
         made = []
         for code in codes:
             b.StartObject(4)
@@ -457,9 +474,96 @@ def float_all(m):
     m.outputs = outs
 
 
+def svdf(m, x, shape, units, memory, rank, kind, scale, zero, state_scale, state_zero=0, act=NO_ACT):
+    batch, n_in = shape
+    quantized = kind != "f32"
+    w = m.tensor([units * rank, n_in], "i8" if quantized else kind, scale=0.01 if quantized else None, data="random")
+    wt = m.tensor([units * rank, memory], kind, scale=0.008 if quantized else None, data="random")
+    bias = m.tensor([units], "i32" if quantized else kind, scale=state_scale * 0.008 if quantized else None, data="random")
+    state = m.variable([batch, memory * units * rank], kind, state_scale if quantized else None, state_zero)
+    return m.op(SVDF, [x, w, wt, bias, state], [batch, units], (6, [(0, 4, rank), (1, 1, act)]), kind="i8" if quantized else kind, scale=scale, zero=zero)
+
+
+def svdf_wide(m):
+    x = m.input([2, 8])
+    m.outputs = [svdf(m, x, (2, 8), 5, 4, 2, "i16", 12.0, 4, 0.0002)]
+
+
+def svdf_narrow(m):
+    x = m.input([1, 6])
+    y = svdf(m, x, (1, 6), 4, 5, 1, "i8", 0.07, -9, 0.05, 7)
+    m.outputs = [svdf(m, y, (1, 4), 3, 1, 3, "i8", 0.06, 0, 0.04)]
+
+
+def svdf_float(m):
+    x = m.input([2, 5], "f32")
+    m.outputs = [svdf(m, x, (2, 5), 4, 3, 2, "f32", None, 0, 0, act=ACT_RELU)]
+
+
+def lstm(m, x, batch, time, n_in, n, kind="i8", time_major=0, clip=0.0, cell=2.0 ** -11, zero=5):
+    real = kind == "f32"
+
+    def weight(*shape):
+        return m.tensor(list(shape), kind, None if real else 0.006 + 0.001 * len(m.tensors) % 0.003, data=m.rng.standard_normal(shape) * (0.5 if real else 50))
+
+    ws = [weight(n, n_in) for i in range(4)] + [weight(n, n) for i in range(4)]
+    biases = [m.tensor([n], "f32" if real else "i32", data=m.rng.standard_normal(n) * (1 if real else 3000)) for i in range(4)]
+    h = m.variable([batch, n], kind, None if real else 1 / 128, zero)
+    c = m.variable([batch, n], kind if real else "i16", None if real else cell)
+    shape = [time, batch, n] if time_major else [batch, time, n]
+    return m.op(LSTM, [x] + ws + [-1] * 3 + biases + [-1] * 2 + [h, c] + [-1] * 4, shape,
+                (71, [(0, 1, 4), (1, "f", clip), (2, "f", 0.0), (3, 1, time_major)]), kind=kind, scale=1 / 128, zero=zero)
+
+
+def lstm_int8(m):
+    x = m.input([1, 7, 5], scale=0.02)
+    m.outputs = [lstm(m, x, 1, 7, 5, 6)]
+
+
+def lstm_batches(m):
+    x = m.input([2, 4, 3], scale=0.03, zero=-20)
+    y = lstm(m, x, 2, 4, 3, 5, clip=2.5, zero=0)
+    y = m.op(TRANSPOSE, [y, m.ints(1, 0, 2)], [4, 2, 5], (), scale=1 / 128, zero=0)
+    m.outputs = [lstm(m, y, 2, 4, 5, 4, time_major=1, cell=2.0 ** -14, zero=-3)]
+
+
+def lstm_float(m):
+    x = m.input([2, 6, 4], "f32")
+    m.outputs = [lstm(m, x, 2, 6, 4, 5, kind="f32", clip=1.0)]
+
+
+def curves(m):
+    x = m.input([1, 60], "i16", scale=1 / 4096, zero=0)
+    y = m.input([1, 60], "i16", scale=0.0004, zero=0)
+    outs = [m.op(code, [t], [1, 60], (), kind="i16", scale=1 / 32768, zero=0) for code in (LOGISTIC, TANH) for t in (x, y)]
+    m.outputs = outs + [m.op(ADD, [outs[0], outs[3]], [1, 60], (11, [(0, 1, ACT_RELU)]), kind="i16", scale=1 / 16000, zero=0),
+                        m.op(MUL, [outs[1], outs[2]], [1, 60], (21, [(0, 1, NO_ACT)]), kind="i16", scale=1 / 20000, zero=0)]
+
+
+def variables(m):
+    """A running mean and a line of delay: read, shifted, assigned; one begins with numbers, one with zeros."""
+    x = m.input([1, 1, 6])
+    first = Model(0)
+    handle = first.op(VAR_HANDLE, [], [1], (111, [(0, "s", ""), (1, "s", "line")]), kind="resource", scale=None)
+    value = first.tensor([1, 3, 6], scale=0.05, zero=3, data=m.rng.integers(-128, 128, 18))
+    first.ops.append((ASSIGN_VARIABLE, [handle, value], [], (113, [])))
+    m.others = [first]
+    m.ops.append((CALL_ONCE, [], [], (103, [(0, 4, 1)])))
+    line = m.op(VAR_HANDLE, [], [1], (111, [(0, "s", ""), (1, "s", "line")]), kind="resource", scale=None)
+    mean = m.op(VAR_HANDLE, [], [1], (111, [(0, "s", ""), (1, "s", "mean")]), kind="resource", scale=None)
+    old = m.op(READ_VARIABLE, [line], [1, 3, 6], (112, []), scale=0.05, zero=3)
+    new = m.op(CONCAT, [m.op(SLICE, [old, m.ints(0, 1, 0), m.ints(1, 2, 6)], [1, 2, 6], (), scale=0.05, zero=3), x], [1, 3, 6],
+               (10, [(0, 4, 1), (1, 1, NO_ACT)]), scale=0.05, zero=3)
+    m.ops.append((ASSIGN_VARIABLE, [line, new], [], (113, [])))
+    y = m.op(ADD, [m.op(READ_VARIABLE, [mean], [1, 1, 6], (112, []), scale=0.06, zero=-1), x], [1, 1, 6], (11, [(0, 1, NO_ACT)]), scale=0.06, zero=-1)
+    m.ops.append((ASSIGN_VARIABLE, [mean, y], [], (113, [])))
+    m.outputs = [m.op(MEAN, [new, m.ints(1)], [1, 6], (27, [(0, 1, 0)]), scale=0.05, zero=3), y]
+
+
 CASES = [conv_same, conv_dilated, conv_no_bias, depthwise_wide, connected_int8, pools, arithmetic, softmaxes, softmax_sharp, functions, moves, floats,
          sigmoids, sigmoid_wide, tanh_narrow, hinges, hard_swish_fine, means, cuts, float_functions, transpose_convs, steps, parts, resizes, blocks, gathers,
-         quantizations, broadcasts, extremes, tables, float_all]
+         quantizations, broadcasts, extremes, tables, float_all, svdf_wide,
+         svdf_narrow, svdf_float, lstm_int8, lstm_batches, lstm_float, curves, variables]
 
 
 def draw(kind, shape, rng, k):

@@ -28,6 +28,8 @@ mlperf-tiny/ad01_int8 ad
 mlperf-tiny/pretrainedResnet_quant ic
 mlperf-tiny/vww_96_int8 vww
 tflite-micro/hello_world_int8 hello_world_int8
+tflite-micro/keyword_scrambled_8bit keyword_scrambled_8bit
+tflite-micro/keyword_svdf_test keyword_svdf_test
 tflite-micro/micro_speech_quantized micro_speech_quantized
 END
 echo "tflite: $passed passed, $failed failed, $skipped skipped"

@@ -136,6 +136,10 @@ static const Case cases[] = {
       "%y = sum %x {axes=[0, 2]} : f32[1,2,1]", "f32[1,2,1]", IN(1, 0, IDS(0), 1, 2, 3, 4, 10, 20, 30, 40), F(33, 77) },
     { "loop feeds back", "", "T,2", "%y = loop %x, %x {count=3} (%a: f32[T,2], %b: f32[T,2]) { %c = add %a, %b : f32[T,2] yield %c } "
       ": f32[T,2]", "f32[T,2]", IN(1, 0, IDS(0), 1, 10), F(4, 40) },
+    { "scan: a running sum, and the rows on the way", "weight @w : f32[1] = const [10.0]", "3,2",
+      "%z = slice %x {axis=0, begin=0, end=1} : f32[1,2] %s, %r = scan %z, %x, @w {count=3, carried=1, rows=1} (%a: f32[1,2], %b: f32[1,2], weight %k: f32[1]) "
+      "{ %c = add %a, %b : f32[1,2] %d = mul %c, %k : f32[1,2] yield %c, %d } : f32[1,2], f32[3,2] %y = concat %s, %r {axis=0} : f32[4,2]", "f32[4,2]",
+      IN(1, 0, IDS(0), 1, 2, 3, 4, 5, 6), F(10, 14, 20, 40, 50, 80, 100, 140) },
     { "fused gives two results", "", "T,2",
       "%a, %b = fused %x {kind=\"row\"} (%p: f32[T,2]) { %c = neg %p : f32[T,2] %d = abs %c : f32[T,2] yield %d, %p } "
       ": f32[T,2], f32[T,2] %y = sub %a, %b : f32[T,2]", "f32[T,2]", IN(1, 0, IDS(0), -1, 1), F(2, 0) },
