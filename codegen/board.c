@@ -239,6 +239,8 @@ static void write_main(Writer *w, Buf *b, const BoardSources *s)
     const char *n = w->name;
 
     buf_printf(b, "/* %s on a board, with a debugger or an emulator that answers semihosting. */\n#include \"%s.h\"\n#include \"semihost.h\"\n\n", n, n);
+    if (module_find_blob(w->m, "selftest"))
+        buf_puts(b, "#define HAS_SELFTEST 1\n\n");
     buf_puts(b, "typedef struct { const char *name; size_t bytes; } Port;\n\n");
     buf_printf(b, "static %s_Memory memory;\n\n", n);
     put_ports(w, b, "input", "N_INPUTS", s->in, s->n_in);

@@ -52,7 +52,8 @@ const ImageLayout image_layout_fully = { .name = "fully", .help = "rows of weigh
 
 const ImageLayout *const *image_layouts(void)
 {
-    static const ImageLayout *const table[] = { &image_layout_rows, &image_layout_taps, &image_layout_fully, NULL };
+    static const ImageLayout *const table[] = { &image_layout_rows, &image_layout_taps, &image_layout_fully,
+                                                &image_layout_pairs_relu, &image_layout_pairs_any, &image_layout_words, &image_layout_pairs4, NULL };
 
     return table;
 }
@@ -69,5 +70,7 @@ uint64_t image_panel_bytes(Str panel, int64_t k, int64_t positions)
 {
     if (str_eq(panel, str_of("rows")))
         return (uint64_t)(k * positions);
+    if (str_is(panel, "pairs3"))
+        return (uint64_t)((positions + 2) / 3 * ((k + 3) / 4) * 24);
     return 0;
 }

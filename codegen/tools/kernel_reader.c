@@ -62,6 +62,9 @@ static const struct UnitSource {
       { "sve", "i8mm", "dotprod", "neon", "portable" },
       { "--target=aarch64-linux-gnu", "-march=armv8.2-a+dotprod+i8mm+sve" } },
     { "riscv64_v.c", { "rvv", "portable" }, { "--target=riscv64-linux-gnu", "-march=rv64gcv" } },
+    { "armv7em_dsp.c",
+      { "dsp", "portable" },
+      { "--target=thumbv7em-none-eabi", "-mcpu=cortex-m4", "-ffreestanding" } },
     { "wasm32.c", { "simd128", "portable" }, { "--target=wasm32-wasi", "-msimd128" } },
 };
 enum { N_UNITS = sizeof units / sizeof units[0] };

@@ -2,7 +2,7 @@
  *
  *     --in [PORT=]FILE --out [PORT=]FILE      PORT: the name of an input or output, or its number from 0; without it, in their order
  *
- * and says how often it has run. */
+ * and says how often it has run.  Where there are several and one file is named, it holds all of the first run, then all of the next. */
 typedef struct { intptr_t in[N_INPUTS], out[N_OUTPUTS]; } Files;
 
 void fault(void);
@@ -80,28 +80,55 @@ static void open_files(Files *f, char *words)
     }
 }
 
-/* How many inputs the files hold: all of them as many. */
-static int32_t n_runs(const Files *f)
+/* One file for all of n ports? */
+static bool one_file(const intptr_t *file, int n)
 {
-    intptr_t n = -1;
-
-    for (int i = 0; i < N_INPUTS; i++) {
-        intptr_t bytes = f->in[i] < 0 ? -1 : semihost_length(f->in[i]), of_one = (intptr_t)input[i].bytes;
-
-        if (bytes < 0)
-            stop("no file for input ", input[i].name);
-        if (bytes == 0 || bytes % of_one || (n >= 0 && bytes / of_one != n))
-            stop("its file does not hold whole inputs, as many as the others': ", input[i].name);
-        n = bytes / of_one;
-    }
-    return (int32_t)n;
+    for (int i = 1; i < n; i++)
+        if (file[i] >= 0)
+            return false;
+    return file[0] >= 0;
 }
 
-static void run_files(const Files *f)
+/* How many runs a file has inputs for, of so many bytes each. */
+static intptr_t n_held(intptr_t file, size_t bytes, const char *name)
 {
-    int32_t n = n_runs(f);
+    intptr_t length = file < 0 ? -1 : semihost_length(file);
 
-    for (int32_t k = 0; k < n; k++) {
+    if (length < 0)
+        stop("no file for input ", name);
+    if (length == 0 || length % (intptr_t)bytes)
+        stop("its file does not hold whole inputs: ", name);
+    return length / (intptr_t)bytes;
+}
+
+/* Files that hold all ports are set for each of them. */
+static intptr_t n_runs(Files *f)
+{
+    size_t bytes = 0;
+    intptr_t n;
+
+    for (int i = 0; i < N_INPUTS; i++)
+        bytes += input[i].bytes;
+    if (one_file(f->out, N_OUTPUTS))
+        for (int i = 1; i < N_OUTPUTS; i++)
+            f->out[i] = f->out[0];
+    if (one_file(f->in, N_INPUTS)) {
+        for (int i = 1; i < N_INPUTS; i++)
+            f->in[i] = f->in[0];
+        return n_held(f->in[0], bytes, input[0].name);
+    }
+    n = n_held(f->in[0], input[0].bytes, input[0].name);
+    for (int i = 1; i < N_INPUTS; i++)
+        if (n_held(f->in[i], input[i].bytes, input[i].name) != n)
+            stop("its file does not hold as many as the first's: ", input[i].name);
+    return n;
+}
+
+static void run_files(Files *f)
+{
+    intptr_t n = n_runs(f);
+
+    for (intptr_t k = 0; k < n; k++) {
         for (int i = 0; i < N_INPUTS; i++)
             if (!semihost_read(f->in[i], input_at(i), input[i].bytes))
                 stop("cannot read input ", input[i].name);
@@ -112,7 +139,7 @@ static void run_files(const Files *f)
                 stop("cannot write output ", output[i].name);
     }
     semihost_print("NAME: runs ");
-    semihost_print_number(n);
+    semihost_print_number((int32_t)n);
     semihost_print("\n");
 }
 
@@ -134,8 +161,12 @@ int main(void)
             semihost_exit(0);
         }
     }
+#ifdef HAS_SELFTEST
     if (NAME_selftest(&memory))
         stop("selftest failed", "");
     semihost_print("NAME: selftest passed\n");
     semihost_exit(0);
+#else
+    stop("nothing to do: it was built without a self-test; ", "--in FILE --out FILE");
+#endif
 }

@@ -26,7 +26,7 @@ build() {
     build_dir=$1 build_cc=$(toolchain "$2" "$3") || return 77
     build_ld=; [ "$2-$3" != clang-riscv32 ] || build_ld="LDFLAGS=-fuse-ld=lld"
     shift 3
-    make -s -C "$build_dir" ${build_cc:+"$build_cc"} ${build_ld:+"$build_ld"} "$@" > "$build_dir/log" 2>&1
+    make -s -C "$build_dir" ${build_cc:+"$build_cc"} ${build_ld:+"$build_ld"} "$@" > "$build_dir/log" 2>&1 || return 1       # make itself fails with 2
 }
 
 # family TARGET          as the target's description says

@@ -7,6 +7,10 @@ $(obj)/tests/firmware/icount.so: tests/icount/icount.c
 	@mkdir -p $(@D)
 	$(V)$(CC) -O2 -Wall -Wextra -shared -fPIC -fvisibility=hidden $< -o $@
 
+$(obj)/tests/firmware/kernel_cases: tests/firmware/kernel_cases.c tests/firmware/kernel_cases.h $(obj)/libsinter.a $(kernel_src)
+	@mkdir -p $(@D)
+	$(V)$(CC) $(cflags) -Wno-unused-function $(LDFLAGS) $< $(obj)/libsinter.a $(libs) -o $@
+
 firmware_bin = $(obj)/sinter $(obj)/tests/firmware/mkboard $(obj)/tests/firmware/icount.so
 check-firmware: $(firmware_bin)      ## firmware for Cortex-M4, M55 and RV32, under QEMU
 	$(V)tests/firmware/start.sh $(obj)
@@ -16,4 +20,11 @@ check-firmware-slow: $(firmware_bin) ## firmware for every board, gcc and clang
 	$(V)tests/firmware/start.sh $(obj) --all
 	$(V)tests/firmware/tokens.sh $(obj) --all
 
-.PHONY: check-firmware check-firmware-slow
+mcu_kernels_bin = $(firmware_bin) $(obj)/tests/firmware/kernel_cases $(obj)/tools/kernel_reader
+check-kernels-mcu: $(mcu_kernels_bin) ## kernels for microcontrollers against plain C, under QEMU
+	$(V)tests/firmware/kernels.sh $(obj)
+
+check-kernels-mcu-slow: $(mcu_kernels_bin) ## the same for every core, gcc and clang
+	$(V)tests/firmware/kernels.sh $(obj) --all
+
+.PHONY: check-firmware check-firmware-slow check-kernels-mcu check-kernels-mcu-slow

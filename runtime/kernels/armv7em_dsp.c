@@ -1,0 +1,3 @@
+/* The unit of Armv7E-M and Armv8-M with the DSP extension. */
+#include "portable.c"
+#include "arm/dsp.c"
