@@ -66,6 +66,9 @@ static const struct UnitSource {
       { "dsp", "portable" },
       { "--target=thumbv7em-none-eabi", "-mcpu=cortex-m4", "-ffreestanding" } },
     { "wasm32.c", { "simd128", "portable" }, { "--target=wasm32-wasi", "-msimd128" } },
+    { "armv81m_mve.c",
+      { "mve", "portable" },
+      { "--target=thumbv8.1m.main-none-eabi", "-march=armv8.1-m.main+mve", "-mfloat-abi=hard" } },
 };
 enum { N_UNITS = sizeof units / sizeof units[0] };
 
@@ -670,6 +673,7 @@ static int field_of(const char *key)
     } names[] = {
         { "op", OP },   { "layout", LAYOUT },     { "x", ACT },       { "kv", ACT },
         { "isa", ISA }, { "features", FEATURES }, { "order", ORDER },
+        { "panel", PANEL },
         { "panel", PANEL },
     };
 

@@ -1,0 +1,116 @@
+/* Ways to pack weights for Helium: drawn in runtime/kernels/arm/helium.c and helium_more.c. */
+#include "ir/image_layouts.h"
+
+static int64_t up(int64_t n, int64_t to)
+{
+    return (n + to - 1) / to * to;
+}
+
+static void put_u32(uint8_t *p, uint32_t v)
+{
+    for (int i = 0; i < 4; i++)
+        p[i] = (uint8_t)(v >> 8 * i);
+}
+
+static int64_t inputs(const ImageLayer *l)
+{
+    return l->kernel_h * l->kernel_w * l->n_in;
+}
+
+/* Bias in 24 bits beside the shift, nothing but shifts to the right, at least `least`. */
+static bool fits_24(const ImageLayer *l, int least)
+{
+    for (int64_t c = 0; c < l->n_out; c++)
+        if (l->bias[c] < -(1 << 23) || l->bias[c] >= 1 << 23 || l->shift[c] > -least)
+            return false;
+    return l->lo == -128 && l->hi == 127;
+}
+
+static void put_24(uint8_t *p, int32_t mult, int32_t bias, int32_t shift)
+{
+    put_u32(p, (uint32_t)mult);
+    put_u32(p + 4, (uint32_t)bias << 8 | ((uint32_t)shift & 255));
+}
+
+static bool fits_pairs16_relu(const ImageLayer *l)
+{
+    return !l->depthwise && fits_24(l, 0) && l->zero == -128;
+}
+
+static bool fits_pairs16(const ImageLayer *l)
+{
+    return !l->depthwise && fits_24(l, 1);
+}
+
+static bool fits_dense(const ImageLayer *l)
+{
+    return !l->depthwise;
+}
+
+static uint64_t pairs16_weight_bytes(const ImageLayer *l)
+{
+    return (uint64_t)(up(l->n_out, 2) * up(inputs(l), 16));
+}
+
+static uint64_t pairs16_channel_bytes(const ImageLayer *l)
+{
+    return (uint64_t)(8 * up(l->n_out, 2));
+}
+
+static uint64_t pairs16_any_channel_bytes(const ImageLayer *l)
+{
+    return (uint64_t)(12 * up(l->n_out, 2));
+}
+
+/* An odd last output comes twice. */
+static int64_t output_of(const ImageLayer *l, int64_t n)
+{
+    return n < l->n_out ? n : l->n_out - 1;
+}
+
+static void pack_pairs16_weights(const ImageLayer *l, uint8_t *weights)
+{
+    int64_t K = inputs(l);
+
+    memset(weights, 0, pairs16_weight_bytes(l));
+    for (int64_t n = 0; n < up(l->n_out, 2); n++)
+        for (int64_t k = 0; k < K; k++)
+            weights[n / 2 * 2 * up(K, 16) + k / 16 * 32 + n % 2 * 16 + k % 16] = (uint8_t)l->w[output_of(l, n) * K + k];
+}
+
+static void pack_pairs16(const ImageLayer *l, uint8_t *weights, uint8_t *channels)
+{
+    pack_pairs16_weights(l, weights);
+    for (int64_t n = 0; n < up(l->n_out, 2); n++) {
+        int64_t c = output_of(l, n);
+
+        put_24(channels + 8 * n, l->mult[c], l->bias[c], l->shift[c]);
+    }
+}
+
+static void pack_pairs16_any(const ImageLayer *l, uint8_t *weights, uint8_t *channels)
+{
+    pack_pairs16_weights(l, weights);
+    for (int64_t n = 0; n < up(l->n_out, 2); n++) {
+        int64_t c = output_of(l, n);
+        int32_t left = l->shift[c] > 0 ? l->shift[c] : 0;
+        int32_t right = l->shift[c] < 0 ? l->shift[c] : 0;
+
+        put_u32(channels + 12 * n, (uint32_t)l->bias[c]);
+        put_u32(channels + 12 * n + 4, (uint32_t)l->mult[c]);
+        put_u32(channels + 12 * n + 8, (uint32_t)left << 8 | ((uint32_t)right & 255));
+    }
+}
+
+const ImageLayout image_layout_pairs16_relu = {
+    .name = "pairs16_relu", .help = "two outputs in turn, 16 inputs each, for Helium; results below zero are clamped away",
+    .fits = fits_pairs16_relu, .weight_bytes = pairs16_weight_bytes, .channel_bytes = pairs16_channel_bytes, .pack = pack_pairs16
+};
+const ImageLayout image_layout_pairs16 = {
+    .name = "pairs16", .help = "the same for results of both signs",
+    .fits = fits_pairs16, .weight_bytes = pairs16_weight_bytes, .channel_bytes = pairs16_channel_bytes, .pack = pack_pairs16
+};
+const ImageLayout image_layout_pairs16_any = {
+    .name = "pairs16_any", .help = "the same with any scale and limits",
+    .fits = fits_dense, .weight_bytes = pairs16_weight_bytes, .channel_bytes = pairs16_any_channel_bytes, .pack = pack_pairs16_any
+};

@@ -1,0 +1,3 @@
+/* The unit of Armv8.1-M with Helium: Cortex-M55 and M85. */
+#include "portable.c"
+#include "arm/helium.c"
