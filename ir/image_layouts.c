@@ -53,7 +53,9 @@ const ImageLayout image_layout_fully = { .name = "fully", .help = "rows of weigh
 const ImageLayout *const *image_layouts(void)
 {
     static const ImageLayout *const table[] = { &image_layout_rows, &image_layout_taps, &image_layout_fully,
-                                                &image_layout_pairs_relu, &image_layout_pairs_any, &image_layout_words, &image_layout_pairs4, NULL };
+                                                &image_layout_pairs_relu, &image_layout_pairs_any, &image_layout_words, &image_layout_pairs4,
+                                                &image_layout_pairs16_relu, &image_layout_pairs16, &image_layout_pairs16_any, &image_layout_taps4,
+                                                &image_layout_rows4, NULL };
 
     return table;
 }
@@ -72,5 +74,7 @@ uint64_t image_panel_bytes(Str panel, int64_t k, int64_t positions)
         return (uint64_t)(k * positions);
     if (str_is(panel, "pairs3"))
         return (uint64_t)((positions + 2) / 3 * ((k + 3) / 4) * 24);
+    if (str_is(panel, "rows16"))
+        return (uint64_t)((k + 15) / 16 * 16 * ((positions + 3) / 4 * 4));
     return 0;
 }

@@ -12,6 +12,12 @@ static void put_u32(uint8_t *p, uint32_t v)
         p[i] = (uint8_t)(v >> 8 * i);
 }
 
+/* left * 256 + (right & 255), right <= 0 */
+static uint32_t shifts(int32_t shift)
+{
+    return shift > 0 ? (uint32_t)shift << 8 : (uint32_t)shift & 255;
+}
+
 static int64_t inputs(const ImageLayer *l)
 {
     return l->kernel_h * l->kernel_w * l->n_in;
@@ -32,19 +38,19 @@ static void put_24(uint8_t *p, int32_t mult, int32_t bias, int32_t shift)
     put_u32(p + 4, (uint32_t)bias << 8 | ((uint32_t)shift & 255));
 }
 
+static bool fits_dense(const ImageLayer *l)
+{
+    return !l->depthwise && !l->fully;
+}
+
 static bool fits_pairs16_relu(const ImageLayer *l)
 {
-    return !l->depthwise && fits_24(l, 0) && l->zero == -128;
+    return fits_dense(l) && fits_24(l, 0) && l->zero == -128;
 }
 
 static bool fits_pairs16(const ImageLayer *l)
 {
-    return !l->depthwise && fits_24(l, 1);
-}
-
-static bool fits_dense(const ImageLayer *l)
-{
-    return !l->depthwise;
+    return fits_dense(l) && fits_24(l, 1);
 }
 
 static uint64_t pairs16_weight_bytes(const ImageLayer *l)
@@ -93,12 +99,72 @@ static void pack_pairs16_any(const ImageLayer *l, uint8_t *weights, uint8_t *cha
     pack_pairs16_weights(l, weights);
     for (int64_t n = 0; n < up(l->n_out, 2); n++) {
         int64_t c = output_of(l, n);
-        int32_t left = l->shift[c] > 0 ? l->shift[c] : 0;
-        int32_t right = l->shift[c] < 0 ? l->shift[c] : 0;
 
         put_u32(channels + 12 * n, (uint32_t)l->bias[c]);
         put_u32(channels + 12 * n + 4, (uint32_t)l->mult[c]);
-        put_u32(channels + 12 * n + 8, (uint32_t)left << 8 | ((uint32_t)right & 255));
+        put_u32(channels + 12 * n + 8, shifts(l->shift[c]));
+    }
+}
+
+/* ---- depthwise, any window --------------------------------------------------------------------------------------------------- */
+
+static bool fits_taps4(const ImageLayer *l)
+{
+    return l->depthwise;
+}
+
+static uint64_t taps4_weight_bytes(const ImageLayer *l)
+{
+    return (uint64_t)(l->kernel_h * l->kernel_w * up(l->n_out, 4));
+}
+
+static uint64_t taps4_channel_bytes(const ImageLayer *l)
+{
+    return (uint64_t)(12 * up(l->n_out, 4));
+}
+
+static void pack_taps4(const ImageLayer *l, uint8_t *weights, uint8_t *channels)
+{
+    memset(weights, 0, taps4_weight_bytes(l));
+    memset(channels, 0, taps4_channel_bytes(l));
+    for (int64_t t = 0; t < l->kernel_h * l->kernel_w; t++)
+        memcpy(weights + t * up(l->n_out, 4), l->w + t * l->n_out, (size_t)l->n_out);
+    for (int64_t c = 0; c < l->n_out; c++) {
+        uint8_t *p = channels + c / 4 * 48 + c % 4 * 4;
+
+        put_u32(p, (uint32_t)l->bias[c]);
+        put_u32(p + 16, (uint32_t)l->mult[c]);
+        put_u32(p + 32, shifts(l->shift[c]));
+    }
+}
+
+/* ---- fully connected --------------------------------------------------------------------------------------------------------- */
+
+static bool fits_rows4(const ImageLayer *l)
+{
+    return l->fully;
+}
+
+static uint64_t rows4_weight_bytes(const ImageLayer *l)
+{
+    return (uint64_t)(up(l->n_out, 4) * up(inputs(l), 16));
+}
+
+static uint64_t rows4_channel_bytes(const ImageLayer *l)
+{
+    return (uint64_t)(4 * up(l->n_out, 4));
+}
+
+static void pack_rows4(const ImageLayer *l, uint8_t *weights, uint8_t *channels)
+{
+    int64_t K = inputs(l);
+
+    memset(weights, 0, rows4_weight_bytes(l));
+    memset(channels, 0, rows4_channel_bytes(l));
+    for (int64_t n = 0; n < l->n_out; n++) {
+        for (int64_t k = 0; k < K; k++)
+            weights[n / 4 * 4 * up(K, 16) + k / 16 * 64 + n % 4 * 16 + k % 16] = (uint8_t)l->w[n * K + k];
+        put_u32(channels + 4 * n, (uint32_t)l->bias[n]);
     }
 }
 
@@ -113,4 +179,12 @@ const ImageLayout image_layout_pairs16 = {
 const ImageLayout image_layout_pairs16_any = {
     .name = "pairs16_any", .help = "the same with any scale and limits",
     .fits = fits_dense, .weight_bytes = pairs16_weight_bytes, .channel_bytes = pairs16_any_channel_bytes, .pack = pack_pairs16_any
+};
+const ImageLayout image_layout_taps4 = {
+    .name = "taps4", .help = "weights of four channels of a depthwise layer, tap by tap, for Helium",
+    .fits = fits_taps4, .weight_bytes = taps4_weight_bytes, .channel_bytes = taps4_channel_bytes, .pack = pack_taps4
+};
+const ImageLayout image_layout_rows4 = {
+    .name = "rows4", .help = "four outputs of a fully connected layer in turn, 16 inputs each, for Helium",
+    .fits = fits_rows4, .weight_bytes = rows4_weight_bytes, .channel_bytes = rows4_channel_bytes, .pack = pack_rows4
 };

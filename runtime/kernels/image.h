@@ -19,7 +19,7 @@
  * there is no producer.
  *
  *   panel=rows     [position][K], one byte each                                (portable)
- *   panel=rows16   [position][K up to a multiple of 16], the rest anything     (Helium; weights are 0 there)
+ *   panel=rows16   [position / 4][K / 16][4][16], K up to a multiple of 16     (Helium; drawn in arm/helium.c)
  *   panel=pairs3   [position / 3][K / 4][2][3] of two int16_t                  (DSP; drawn in arm/dsp.c)
  *
  * From sums to outputs, for channel c, exactly (gemmlowp's way, as TensorFlow Lite Micro computes; arXiv:1712.05877):

@@ -111,7 +111,7 @@ static SN_APART void sn_piece_mve(const SnWindow *l, int8_t *panel, const int8_t
 
 /* Windows of positions p .. p+n-1 into a panel.  Where the columns of a window follow each other in memory a row of it is one piece. */
 SN_KERNEL(op=im2col, x=nhwc, panel=rows16, isa=mve, order=exact)
-static inline void sn_im2col_nhwc_rows16_mve(const SnWindow *l, void *panel, const int8_t *x, int32_t p, int32_t n)
+static SN_APART void sn_im2col_nhwc_rows16_mve(const SnWindow *l, void *panel, const int8_t *x, int32_t p, int32_t n)
 {
     int32_t width = l->dilation_w == 1 && l->in_col == l->in_c ? l->kernel_w : 1;
     SnPieceMve w = { 0, width * l->in_c, l->in_c, width };
@@ -265,7 +265,8 @@ static SN_APART void sn_offsets_mve(const SnWindow *l, uint16_t off[8], int32_t 
 }
 
 /* The last of an odd number of outputs, which is packed twice, goes twice to the same place. */
-static SN_APART void sn_odd_mve(SnTileMve t, int32_t steps, int32_t words, void (*tile)(const SnTileMve *))
+__attribute__((always_inline))
+static inline void sn_odd_mve(SnTileMve t, int32_t steps, int32_t words, void (*tile)(const SnTileMve *))
 {
     uint16_t off[8];
 
@@ -279,8 +280,9 @@ static SN_APART void sn_odd_mve(SnTileMve t, int32_t steps, int32_t words, void 
     tile(&t);
 }
 
-/* Positions p .. p+n-1, four at a time; words: of a channel. */
-static SN_APART void sn_tiles_mve(const SnWindow *l, int8_t *y, const int8_t *panel, int32_t p, int32_t n, int32_t words, void (*tile)(const SnTileMve *))
+/* Positions p .. p+n-1, four at a time; words: of a channel.  Inlined, so that no call goes through a pointer and the stack's depth is known. */
+__attribute__((always_inline))
+static inline void sn_tiles_mve(const SnWindow *l, int8_t *y, const int8_t *panel, int32_t p, int32_t n, int32_t words, void (*tile)(const SnTileMve *))
 {
     uint16_t off[8];
     int32_t steps = (l->kernel_h * l->kernel_w * l->in_c + 15) / 16;
@@ -305,20 +307,20 @@ static SN_APART void sn_tiles_mve(const SnWindow *l, int8_t *y, const int8_t *pa
     }
 }
 
-SN_KERNEL(op=dot, layout=pairs16_relu, panel=rows16, tile=2x4, isa=mve, order=exact)
-static inline void sn_dot_pairs16_relu_rows16_mve(const SnWindow *l, int8_t *y, const void *panel, int32_t p, int32_t n)
+SN_KERNEL(op=dot_panel, panel=rows16, layout=pairs16_relu, tile=2x4, isa=mve, order=exact)
+static SN_APART void sn_dot_pairs16_relu_rows16_mve(const SnWindow *l, int8_t *y, const void *panel, int32_t p, int32_t n)
 {
     sn_tiles_mve(l, y, panel, p, n, 2, sn_tile_relu_mve);
 }
 
-SN_KERNEL(op=dot, layout=pairs16, panel=rows16, tile=2x4, isa=mve, order=exact)
-static inline void sn_dot_pairs16_rows16_mve(const SnWindow *l, int8_t *y, const void *panel, int32_t p, int32_t n)
+SN_KERNEL(op=dot_panel, panel=rows16, layout=pairs16, tile=2x4, isa=mve, order=exact)
+static SN_APART void sn_dot_pairs16_rows16_mve(const SnWindow *l, int8_t *y, const void *panel, int32_t p, int32_t n)
 {
     sn_tiles_mve(l, y, panel, p, n, 2, sn_tile_mve);
 }
 
-SN_KERNEL(op=dot, layout=pairs16_any, panel=rows16, tile=2x4, isa=mve, order=exact)
-static inline void sn_dot_pairs16_any_rows16_mve(const SnWindow *l, int8_t *y, const void *panel, int32_t p, int32_t n)
+SN_KERNEL(op=dot_panel, panel=rows16, layout=pairs16_any, tile=2x4, isa=mve, order=exact)
+static SN_APART void sn_dot_pairs16_any_rows16_mve(const SnWindow *l, int8_t *y, const void *panel, int32_t p, int32_t n)
 {
     sn_tiles_mve(l, y, panel, p, n, 3, sn_tile_any_mve);
 }
