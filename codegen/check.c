@@ -8,9 +8,10 @@
 
 #include "codegen/codegen.h"
 #include "codegen/kernels.h"
+#include "codegen/net.h"
 #include "ir/stages.h"
 
-enum { MAX_CHUNKS = 65535, MAX_TARGETS = 8 };
+enum { MAX_CHUNKS = 65535 };
 
 typedef struct {
     const Module *m;
@@ -42,17 +43,13 @@ static bool check_targets(Check *c)
                     MAX_TARGETS, c->n_target);
     for (int i = 0; i < c->n_target; i++) {
         const char *list = module_meta_str(c->m, str_printf(c->m->a, "target.%d.isa", i), "");
+        char *first = str_z(c->m->a, (Str){ list, strcspn(list, " ") });
 
-        for (const char *at = list; *at && !c->unit[i]; at += strspn(at, " ")) {
-            size_t n = strcspn(at, " ");
-
-            c->unit[i] = kernel_unit(str_z(c->m->a, (Str){ at, n }));
-            at += n;
-        }
+        c->unit[i] = kernel_unit(first);
         if (!c->unit[i])
             return fail(c->d, NOWHERE,
                         "target %d asks for kernels of '%s', which this sinter does not have", i,
-                        str_show(c->m->a, str_of(list), 40));
+                        str_show(c->m->a, str_of(first), 40));
         if (!check_size(c, str_printf(c->m->a, "target.%d.prefetch", i),
                         module_meta_int(c->m, str_printf(c->m->a, "target.%d.prefetch", i), PREFETCH_DEFAULT), 0,
                         PREFETCH_MOST, PREFETCH_STEP))
@@ -369,6 +366,8 @@ bool codegen_check(const Module *m, Diag *d)
                     scratch);
     c.arena = (uint64_t)arena;
     c.scratch = (uint64_t)scratch;
+    if (module_is_network(m))
+        return check_targets(&c) && check_weights(&c) && net_check(m, d);
     if (!check_targets(&c) || !check_entries(&c) || !check_weights(&c))
         return false;
     for (const Func *f = m->first_func; f; f = f->next)

@@ -133,10 +133,28 @@ static bool pack_tile(Out *o, const Weight *w, int64_t i_tile, Work *k)
     return true;
 }
 
+/* A row of integers, little-endian. */
+static bool put_ints(Out *o, const Weight *w, Work *k)
+{
+    int64_t n_in = 1, n_out = type_n_rows(w->type);
+    int32_t *x = (int32_t *)(void *)k->row;
+
+    dim_is_const(type_last(w->type), &n_in);
+    for (int64_t i = 0; i < n_out; i++) {
+        if (!weight_row_ints(o->m, w, i, x, o->d))
+            return false;
+        for (int64_t c = 0; c < n_in; c++)
+            put(o, &x[c], (uint64_t)w->type.fmt->bytes);
+    }
+    return true;
+}
+
 static bool put_rowmajor(Out *o, const Weight *w, Work *k)
 {
     int64_t n_in = 1, n_out = type_n_rows(w->type);
 
+    if (w->type.fmt->kind == FORMAT_int)
+        return put_ints(o, w, k);
     dim_is_const(type_last(w->type), &n_in);
     for (int64_t i = 0; i < n_out; i++) {
         if (!weight_row(o->m, w, i, k->row, o->d))

@@ -6,6 +6,7 @@
 #include "compiler/compiler.h"
 #include "codegen/codegen.h"
 #include "compiler/import/vocab.h"
+#include "ir/net.h"
 
 #include <signal.h>
 #include <time.h>
@@ -164,7 +165,7 @@ typedef struct { uint64_t weights, arena, scratch, state, n_ctx, session; } Size
 
 static Sizes sizes_of(const Module *m)
 {
-    Sizes s = { .weights = m->weights_bytes,
+    Sizes s = { .weights = module_is_network(m) ? (uint64_t)module_meta_int(m, "packed_bytes", 0) : m->weights_bytes,
                 .arena = (uint64_t)module_meta_int(m, "arena_bytes", 0),
                 .scratch = (uint64_t)module_meta_int(m, "scratch_bytes", 0),
                 .n_ctx = (uint64_t)module_meta_int(m, "n_ctx", 0) };
@@ -179,8 +180,13 @@ static Sizes sizes_of(const Module *m)
     return s;
 }
 
-static void print_sizes(const Sizes *s)
+static void print_sizes(const Module *m, const Sizes *s)
 {
+    if (module_is_network(m)) {
+        printf("weights            %14" PRIu64 " bytes, packed for their kernels\n", s->weights);
+        printf("memory             %14" PRIu64 " bytes, inputs and outputs among them (no stack)\n", s->arena);
+        return;
+    }
     printf("weights file       %14" PRIu64 " bytes\n", s->weights);
     printf("session            %14" PRIu64 " bytes, one thread, %" PRIu64 " positions\n",
            s->session, s->n_ctx);
@@ -276,25 +282,6 @@ static char *without_slashes(Arena *a, const char *path)
     return str_z(a, (Str){ path, n });
 }
 
-/* What no pass and no writer knows yet is refused by name, before they meet it. */
-static bool can_be_written(const Module *m, Diag *d, const char *path)
-{
-    if (strcmp(module_meta_str(m, "general.architecture", ""), "tflite"))
-        return true;
-    return fail(d, AT_FILE(path), "networks of TensorFlow Lite are read and interpreted, but no C is written for them yet (sinter build --emit ir "
-                "writes the Module, sinter inspect shows the file)");
-}
-
-/* A microcontroller has no files and little memory: weights are constants of the program, prompts pass in small pieces, and nobody guesses. */
-static void choose_for_bare(BuildOptions *o)
-{
-    enum { BARE_BATCH = 8 };
-
-    o->link_weights = true;
-    o->batch = o->batch ? o->batch : BARE_BATCH;
-    o->spec = o->spec ? o->spec : "none";
-}
-
 int pipeline_run(FileSet *fs, Arena *a, Diag *d, const BuildOptions *given)
 {
     BuildOptions o = *given;
@@ -309,15 +296,11 @@ int pipeline_run(FileSet *fs, Arena *a, Diag *d, const BuildOptions *given)
     env.n_target = target_load_set(fs, a, d, o.target, target, MAX_SET);
     if (!env.n_target)
         return 1;
-    if (target_is_bare(target[0]))
-        choose_for_bare(&o);
     m = pipeline_module(fs, a, d, &o, o.model);
     if (!m || !step(&s, d, "read %s", path_base(o.model)))
         return 1;
     if (!strcmp(o.emit, "ir"))
         return !write_ir(fs, a, d, &o, m);
-    if (!can_be_written(m, d, o.model))
-        return 1;
     if (is_scheduled(m)) {
         o.name = given->name ? given->name : module_meta_str(m, "build.name", build_name(a, &o));
         if (given->name)
@@ -332,7 +315,7 @@ int pipeline_run(FileSet *fs, Arena *a, Diag *d, const BuildOptions *given)
     if (!within_budget(d, &o, &sizes))
         return 3;
     if (o.dry_run) {
-        print_sizes(&sizes);
+        print_sizes(m, &sizes);
         return 0;
     }
     dir = outdir_open(fs, a, d, out);
@@ -341,7 +324,9 @@ int pipeline_run(FileSet *fs, Arena *a, Diag *d, const BuildOptions *given)
         return 1;
     if (o.depfile && !write_depfile(fs, a, d, &o, out, target, env.n_target))
         return 1;
-    if (s.on)
+    if (s.on && module_is_network(m))
+        fprintf(stderr, "  %s: %" PRIu64 " bytes of weights, %" PRIu64 " bytes of memory; next: make -C %s\n", out, sizes.weights, sizes.arena, out);
+    else if (s.on)
         fprintf(stderr,
                 "  %s: %.1f MB of weights, %.1f MB for a session of %" PRIu64
                 " positions; next: make -C %s\n",

@@ -43,6 +43,10 @@ static const Format *value_format(const Layout *l)
     switch ((LayoutId)(l - layout_table)) {
     case LAYOUT_f16_r32k1: return &format_table[FMT_f16];
     case LAYOUT_bf16_r32k1: return &format_table[FMT_bf16];
+    case LAYOUT_rowmajor_i8: return &format_table[FMT_i8];
+    case LAYOUT_rowmajor_u8: return &format_table[FMT_u8];
+    case LAYOUT_rowmajor_i16: return &format_table[FMT_i16];
+    case LAYOUT_rowmajor_i32: return &format_table[FMT_i32];
     default: return &format_table[FMT_f32];
     }
 }
@@ -98,6 +102,14 @@ const Layout *layout_for_format(const Format *f)
         if (l->rows > 1 && layout_takes(l, f) && (!best || l->block_bytes * best->cols < best->block_bytes * l->cols))
             best = l;
     return best;
+}
+
+const Layout *layout_rowmajor(const Format *f)
+{
+    for (const Layout *l = layout_table; l < layout_table + N_LAYOUTS; l++)
+        if (l->rows == 1 && value_format(l) == f)
+            return l;
+    return NULL;
 }
 
 bool layout_is_split(const Layout *l)
@@ -430,9 +442,9 @@ void layout_pack_tile(const Layout *l, const Format *f, uint8_t *tile, const uin
     for (int r = 0; r < n_rows; r++) {
         const uint8_t *src = rows + row_stride_bytes * (uint64_t)r;
 
-        if (l->bits == 16) {
+        if (value_format(l) != &format_table[FMT_f32]) {
             for (int64_t c = 0; c < n_in; c++)
-                memcpy(tile + c * l->block_bytes + 2 * r, src + 2 * c, 2);
+                memcpy(tile + c * l->block_bytes + f->bytes * r, src + f->bytes * c, (size_t)f->bytes);
         } else {
             pack_decoded(l, f, tile, src, r, n_in);
         }

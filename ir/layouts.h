@@ -42,6 +42,8 @@ extern const Layout layout_table[N_LAYOUTS];
 const Layout *layout_find(Str name);                         /* NULL: no such layout */
 /* The layout that holds a weight of this format in the fewest bytes; NULL: none (integers, activations). */
 const Layout *layout_for_format(const Format *f);
+/* The layout that is a tensor of f as it is; NULL: none (formats of blocks, halves). */
+const Layout *layout_rowmajor(const Format *f);
 /* Can rows of f be packed into l so that layout_row gives back exactly what f decodes to? */
 bool layout_takes(const Layout *l, const Format *f);
 /* The same if all codes are among those that l has, although f may have others (tq2_0's 2 d in base 3); and are those of n weights? */

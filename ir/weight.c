@@ -130,6 +130,7 @@ bool weight_row_ints(const Module *m, const Weight *w, int64_t row, int32_t *y, 
     const WExpr *e = w->expr;
     int64_t n = dim_hi(type_last(w->type));
     const Format *f = w->type.fmt;
+    const SourceFile *file;
 
     if (row < 0 || row >= type_n_rows(w->type))
         return fail(d, AT_WHAT(NULL, w->name), "row %" PRId64 " of %" PRId64, row, type_n_rows(w->type));
@@ -137,12 +138,15 @@ bool weight_row_ints(const Module *m, const Weight *w, int64_t row, int32_t *y, 
         memcpy(y, e->ints + row * n, (size_t)n * sizeof *y);
         return true;
     }
-    if (e->kind != W_view || f->bytes > 4)
+    if ((e->kind != W_view && e->kind != W_packed) || f->kind != FORMAT_int || f->bytes > 4)
         return fail(d, AT_WHAT(NULL, w->name), "integers of format %s are not read from such a weight", f->name);
-    if (!m->file[e->file].p)
-        return fail(d, AT_FILE(m->file[e->file].name), "the file is not at hand, and a weight lies in it");
+    file = e->kind == W_view ? &m->file[e->file] : weights_file(m);
+    if (!file || !file->p)
+        return fail(d, file ? AT_FILE(file->name) : AT_WHAT(NULL, w->name), "the file is not at hand, and a weight lies in it");
+    if (e->off > file->bytes || (uint64_t)((row + 1) * n * f->bytes) > file->bytes - e->off)
+        return fail(d, AT_WHAT(file->name, w->name), "it lies outside the file");
     for (int64_t i = 0; i < n; i++)
-        y[i] = stored_int(f, m->file[e->file].p + e->off + (uint64_t)((row * n + i) * f->bytes));
+        y[i] = stored_int(f, file->p + e->off + (uint64_t)((row * n + i) * f->bytes));
     return true;
 }
 

@@ -152,6 +152,15 @@ static bool build_op(Build *b)
     return true;
 }
 
+/* How numbers of input (output) i stand for real ones, where one scale does: facts "input.0.scale" and "input.0.zero". */
+static void note_quantization(Module *m, const TfTensor *t, const char *port, int i)
+{
+    if (t->n_scale != 1)
+        return;
+    module_set_meta(m, str_printf(m->a, "%s.%d.scale", port, i), attr_float("", (double)t->scale[0]));
+    module_set_meta(m, str_printf(m->a, "%s.%d.zero", port, i), attr_int("", t->zero[0]));
+}
+
 bool arch_tflite(Module *m, TfGraph *g, Diag *d)
 {
     Build b = { .m = m, .g = g, .d = d, .value = ARENA_ARRAY(m->a, Value *, g->n_tensor + 1),
@@ -183,6 +192,10 @@ bool arch_tflite(Module *m, TfGraph *g, Diag *d)
     }
     if (!ok || g->n_out == 0)
         return ok && fail(d, AT_FILE(g->flat.path), "has no outputs");
+    for (int i = 0; i < g->n_in; i++)
+        note_quantization(m, &g->tensor[g->in[i]], "input", i);
+    for (int i = 0; i < g->n_out; i++)
+        note_quantization(m, &g->tensor[g->out[i]], "output", i);
     op_new(b.r, NULL, OP_return, "", results, g->n_out, NULL, 0);
     module_add_entry(m, "run", b.f);
     return true;

@@ -18,15 +18,19 @@
  * write after a read).  Stages are then sorted so that each comes after what it needs, in the order
  * of the first op otherwise.
  *
+ * Networks without tokens have stages of another kind: fuse_image.c.
+ *
  * --fuse says which of this is done: `siblings` (contractions of one x), `epilogue` (what follows
  * an anchor), `prologue` (what makes x), `rows` (row stages of more than one op).  --fuse none
  * makes every op a stage of its own.
  *
  * Requires: functions that are one list of ops.  Leaves: functions of `fused` ops and the return.
  */
-#include "compiler/passes/passes.h"
+#include "compiler/passes/fuse.h"
 
 #include <stdlib.h>
+
+#include "ir/net.h"
 
 
 enum { FUSE_prologue = 1, FUSE_epilogue = 2, FUSE_siblings = 4, FUSE_rows = 8, FUSE_all = 15 };
@@ -482,6 +486,14 @@ static void build_stage(Fuse *z, int g)
     op_set_attr(fused, attr_str("kind", z->kind[g]));
 }
 
+/* An op that is no stage comes where its group's turn is. */
+static void move_group(Fuse *z, int g)
+{
+    for (int i = 0; i < z->n; i++)
+        if (z->node[i].group == g)
+            op_move(z->node[i].op, z->f->body, z->f->body->last);
+}
+
 /* Groups in an order in which each comes after what it needs; of those ready, the one with the
  * first op [Kahn 1962]. */
 static bool sort_groups(Fuse *z, int *order)
@@ -520,6 +532,20 @@ static bool sort_groups(Fuse *z, int *order)
     return true;
 }
 
+static void group_image(Fuse *z)
+{
+    Op **op = ARENA_ARRAY(z->env->scratch, Op *, z->n + 1);
+    int *group = ARENA_ARRAY(z->env->scratch, int, z->n + 1);
+
+    for (int i = 0; i < z->n; i++) {
+        op[i] = z->node[i].op;
+        group[i] = -1;
+    }
+    z->n_group = fuse_image(op, z->n, z->f->body->last, group, z->kind);
+    for (int i = 0; i < z->n; i++)
+        z->node[i].group = group[i];
+}
+
 static void fuse_func(const Env *env, Func *f, unsigned may)
 {
     Fuse z = { .env = env, .f = f, .may = may, .marked = -1 };
@@ -539,8 +565,12 @@ static void fuse_func(const Env *env, Func *f, unsigned may)
         z.place[i] = (Place){ z.node[i].op, i };
     qsort(z.place, (size_t)z.n, sizeof z.place[0], by_address);
     find_needs(&z);
-    group_anchors(&z);
-    group_rows(&z);
+    if (module_is_network(f->m))
+        group_image(&z);
+    else {
+        group_anchors(&z);
+        group_rows(&z);
+    }
     if (!sort_groups(&z, order)) { /* two groups that need each other: give up on groups */
         z.n_group = 0;
         z.marked = -1;
@@ -553,7 +583,10 @@ static void fuse_func(const Env *env, Func *f, unsigned may)
             bug("function '%s' has a cycle", f->name);
     }
     for (int k = 0; k < z.n_group; k++)
-        build_stage(&z, order[k]);
+        if (z.kind[order[k]])
+            build_stage(&z, order[k]);
+        else
+            move_group(&z, order[k]);
 }
 
 /* ---- --fuse ---- */

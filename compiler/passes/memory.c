@@ -16,7 +16,7 @@
  * from the arena's beginning, or one of PLACE_*); on ops inside a stage `scratch`: bytes from the
  * beginning of the thread's scratch, on a head of two stages `best` likewise; the Module's meta `arena_bytes` and `scratch_bytes`. */
 #include "codegen/codegen.h"
-#include "compiler/passes/passes.h"
+#include "compiler/passes/net.h"
 
 #include <limits.h>
 
@@ -531,6 +531,10 @@ bool pass_memory(Module *m, const Env *env, Diag *d)
 {
     uint64_t arena = 0, scratch = 0;
 
+    if (module_is_network(m)) {
+        module_set_meta(m, "scheduled", attr_int("", 1));
+        return net_memory(m, env, d);
+    }
     for (int i = 0; i < m->n_entry; i++)
         if (!plan_entry(m, env, d, &m->entry[i], &arena))
             return false;

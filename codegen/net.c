@@ -1,0 +1,285 @@
+/* A network as C: NAME.h, its API, and NAME.c, its stages; see net.h for the other files, docs/networks.md for how the folder looks.
+ *
+ * There is one program: where a set of targets is asked for, it is plain C that all of them compile. */
+#include "codegen/net.h"
+
+#include "codegen/board.h"
+#include "ir/base/version.h"
+
+int net_ports(const Writer *w, bool output, NetPort **ports)
+{
+    const Region *r = w->m->entry[0].func->body;
+    int n = output ? r->last->n_in : r->n_param;
+    const char *lower = output ? "output" : "input", *upper = output ? "OUTPUT" : "INPUT";
+    const Attr *at = op_attr(r->last, output ? "in" : "inputs");
+
+    *ports = ARENA_ARRAY(w->a, NetPort, n + 1);
+    for (int i = 0; i < n; i++) {
+        const Value *v = output ? r->last->in[i] : r->param[i];
+        const char *number = n == 1 ? "" : str_printf(w->a, "_%d", i);
+        NetPort p = { .name = output && v->op && v->op->from ? v->op->from : v->name, .func = str_printf(w->a, "%s_%s%s", w->name, lower, number),
+                      .macro = str_printf(w->a, "%s_%s%s", w->name, upper, number), .type = net_c_type(v->type.fmt),
+                      .meta = str_printf(w->a, "%s.%d", lower, i), .shape = v->type, .at = at->ints[i] };
+
+        type_bytes(v->type, &p.bytes);
+        (*ports)[i] = p;
+    }
+    return n;
+}
+
+/* ---- NAME.h ------------------------------------------------------------------------------------------------------------------ */
+
+static const char *float_text(Arena *a, double x)
+{
+    const char *s = str_float(a, x, true);
+
+    return str_printf(a, "%s%sf", s, strpbrk(s, ".ein") ? "" : ".0");
+}
+
+static const Attr *port_fact(const Writer *w, const NetPort *p, const char *what)
+{
+    return module_meta(w->m, str_printf(w->a, "%s.%s", p->meta, what));
+}
+
+/* "i8[1,49,10,1]; real = 0.58 * (q - 83)" */
+static const char *port_comment(const Writer *w, const NetPort *p)
+{
+    const Attr *scale = port_fact(w, p, "scale"), *zero = port_fact(w, p, "zero");
+
+    if (!scale || scale->kind != ATTR_float || !zero || zero->kind != ATTR_int)
+        return str_printf(w->a, "%s", shape_c(w, p->shape));
+    if (zero->i == 0)
+        return str_printf(w->a, "%s, real = %s * q", shape_c(w, p->shape), str_float(w->a, scale->f, true));
+    return str_printf(w->a, "%s, real = %s * (q %c %" PRId64 ")", shape_c(w, p->shape), str_float(w->a, scale->f, true), zero->i < 0 ? '+' : '-',
+                      zero->i < 0 ? -zero->i : zero->i);
+}
+
+static void write_head(const Writer *w, Emit *e, const char *what)
+{
+    const Module *m = w->m;
+
+    emit(e, "/* %s: %s\n *\n * made by  %s\n", w->name, what, emit_comment(w->a, str_of(module_meta_str(m, "build.command", ""))));
+    for (int i = 0; i < m->n_file; i++)
+        if (!m->file[i].packed)
+            emit(e, " * from     %s, %" PRIu64 " bytes, XXH3-128 %s\n", emit_comment(w->a, str_of(m->file[i].name)), m->file[i].bytes,
+                 digest_hex(w->a, m->file[i].digest));
+}
+
+static void write_ports(const Writer *w, Emit *e, const NetPort *p, int n, bool output)
+{
+    for (int i = 0; i < n; i++) {
+        emit(e, "\n/* %s: %s.  %s */\n", output ? "What it has computed" : "What it is to look at", port_comment(w, &p[i]),
+             output ? "Valid until the next run, or until an input is written." : "Overwritten by the run: fill it in before each.");
+        if (output)
+            emit(e, "const %s *%s(const %s_Memory *m);\n", p[i].type, p[i].func, w->name);
+        else
+            emit(e, "%s *%s(%s_Memory *m);\n", p[i].type, p[i].func, w->name);
+    }
+}
+
+static void write_port_macros(const Writer *w, Emit *e, const NetPort *p, int n)
+{
+    for (int i = 0; i < n; i++) {
+        const Attr *scale = port_fact(w, &p[i], "scale"), *zero = port_fact(w, &p[i], "zero");
+
+        emit(e, "#define %s_BYTES %" PRIu64 "    /* %s: %s */\n", p[i].macro, p[i].bytes, emit_comment(w->a, str_of(str_show(w->a, str_of(p[i].name), 60))),
+             shape_c(w, p[i].shape));
+        if (scale && scale->kind == ATTR_float && zero && zero->kind == ATTR_int)
+            emit(e, "#define %s_SCALE %s\n#define %s_ZERO %s%" PRId64 "%s\n", p[i].macro, float_text(w->a, scale->f), p[i].macro, zero->i < 0 ? "(" : "",
+                 zero->i, zero->i < 0 ? ")" : "");
+    }
+}
+
+static void write_header(const Writer *w, Buf *b)
+{
+    Emit e = emit_new(w->a);
+    const char *n = w->name;
+    int64_t bytes = module_meta_int(w->m, "arena_bytes", 0);
+    NetPort *in, *out;
+    int n_in = net_ports(w, false, &in), n_out = net_ports(w, true, &out);
+
+    write_head(w, &e, "a network as C");
+    emit(&e, " * sinter %s; this code is 0BSD, the weights have their model's licence.\n *\n", SINTER_VERSION);
+    emit(&e, " *     static %s_Memory memory;\n *\n", n);
+    for (int i = 0; i < n_in; i++)
+        emit(&e, " *     fill %s(&memory) with %s_BYTES bytes;\n", in[i].func, in[i].macro);
+    emit(&e, " *     %s_run(&memory);\n", n);
+    for (int i = 0; i < n_out; i++)
+        emit(&e, " *     look at %s(&memory)\n", out[i].func);
+    emit(&e, " *\n * No function here allocates, prints, exits or recurses, and nothing is written but the memory that it is given. */\n");
+    emit(&e, "#ifndef %s_H\n#define %s_H\n\n#include <stdint.h>\n\n#ifdef __cplusplus\nextern \"C\" {\n#endif\n\n", n, n);
+    emit(&e, "#define %s_MEMORY_BYTES %" PRId64 "\n", n, bytes);
+    write_port_macros(w, &e, in, n_in);
+    write_port_macros(w, &e, out, n_out);
+    emit(&e, "\ntypedef enum {\n    %s_OK = 0,\n    %s_E_SELFTEST    /* %s_selftest has found other results than those that were recorded */\n} %s_Status;\n\n",
+         n, n, n, n);
+    emit(&e, "/* Everything that is written while it runs, inputs and outputs among it: give it a place, static.  Each run may have another one. */\n");
+    emit(&e, "typedef union {\n    uint64_t align;\n    uint8_t bytes[%s_MEMORY_BYTES];\n} %s_Memory;\n", n, n);
+    write_ports(w, &e, in, n_in, false);
+    write_ports(w, &e, out, n_out, true);
+    emit(&e, "\n/* Computes the outputs from the inputs. */\n%s_Status %s_run(%s_Memory *m);\n", n, n, n);
+    if (module_find_blob(w->m, "selftest"))
+        emit(&e, "\n/* Runs an input whose outputs were computed when this code was made: %s_OK, or %s_E_SELFTEST.  In a file of its own: who does not call it,\n"
+                 " * does not link it. */\n%s_Status %s_selftest(%s_Memory *m);\n", n, n, n, n, n);
+    emit(&e, "\n#ifdef %s_TRACE\n/* Yours, where everything is compiled with -D%s_TRACE: called after each stage with what it has written. */\n"
+             "void %s_trace(const char *stage, const void *p, uint32_t bytes);\n#endif\n", n, n, n);
+    emit(&e, "\n#ifdef __cplusplus\n}\n#endif\n#endif\n");
+    buf_put(b, e.b.p, e.b.n);
+}
+
+/* ---- NAME.c ------------------------------------------------------------------------------------------------------------------ */
+
+static int count_arrays(const Func *f)
+{
+    int n = 1;
+
+    for (Op *o = f->body->first; o; o = op_walk(o, f->body))
+        n += o->n_in + 2;
+    return n;
+}
+
+/* Who lies where, stage by stage. */
+static void write_map_comment(const Writer *w, Emit *e, const Func *f)
+{
+    emit(e, " *\n * The memory, %" PRId64 " bytes, stage by stage:\n *\n", module_meta_int(w->m, "arena_bytes", 0));
+    emit(e, " *   %-28s %9s %9s   %s\n", "stage", "from", "to", "writes");
+    for (const Op *o = f->body->first; o; o = o->next) {
+        uint64_t bytes = 0;
+
+        if (o->kind != OP_fused)
+            continue;
+        type_bytes(o->out[0]->type, &bytes);
+        emit(e, " *   %-28s %9" PRId64 " %9" PRId64 "   %s\n", emit_ident(w->a, str_of(op_str(o, "stage", "?"))), net_place_out(o),
+             net_place_out(o) + (int64_t)bytes - 1, shape_c(w, o->out[0]->type));
+    }
+    emit(e, " */\n");
+}
+
+static void write_access(const Writer *w, Emit *e, NetWriter *z, bool output)
+{
+    NetPort *p;
+    int n = net_ports(w, output, &p);
+
+    for (int i = 0; i < n; i++) {
+        const char *c = output ? "const " : "";
+
+        emit(e, "%s%s *%s(%s%s_Memory *memory)\n{\n    %suint8_t *m = memory->bytes;\n\n    return %s;\n}\n\n", c, p[i].type, p[i].func, c, w->name, c,
+             net_address(z, p[i].at, p[i].shape.fmt, output));
+    }
+}
+
+static void write_run(const Writer *w, Emit *e, const Func *f)
+{
+    emit(e, "%s_Status %s_run(%s_Memory *memory)\n{\n    uint8_t *m = memory->bytes;\n\n", w->name, w->name, w->name);
+    for (const Op *o = f->body->first; o; o = o->next) {
+        const char *name = emit_ident(w->a, str_of(op_str(o, "stage", "?")));
+        uint64_t bytes = 0;
+
+        if (o->kind != OP_fused)
+            continue;
+        type_bytes(o->out[0]->type, &bytes);
+        emit(e, "    %s(m);\n#ifdef %s_TRACE\n    %s_trace(\"%s\", m + %" PRId64 ", %" PRIu64 ");\n#endif\n", name, w->name, w->name, name,
+             net_place_out(o), bytes);
+    }
+    emit(e, "    return %s_OK;\n}\n", w->name);
+}
+
+static bool write_source(NetWriter *z, Buf *b)
+{
+    const Writer *w = z->w;
+    Emit e = emit_new(w->a);
+
+    write_head(w, &e, "its stages, in the order in which they run");
+    write_map_comment(w, &e, z->f);
+    emit(&e, "#include \"%s.h\"\n#include \"%s_weights.h\"\n#include \"kernels_%s.h\"\n\n", w->name, w->name, w->target[0]);
+    for (const Op *o = z->f->body->first; o; o = o->next)
+        if (o->kind == OP_fused)
+            net_write_stage(z, &e, o);
+    write_access(w, &e, z, false);
+    write_access(w, &e, z, true);
+    write_run(w, &e, z->f);
+    buf_put(b, e.b.p, e.b.n);
+    return z->ok && w->ok;
+}
+
+/* ---- the folder -------------------------------------------------------------------------------------------------------------- */
+
+static bool put(const Writer *w, FileSet *fs, const char *dir, const char *file, Buf *b)
+{
+    return file_write(fs, w->a, w->d, path_join(w->a, dir, file), buf_str(b));
+}
+
+static BoardPort *board_ports(const Writer *w, bool output, int *n)
+{
+    NetPort *p;
+    BoardPort *b;
+
+    *n = net_ports(w, output, &p);
+    b = ARENA_ARRAY(w->a, BoardPort, *n + 1);
+    for (int i = 0; i < *n; i++)
+        b[i] = (BoardPort){ p[i].name, p[i].func, p[i].bytes };
+    return b;
+}
+
+static bool write_for_board(Writer *w, FileSet *fs, const char *dir)
+{
+    const char *const source[] = { str_printf(w->a, "%s.c", w->name), str_printf(w->a, "%s_weights.c", w->name),
+                                   module_find_blob(w->m, "selftest") ? str_printf(w->a, "%s_selftest.c", w->name) : NULL, NULL };
+    BoardSources s = { .source = source, .weights = str_printf(w->a, "%s_weights", w->name), .stack_bytes = 2048 };
+
+    s.in = board_ports(w, false, &s.n_in);
+    s.out = board_ports(w, true, &s.n_out);
+    return board_write(w, fs, dir, &s);
+}
+
+static bool write_build_files(Writer *w, FileSet *fs, const char *dir)
+{
+    Buf b = buf_in(w->a);
+
+    if (is_microcontroller(w->m))
+        return write_for_board(w, fs, dir);
+    net_write_makefile(w, &b);
+    if (!put(w, fs, dir, "Makefile", &b))
+        return false;
+    b = buf_in(w->a);
+    net_write_cmake(w, &b);
+    if (!put(w, fs, dir, "CMakeLists.txt", &b))
+        return false;
+    b = buf_in(w->a);
+    net_write_main(w, &b);
+    return put(w, fs, dir, "main.c", &b);
+}
+
+bool net_write_folder(Writer *w, FileSet *fs, const char *dir)
+{
+    const Func *f = w->m->entry[0].func;
+    NetWriter z = { .w = w, .f = f, .unit = kernel_unit(w->n_target == 1 ? w->isa[0][0] : "portable"), .ok = true, .cap_array = count_arrays(f) };
+    Buf source = buf_in(w->a), b = buf_in(w->a), weights = buf_in(w->a);
+
+    if (w->n_target > 1)
+        w->target[0] = "portable";
+    z.wanted = ARENA_ARRAY(w->a, bool, z.unit->n_entities + 1);
+    z.array = ARENA_ARRAY(w->a, NetArray, z.cap_array);
+    if (!write_source(&z, &source) || !put(w, fs, dir, str_printf(w->a, "%s.c", w->name), &source))
+        return false;
+    write_header(w, &b);
+    if (!put(w, fs, dir, str_printf(w->a, "%s.h", w->name), &b))
+        return false;
+    b = buf_in(w->a);
+    net_write_weights(&z, &b, &weights);
+    if (!put(w, fs, dir, str_printf(w->a, "%s_weights.h", w->name), &b) || !put(w, fs, dir, str_printf(w->a, "%s_weights.c", w->name), &weights))
+        return false;
+    b = buf_in(w->a);
+    buf_printf(&b, "/* The kernels that %s uses on %s. */\n#ifndef %s_KERNELS_H\n#define %s_KERNELS_H\n\n", w->name, w->target[0], w->name, w->name);
+    kernel_emit(&b, z.unit, z.wanted, -1);
+    buf_puts(&b, "\n#endif\n");
+    if (!put(w, fs, dir, str_printf(w->a, "kernels_%s.h", w->target[0]), &b))
+        return false;
+    if (module_find_blob(w->m, "selftest")) {
+        b = buf_in(w->a);
+        net_write_selftest(w, &b);
+        if (!w->ok || !put(w, fs, dir, str_printf(w->a, "%s_selftest.c", w->name), &b))
+            return false;
+    }
+    return write_build_files(w, fs, dir);
+}

@@ -1,0 +1,207 @@
+/* pack for networks without tokens: which kernels compute each stage, and so how its weights are packed; a place in NAME.weights for each weight.
+ *
+ * Kernels are taken by contract, from the best instruction set of the target that can do a stage as a whole: a convolution takes a kernel that
+ * reads its image in place, or one that fills panels and one that multiplies them, which speak of the same panel.  What a kernel cannot
+ * do (its layout's `fits`) the next one does, in the end plain C.  A set of targets gets plain C: there is one program for all of them.
+ *
+ * NAME.weights has the weights as the importer has them, because that is what they mean; they are packed for their kernels when C is written.
+ *
+ * Leaves on a stage: ROLE.0 for each kernel, layout, panel; on weights layout, off, stride, bytes. */
+#include "codegen/kernels.h"
+#include "codegen/net_layer.h"
+#include "codegen/weights.h"
+#include "compiler/passes/net.h"
+
+typedef struct {
+    Module *m;
+    const Env *env;
+    Diag *d;
+    const KernelUnit *unit;
+    const char *const *isas;    /* best first */
+    uint64_t packed;            /* bytes of weights and channels of all layers, as their kernels read them */
+} Pack;
+
+/* ---- kernels --------------------------------------------------------------------------------------------------------------- */
+
+/* The next kernel of an instruction set for op behind `after` (NULL: the first); panel and act NULL: any. */
+static const KernelInfo *next_kernel(const Pack *p, const KernelInfo *after, const char *isa, const char *op, const char *panel)
+{
+    for (int i = after ? (int)(after - p->unit->kernels) + 1 : 0; i < p->unit->n_kernels; i++) {
+        const KernelInfo *k = &p->unit->kernels[i];
+
+        if (!strcmp(k->isa, isa) && !strcmp(k->op, op) && (!panel || !strcmp(k->panel, panel)))
+            return k;
+    }
+    return NULL;
+}
+
+/* Does it take images as they lie, row by row with their channels together? */
+static bool takes_nhwc(const KernelInfo *k)
+{
+    return !*k->act || !strcmp(k->act, "any") || !strcmp(k->act, "nhwc");
+}
+
+/* l NULL: of floats.  Where the weights are not at hand (l->w NULL), only what takes any. */
+static bool layout_fits(const KernelInfo *k, const ImageLayer *l)
+{
+    const ImageLayout *layout = *k->layout ? image_layout_find(str_of(k->layout)) : NULL;
+
+    return !*k->layout || !l || (layout && (!layout->fits || (l->w && layout->fits(l))));
+}
+
+static void note_kernel(Pack *p, Op *fused, const KernelInfo *k)
+{
+    op_set_attr(fused, attr_str(str_printf(p->m->a, "%s.0", k->op), k->name));
+    if (*k->layout)
+        op_set_attr(fused, attr_str("layout", k->layout));
+    if (*k->panel)
+        op_set_attr(fused, attr_str("panel", k->panel));
+}
+
+/* One kernel for all of a stage. */
+static bool choose(Pack *p, Op *fused, const char *isa, const char *op, const ImageLayer *l)
+{
+    for (const KernelInfo *k = NULL; (k = next_kernel(p, k, isa, op, NULL));)
+        if (takes_nhwc(k) && layout_fits(k, l)) {
+            note_kernel(p, fused, k);
+            return true;
+        }
+    return false;
+}
+
+/* Two, with a panel between them. */
+static bool choose_panel(Pack *p, Op *fused, const char *isa, const ImageLayer *l)
+{
+    for (const KernelInfo *dot = NULL; (dot = next_kernel(p, dot, isa, "dot_panel", NULL));)
+        for (const KernelInfo *k = NULL; layout_fits(dot, l) && (k = next_kernel(p, k, isa, "im2col", dot->panel));)
+            if (takes_nhwc(k)) {
+                note_kernel(p, fused, k);
+                note_kernel(p, fused, dot);
+                return true;
+            }
+    return false;
+}
+
+static bool is_pointwise(const NetWindow *w)
+{
+    return w->kernel_h == 1 && w->kernel_w == 1 && w->stride_h == 1 && w->stride_w == 1 && w->pad_top == 0 && w->pad_left == 0 &&
+           w->in_h == w->out_h && w->in_w == w->out_w;
+}
+
+static bool choose_window(Pack *p, Op *fused, const NetStage *s, const char *isa, const ImageLayer *l)
+{
+    NetWindow w = net_window(s);
+
+    if (!l)
+        return choose(p, fused, isa, s->op->kind == OP_dwconv2d ? "depthwise_f32" : "conv_f32", NULL);
+    if (s->op->kind == OP_dwconv2d)
+        return choose(p, fused, isa, "depthwise", l);
+    if (w.n_groups > 1)
+        return choose(p, fused, isa, "conv_groups", l);
+    return (is_pointwise(&w) && choose(p, fused, isa, "pointwise", l)) || choose_panel(p, fused, isa, l);
+}
+
+/* By one instruction set.  true as well for stages that need no kernel. */
+static bool choose_by(Pack *p, Op *fused, const NetStage *s, const char *isa, const ImageLayer *l)
+{
+    bool ints = s->op->in[0]->type.fmt->kind == FORMAT_int;
+
+    switch (s->kind) {
+    case NET_window:
+        return choose_window(p, fused, s, isa, l);
+    case NET_fully:
+        return choose(p, fused, isa, ints ? "fully" : "fully_f32", l);
+    case NET_pool:
+        return choose(p, fused, isa, str_printf(p->m->a, "%s%s", op_info[s->op->kind].name, ints ? "" : "_f32"), NULL);
+    case NET_add:
+        return choose(p, fused, isa, "add", NULL);
+    case NET_softmax:
+        return choose(p, fused, isa, ints ? "softmax_int" : "softmax_f32", NULL);
+    default:
+        return true;
+    }
+}
+
+static bool choose_kernels(Pack *p, Op *fused)
+{
+    NetStage s = net_stage(fused);
+    ImageLayer layer = { 0 };
+    const Weight *w = s.kind == NET_window || s.kind == NET_fully ? net_weight(fused, s.op->in[1]) : NULL;
+    bool ints = (s.kind == NET_window || s.kind == NET_fully) && s.op->in[0]->type.fmt->kind == FORMAT_int;
+    ArenaMark mark = arena_mark(p->env->scratch);
+    bool found = false;
+
+    if (ints && w && net_at_hand(p->m, w) && !net_layer(p->m, fused, &s, p->env->scratch, p->d, &layer))
+        return false;
+    for (const char *const *isa = p->isas; *isa && !found; isa++)
+        found = choose_by(p, fused, &s, *isa, ints ? &layer : NULL);
+    if (found && ints) {
+        const ImageLayout *l = image_layout_find(str_of(op_str(fused, "layout", "")));
+
+        p->packed += layer.w ? l->weight_bytes(&layer) + l->channel_bytes(&layer) : 0;
+    } else if (found && w)
+        p->packed += 4 * (uint64_t)type_n(w->type) + (s.bias ? 4 * (uint64_t)type_n(s.bias->in[1]->type) : 0);
+    arena_rewind(p->env->scratch, mark);
+    return found || fail(p->d, NOWHERE, "there is no kernel for '%s' of %s on %s", op_info[s.op->kind].name, type_text(p->m->a, s.op->in[0]->type),
+                         p->env->target[0]->name);
+}
+
+/* ---- places in the weights file -------------------------------------------------------------------------------------------- */
+
+static bool is_used(const Module *m, const Weight *w)
+{
+    for (const Func *f = m->first_func; f; f = f->next)
+        if (value_n_uses(f->body, w->value))
+            return true;
+    return false;
+}
+
+static bool place_weights(Pack *p)
+{
+    Module *m = p->m;
+    uint64_t n_section = 0, n_chunk = 0, at;
+
+    for (int i = 0; i < m->n_weight; i++) {
+        Weight *w = m->weight[i];
+
+        if (!is_used(m, w))
+            continue;
+        w->layout = layout_rowmajor(w->type.fmt);
+        if (!w->layout || !type_bytes(w->type, &w->bytes))
+            return fail(p->d, AT_WHAT(NULL, w->name), "weights of format %s are not those of a network", w->type.fmt->name);
+        w->tile_stride = layout_tile_bytes(w->layout, net_dim(w->type, w->type.rank - 1));
+        n_section++;
+        n_chunk += weights_chunks(w->bytes);
+    }
+    for (int i = 0; i < m->n_blob; i++, n_section++)
+        n_chunk += weights_chunks(m->blob[i].n);
+    at = weights_header_bytes(n_section, n_chunk);
+    for (int i = 0; i < m->n_weight; i++)
+        if (m->weight[i]->layout) {
+            m->weight[i]->off = weights_align(at, m->weight[i]->bytes);
+            at = m->weight[i]->off + m->weight[i]->bytes;
+        }
+    for (int i = 0; i < m->n_blob; i++) {
+        m->blob[i].off = weights_align(at, m->blob[i].n);
+        at = m->blob[i].off + m->blob[i].n;
+    }
+    m->weights_bytes = align_up(at, WEIGHTS_SMALL_ALIGN);
+    return true;
+}
+
+bool net_pack(Module *m, const Env *env, Diag *d)
+{
+    static const char *const plain[] = { "portable", NULL };
+    Pack p = { .m = m, .env = env, .d = d, .isas = env->n_target == 1 ? env->target[0]->isa : plain };
+    bool ok = true;
+
+    p.unit = kernel_unit(p.isas[0]);
+    if (!p.unit)
+        return fail(d, NOWHERE, "there are no kernels for '%s'", p.isas[0]);
+    for (Func *f = m->first_func; f; f = f->next)
+        for (Op *o = f->body->first; o; o = o->next)
+            if (o->kind == OP_fused && net_stage(o).kind != NET_none)
+                ok = choose_kernels(&p, o) && ok;
+    module_set_meta(m, "packed_bytes", attr_int("", (int64_t)p.packed));
+    return ok && net_selftest(m, env, d) && place_weights(&p);
+}

@@ -1,0 +1,278 @@
+/* Stages of networks: what they are made of follows from the ops in their region, so nothing is written down that could contradict it.
+ *
+ * Where a kernel for integers does not compute an op's general form (zero points of weights, single rounding, other formats than int8), the
+ * stage is of no kind, and whoever writes C says so. */
+#include "ir/net.h"
+#include "ir/stages.h"
+
+#include <string.h>
+
+bool module_is_network(const Module *m)
+{
+    return m->n_entry == 1 && !strcmp(m->entry[0].name, "run");
+}
+
+int64_t net_dim(Type t, int i)
+{
+    int64_t n = 1;
+
+    if (i >= 0 && i < t.rank)
+        dim_is_const(t.dim[i], &n);
+    return n;
+}
+
+bool net_is_tensor(const Value *v)
+{
+    return v->kind == VAL_result || (v->kind == VAL_param && v->stands_for == VAL_result);
+}
+
+int net_param(const Op *fused, const Value *v)
+{
+    const Region *r = fused->region[0];
+
+    for (int i = 0; i < r->n_param; i++)
+        if (r->param[i] == v)
+            return i;
+    return -1;
+}
+
+const Weight *net_weight(const Op *fused, const Value *v)
+{
+    int i = net_param(fused, v);
+
+    if (i >= 0)
+        v = fused->in[i];
+    return v->kind == VAL_weight ? v->weight : NULL;
+}
+
+/* ---- formats of ops ------------------------------------------------------------------------------------------------------ */
+
+static bool is_weight(const Value *v)
+{
+    return v->kind == VAL_weight || (v->kind == VAL_param && v->stands_for == VAL_weight);
+}
+
+static bool is_format(const Value *v, FormatId id)
+{
+    return format_id(v->type.fmt) == id;
+}
+
+bool net_is_map(const Op *o)
+{
+    if (o->n_out != 1)
+        return false;
+    switch (o->kind) {
+    case OP_requant: case OP_clamp: case OP_lookup:
+        return true;
+    case OP_convert:
+        return o->in[0]->type.fmt->kind != FORMAT_block && o->out[0]->type.fmt->kind != FORMAT_block;
+    default:
+        return op_is_elementwise(o);
+    }
+}
+
+static bool is_anchor(const Op *o)
+{
+    return o->kind == OP_conv2d || o->kind == OP_dwconv2d || o->kind == OP_matmul;
+}
+
+static bool is_int(const Op *anchor)
+{
+    return anchor->in[0]->type.fmt->kind == FORMAT_int;
+}
+
+/* Is o the `add` of a number for each channel? */
+static bool is_bias(const Op *o)
+{
+    return o->kind == OP_add && is_weight(o->in[1]) && o->in[1]->type.rank == 1 && !is_weight(o->in[0]) &&
+           net_dim(o->in[1]->type, 0) == net_dim(o->in[0]->type, o->in[0]->type.rank - 1);
+}
+
+/* A requant from sums, or from int8, as kernels do it. */
+static bool is_plain_requant(const Op *o, FormatId to)
+{
+    return o->kind == OP_requant && is_format(o->out[0], to) && is_weight(o->in[1]) && is_weight(o->in[2]) &&
+           !strcmp(op_str(o, "rounding", "double"), "double");
+}
+
+static bool ends_int(const Op *o)
+{
+    return is_plain_requant(o, FMT_i8) && op_int(o, "x_zero", 0) == 0 && op_int(o, "left", 0) == 0;
+}
+
+static bool ends_float(const Op *o)
+{
+    return o->kind == OP_relu || o->kind == OP_clamp;
+}
+
+/* ---- kinds ----------------------------------------------------------------------------------------------------------------- */
+
+static const Op *next_in_region(const Op *o)
+{
+    return o && o->next && o->next->kind != OP_yield ? o->next : NULL;
+}
+
+static NetStage contraction(const Op *fused, const Op *o)
+{
+    NetStage s = { .kind = NET_none, .op = o };
+    const Op *next = next_in_region(o);
+    bool ints = is_int(o);
+
+    (void)fused;
+    if (o->n_in != 2 || !is_weight(o->in[1]) || op_int(o, "w_zero", 0) != 0)
+        return s;
+    if (ints ? !is_format(o->in[0], FMT_i8) || !is_format(o->in[1], FMT_i8) : !is_format(o->in[0], FMT_f32) || !is_format(o->in[1], FMT_f32))
+        return s;
+    if (next && is_bias(next)) {
+        s.bias = next;
+        next = next_in_region(next);
+    }
+    if (next && (ints ? ends_int(next) : ends_float(next))) {
+        s.end = next;
+        next = next_in_region(next);
+    }
+    if (next || (ints && !s.end))
+        return s;
+    s.kind = o->kind == OP_matmul && !(ints && net_dim(s.end->in[1]->type, 0) > 1) ? NET_fully : NET_window;
+    return s;
+}
+
+static NetStage pooling(const Op *o)
+{
+    NetStage s = { .kind = NET_none, .op = o };
+    const Op *next = next_in_region(o);
+
+    if (!is_format(o->in[0], FMT_i8) && !is_format(o->in[0], FMT_f32))
+        return s;
+    if (next && ends_float(next) && !(next->kind == OP_relu && is_int(o))) {
+        s.end = next;
+        next = next_in_region(next);
+    }
+    s.kind = next ? NET_none : NET_pool;
+    return s;
+}
+
+/* The operand of a sum of int8: scaled up, and rescaled to a common scale.  By one half at the most: a shift to the left is not needed. */
+static bool is_rescaled(const Op *o, int64_t left)
+{
+    return is_plain_requant(o, FMT_i32) && is_format(o->in[0], FMT_i8) && net_is_tensor(o->in[0]) && op_int(o, "zero", 0) == 0 &&
+           op_int(o, "left", 0) == left && left <= 20 && !op_attr(o, "lo") && !op_attr(o, "hi") && net_dim(o->in[1]->type, 0) == 1 &&
+           o->in[1]->type.rank == 1;
+}
+
+static NetStage addition(const Op *fused)
+{
+    const Op *a = fused->region[0]->first, *b = next_in_region(a), *sum = next_in_region(b), *end = next_in_region(sum);
+    NetStage s = { .kind = NET_none, .op = sum, .end = end, .rescale = { a, b } };
+    int64_t left = op_int(a, "left", 0);
+
+    if (end && !next_in_region(end) && sum->kind == OP_add && is_rescaled(a, left) && is_rescaled(b, left) && sum->in[0] == a->out[0] &&
+        sum->in[1] == b->out[0] && a != b && type_eq(a->in[0]->type, b->in[0]->type) && ends_int(end) && net_dim(end->in[1]->type, 0) == 1)
+        s.kind = NET_add;
+    return s;
+}
+
+static bool all_map(const Op *o)
+{
+    for (; o && o->kind != OP_yield; o = o->next)
+        if (!net_is_map(o))
+            return false;
+    return true;
+}
+
+static const Op *last_of(const Op *fused)
+{
+    const Op *last = fused->region[0]->last;
+
+    return last->prev ? last->prev : last;
+}
+
+NetStage net_stage(const Op *fused)
+{
+    const Op *o = fused->region[0]->first;
+    NetStage s = { .kind = NET_none, .op = o };
+
+    if (fused->n_out != 1 || o->kind == OP_yield)
+        return s;
+    if (is_anchor(o))
+        return contraction(fused, o);
+    switch (o->kind) {
+    case OP_avgpool: case OP_maxpool:
+        return pooling(o);
+    case OP_softmax_int:
+        s.kind = is_format(o->in[0], FMT_i8) && is_format(o->out[0], FMT_i8) && !next_in_region(o) ? NET_softmax : NET_none;
+        return s;
+    case OP_softmax:
+        s.kind = is_format(o->in[0], FMT_f32) && !next_in_region(o) ? NET_softmax : NET_none;
+        return s;
+    case OP_sum:
+        s.kind = all_map(o->next) ? NET_sum : NET_none;
+        return s;
+    case OP_concat: case OP_slice: case OP_pad: case OP_transpose:
+        s.kind = next_in_region(o) ? NET_none : NET_move;
+        return s;
+    default:
+        if (!all_map(o))
+            return s;
+        s = addition(fused);
+        if (s.kind == NET_none)
+            s = (NetStage){ .kind = NET_map, .op = last_of(fused) };
+        return s;
+    }
+}
+
+bool net_may_follow(const NetStage *s, const Op *next, int i)
+{
+    bool ints = s->op && s->op->n_in > 0 && is_int(s->op);
+
+    if (s->kind == NET_map || s->kind == NET_sum)
+        return net_is_map(next);
+    if (s->end || i != 0)
+        return false;
+    if (s->kind == NET_pool)
+        return ends_float(next) && !(next->kind == OP_relu && ints);
+    if (!s->op || !is_anchor(s->op))
+        return false;
+    return (!s->bias && is_bias(next)) || (ints ? ends_int(next) : ends_float(next));
+}
+
+/* ---- windows --------------------------------------------------------------------------------------------------------------- */
+
+static void read_two(const Op *o, const char *name, int64_t *first, int64_t *second)
+{
+    const Attr *a = op_attr(o, name);
+
+    if (a && a->kind == ATTR_ints && a->n_ints >= 2) {
+        *first = a->ints[0];
+        *second = a->ints[1];
+    }
+}
+
+NetWindow net_window(const NetStage *s)
+{
+    const Op *o = s->op;
+    Type x = o->in[0]->type, y = o->out[0]->type;
+    NetWindow w = { .kernel_h = 1, .kernel_w = 1, .stride_h = 1, .stride_w = 1, .dilation_h = 1, .dilation_w = 1, .n_images = 1, .n_groups = 1,
+                    .in_h = 1, .out_h = 1 };
+
+    if (o->kind == OP_matmul) {
+        w.in_c = net_dim(x, x.rank - 1);
+        w.out_c = net_dim(y, y.rank - 1);
+        w.in_w = w.out_w = type_n(x) / (w.in_c ? w.in_c : 1);
+        return w;
+    }
+    w.n_images = net_dim(x, 0);
+    w.in_h = net_dim(x, 1), w.in_w = net_dim(x, 2), w.in_c = net_dim(x, 3);
+    w.out_h = net_dim(y, 1), w.out_w = net_dim(y, 2), w.out_c = net_dim(y, 3);
+    if (is_anchor(o)) {
+        bool depthwise = o->kind == OP_dwconv2d;
+
+        w.kernel_h = net_dim(o->in[1]->type, !depthwise), w.kernel_w = net_dim(o->in[1]->type, 1 + !depthwise);
+        w.n_groups = depthwise ? 1 : w.in_c / net_dim(o->in[1]->type, 3);
+    } else
+        read_two(o, "window", &w.kernel_h, &w.kernel_w);
+    read_two(o, "stride", &w.stride_h, &w.stride_w);
+    read_two(o, "dilation", &w.dilation_h, &w.dilation_w);
+    read_two(o, "pad", &w.pad_top, &w.pad_left);
+    return w;
+}

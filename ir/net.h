@@ -1,0 +1,62 @@
+/* What a stage of a network without tokens (integers, images; docs/networks.md) is made of: what its passes and its writer both ask; see net.c.
+ *
+ * Such a Module has one entry, "run", whose shapes are all constant.  Its functions are lists of stages (`fused` ops of kind "image") and of
+ * reshapes, which are no work: their result lies where their operand does. */
+#ifndef SN_NET_H
+#define SN_NET_H
+
+#include "ir/ir.h"
+
+/* Is this Module such a network? */
+bool module_is_network(const Module *m);
+
+typedef enum {
+    NET_none,       /* nothing that has a name: cannot be written */
+    NET_window,     /* conv2d or dwconv2d, or a matmul whose outputs have their own multipliers; bias; requant, or of floats relu or clamp */
+    NET_pool,       /* avgpool or maxpool; relu or clamp */
+    NET_fully,      /* matmul, for each row of x; bias; requant, relu or clamp */
+    NET_add,        /* two images of int8 with the same shape: requant, requant, add, requant */
+    NET_softmax,    /* softmax_int or softmax */
+    NET_map,        /* element by element; operands of fewer elements repeat */
+    NET_sum,        /* sum, and what follows element by element */
+    NET_move        /* one op that moves elements: concat, slice, pad, transpose */
+} NetKind;
+
+typedef struct {
+    NetKind kind;
+    const Op *op;           /* conv2d, dwconv2d, matmul, avgpool, maxpool, add, softmax(_int), sum, what moves; map: its last op */
+    const Op *bias;         /* the `add` of a bias; NULL: there is none */
+    const Op *end;          /* requant, relu or clamp behind it; NULL: likewise */
+    const Op *rescale[2];   /* of an add: what its operands go through */
+} NetStage;
+
+/* By the ops of a stage's region alone. */
+NetStage net_stage(const Op *fused);
+
+/* Is it computed element by element (of numbers of any kind), so that a map may hold it? */
+bool net_is_map(const Op *o);
+
+/* May `next`, whose operand i is the only use of o's result, be computed in the stage that ends with o?  (o, or what a stage of it already holds.) */
+bool net_may_follow(const NetStage *s, const Op *next, int i);
+
+/* The numbers of a window: of a matmul those of a window of 1 x 1 over the rows of x.  Attributes left out are those of pools. */
+typedef struct {
+    int64_t in_h, in_w, in_c, out_h, out_w, out_c;
+    int64_t kernel_h, kernel_w, stride_h, stride_w, dilation_h, dilation_w, pad_top, pad_left;
+    int64_t n_images;       /* N */
+    int64_t n_groups;       /* of channels; depthwise: 1 */
+} NetWindow;
+
+NetWindow net_window(const NetStage *s);
+
+/* A constant dimension of t (all are); beyond its rank, from the left: 1. */
+int64_t net_dim(Type t, int i);
+
+/* The weight that a value of a stage's region stands for, NULL: it is a tensor. */
+const Weight *net_weight(const Op *fused, const Value *v);
+/* Is v a tensor of the network (and no weight, no state)? */
+bool net_is_tensor(const Value *v);
+/* Which parameter of the region v is, -1: none. */
+int net_param(const Op *fused, const Value *v);
+
+#endif
