@@ -247,24 +247,49 @@ static bool window_layer(NetCode *c, const NetWindow *w)
     return true;
 }
 
-/* The loop over groups of positions, with a panel. */
+/* A loop over groups of `step` of `all` (positions, rows), in the order of the stage; *n: how many a group has.  false: there is one group, and no loop. */
+static bool open_groups(NetCode *c, const char *i, int64_t all, int64_t step, const char **n)
+{
+    bool up = !strcmp(op_str(c->s, "order", ""), "up");
+    int64_t last = step > 0 ? (all - 1) / step * step : 0;
+
+    if (step <= 0 || step >= all) {
+        *n = str_printf(c->z->w->a, "%" PRId64, all);
+        return false;
+    }
+    if (up)
+        emit_open(c->e, "for (int32_t %s = %" PRId64 "; %s >= 0; %s -= %" PRId64 ") {", i, last, i, i, step);
+    else
+        emit_open(c->e, "for (int32_t %s = 0; %s < %" PRId64 "; %s += %" PRId64 ") {", i, i, all, i, step);
+    *n = str_printf(c->z->w->a, "%" PRId64, step);
+    if (all % step) {
+        emit(c->e, "int32_t n = %s < %" PRId64 " ? %" PRId64 " : %" PRId64 ";\n\n", i, last, step, all % step);
+        *n = "n";
+    }
+    return true;
+}
+
+/* Groups of positions, with a panel. */
 static void panel_loop(NetCode *c, const NetWindow *w, const char *x, const char *y)
 {
-    int64_t all = w->out_h * w->out_w, n = op_int(c->s, "positions", 1);
-    const char *im2col = kernel_of(c, "im2col"), *dot = kernel_of(c, "dot_panel");
+    const char *im2col = kernel_of(c, "im2col"), *dot = kernel_of(c, "dot_panel"), *n;
+    bool loop = open_groups(c, "p", w->out_h * w->out_w, op_int(c->s, "positions", 1), &n);
+    const char *p = loop ? "p" : "0";
 
-    if (n >= all) {
-        emit(c->e, "%s(&layer, panel, %s, 0, %" PRId64 ");\n%s(&layer, %s, panel, 0, %" PRId64 ");\n", im2col, x, all, dot, y, all);
-        return;
-    }
-    emit_open(c->e, "for (int32_t p = 0; p < %" PRId64 "; p += %" PRId64 ") {", all, n);
-    if (all % n == 0)
-        emit(c->e, "%s(&layer, panel, %s, p, %" PRId64 ");\n%s(&layer, %s, panel, p, %" PRId64 ");\n", im2col, x, n, dot, y, n);
-    else {
-        emit(c->e, "int32_t n = p < %" PRId64 " ? %" PRId64 " : %" PRId64 ";\n\n", all / n * n, n, all % n);
-        emit(c->e, "%s(&layer, panel, %s, p, n);\n%s(&layer, %s, panel, p, n);\n", im2col, x, dot, y);
-    }
-    emit_close(c->e, "");
+    emit(c->e, "%s(&layer, panel, %s, %s, %s);\n%s(&layer, %s, panel, %s, %s);\n", im2col, x, p, n, dot, y, p, n);
+    if (loop)
+        emit_close(c->e, "");
+}
+
+/* Groups of rows, by a kernel that needs no panel; `unit`: what it counts in a row. */
+static void row_loop(NetCode *c, const char *kernel, const NetWindow *w, int64_t unit, const char *x, const char *y)
+{
+    const char *n;
+    bool loop = open_groups(c, unit > 1 ? "p" : "row", w->out_h * unit, op_int(c->s, "rows", 0) * unit, &n);
+
+    emit(c->e, "%s(&layer, %s, %s, %s, %s);\n", kernel, y, x, loop ? (unit > 1 ? "p" : "row") : "0", n);
+    if (loop)
+        emit_close(c->e, "");
 }
 
 static const char *const row_kernels[] = { "depthwise", "conv_groups", "avgpool", "maxpool", "conv_f32", "depthwise_f32", "avgpool_f32",
@@ -289,12 +314,12 @@ static bool write_window(NetCode *c)
         y = str_printf(c->z->w->a, "y + i * %" PRId64, w.out_h * w.out_w * w.out_c * f->bytes);
     }
     if (has_kernel(c, "pointwise"))
-        emit(c->e, "%s(&layer, %s, %s, 0, %" PRId64 ");\n", kernel_of(c, "pointwise"), y, x, w.out_h * w.out_w);
+        row_loop(c, kernel_of(c, "pointwise"), &w, w.out_w, x, y);
     else if (op_attr(c->s, "panel"))
         panel_loop(c, &w, x, y);
     for (const char *const *k = row_kernels; *k; k++)
         if (has_kernel(c, *k))
-            emit(c->e, "%s(&layer, %s, %s, 0, %" PRId64 ");\n", kernel_of(c, *k), y, x, w.out_h);
+            row_loop(c, kernel_of(c, *k), &w, 1, x, y);
     if (w.n_images > 1)
         emit_close(c->e, "");
     return true;

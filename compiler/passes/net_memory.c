@@ -1,29 +1,33 @@
-/* memory for networks without tokens: an address for everything that is written, in one block that inputs and outputs lie in as well.
+/* memory for networks without tokens: a place in one block for everything that is written, inputs and outputs too, such that the block is small.
  *
- * A buffer is a tensor with all its reshapes, or the panel of one stage.  Greedy by size, first fit over live ranges [Pisarchyk & Lee 2020,
- * arXiv:2001.03288]: inputs are alive from the beginning to their last use, results of the network to its end.
+ * What each stage reads and writes, group of rows by group of rows, is told to the planner (image_memory.h), which finds places and directions.  A buffer is
+ * a tensor with all its reshapes, or the panel of one stage.  A stage with a panel has the groups that schedule gave it.  Other kernels that work row by row
+ * can be called for a row at a time as well: then the result may lie over rows of the operand that are not needed any more.  That is done where the
+ * memory becomes smaller by it, and only there.
  *
- * Leaves on a stage: in and out, the place of each operand and result (bytes from the beginning; -1: a weight), and panel_at; on the return in:
- * the places of the results, and inputs: those of the inputs; the Module's meta arena_bytes. */
+ * Leaves on a stage: in and out, the place of each operand and result (bytes from the beginning; -1: a weight), panel_at; order="up" where groups run from the
+ * last to the first; rows, where a kernel that works row by row is called for so many at a time; on the return in: the places of the results, and inputs: those
+ * of the inputs; the Module's meta arena_bytes. */
 #include "codegen/codegen.h"
+#include "codegen/kernels.h"
+#include "compiler/passes/image_memory.h"
 #include "compiler/passes/net.h"
 
-#include <limits.h>
-
-enum { ALIGN = 16 };        /* the widest vector of a microcontroller */
-
-typedef struct {
-    const Value *v;         /* NULL: the panel of stage `first` */
-    int first, last;
-    uint64_t bytes, at;
-} Buffer;
+enum { MAX_TRIES = 48 };        /* stages of which it is tried whether they need to be cut */
 
 typedef struct {
     Module *m;
+    const Env *env;
     Diag *d;
     Func *f;
-    Buffer *buf;
-    int n;
+    const KernelUnit *unit;
+    MemPlan plan;
+    const Value **value;        /* of each buffer; NULL: the panel of a stage */
+    const Op **op;              /* of each stage of the plan */
+    int *panel;                 /* of each stage: the buffer of its panel, or -1 */
+    bool *cut;                  /* of each stage: row by row, though it has no panel */
+    MemTouch *touch;
+    int cap_touch;
 } Plan;
 
 /* What a chain of reshapes began with. */
@@ -34,110 +38,297 @@ static const Value *root(const Value *v)
     return v;
 }
 
-static Buffer *buffer_of(Plan *p, const Value *v)
+static int buffer_of(const Plan *p, const Value *v)
 {
-    for (int i = 0; i < p->n; i++)
-        if (p->buf[i].v == root(v))
-            return &p->buf[i];
-    return NULL;
+    for (int i = 0; i < p->plan.n_buffer; i++)
+        if (p->value[i] == root(v))
+            return i;
+    bug("a tensor without a place: %s", v->name);
 }
 
-static bool add_buffer(Plan *p, const Value *v, int first)
-{
-    Buffer b = { .v = v, .first = first, .last = first };
+/* ---- buffers ---- */
 
-    if (!type_bytes(v->type, &b.bytes))
+static bool add_buffer(Plan *p, const Value *v)
+{
+    uint64_t bytes;
+
+    if (!type_bytes(v->type, &bytes) || bytes > INT64_MAX / 4)
         return fail(p->d, NOWHERE, "buffer '%s' does not fit 64-bit sizes", v->name);
-    p->buf[p->n++] = b;
+    p->value[p->plan.n_buffer] = v;
+    p->plan.buffer[p->plan.n_buffer++] = (MemBuffer){ .name = v->name, .n_plane = 1, .plane_bytes = (int64_t)bytes, .step = (int64_t)bytes, .align = 4,
+                                                      .given = v->kind == VAL_param };
     return true;
 }
 
-/* Everything that is written, and from when to when it is needed: stages are counted from 0. */
 static bool list_buffers(Plan *p)
 {
-    int i = 0;
-
     for (int k = 0; k < p->f->body->n_param; k++)
-        if (net_is_tensor(p->f->body->param[k]) && !add_buffer(p, p->f->body->param[k], -1))
+        if (net_is_tensor(p->f->body->param[k]) && !add_buffer(p, p->f->body->param[k]))
             return false;
-    for (const Op *o = p->f->body->first; o; o = o->next, i++) {
-        for (int k = 0; k < o->n_in; k++)
-            if (net_is_tensor(o->in[k]))
-                buffer_of(p, o->in[k])->last = o->kind == OP_return ? INT_MAX : i;
+    for (const Op *o = p->f->body->first; o; o = o->next) {
         for (int k = 0; k < o->n_out; k++)
-            if (o->kind != OP_reshape && !add_buffer(p, o->out[k], i))
+            if (o->kind != OP_reshape && !add_buffer(p, o->out[k]))
                 return false;
-        if (o->kind == OP_fused && op_int(o, "panel_bytes", 0) > 0)
-            p->buf[p->n++] = (Buffer){ .first = i, .last = i, .bytes = (uint64_t)op_int(o, "panel_bytes", 0) };
+        for (int k = 0; o->kind == OP_return && k < o->n_in; k++)
+            if (net_is_tensor(o->in[k]))
+                p->plan.buffer[buffer_of(p, o->in[k])].kept = true;
     }
     return true;
 }
 
-static bool meet(const Buffer *a, const Buffer *b)
+/* An image lies as its strides say: planes, or rows with all their channels. */
+static void lay_image(Plan *p, const Value *v, const Attr *strides, int64_t h, int64_t c)
 {
-    return a->first <= b->last && b->first <= a->last;
+    MemBuffer *b = &p->plan.buffer[buffer_of(p, v)];
+    int64_t row = strides->ints[0], chan = strides->ints[2];
+
+    b->n_plane = chan >= h * row && c > 1 ? c : 1;
+    b->plane_bytes = h * row;
+    b->step = b->n_plane > 1 ? chan : h * row;
+    if (row % 4)
+        b->align = v->type.fmt->bytes;
 }
 
-/* Returns the bytes of all. */
-static uint64_t place(Plan *p, Arena *scratch)
+/* ---- stages ---- */
+
+static void touch(Plan *p, int group, int buffer, MemKind kind, int64_t from, int64_t to)
 {
-    Buffer **order = ARENA_ARRAY(scratch, Buffer *, p->n + 1);
-    uint64_t total = 0;
+    if (p->plan.n_touch == p->cap_touch) {
+        MemTouch *more = ARENA_ARRAY(p->env->scratch, MemTouch, 2 * p->cap_touch + 64);
 
-    for (int i = 0; i < p->n; i++) {                /* larger first; equal ones in order */
-        int k = i;
-
-        for (; k > 0 && order[k - 1]->bytes < p->buf[i].bytes; k--)
-            order[k] = order[k - 1];
-        order[k] = &p->buf[i];
+        if (p->plan.n_touch)
+            memcpy(more, p->touch, (size_t)p->plan.n_touch * sizeof *more);
+        p->touch = more;
+        p->cap_touch = 2 * p->cap_touch + 64;
     }
-    for (int i = 0; i < p->n; i++) {
-        Buffer *b = order[i];
-
-        for (int k = 0; k < i; k++)
-            if (meet(b, order[k]) && b->at < order[k]->at + order[k]->bytes && order[k]->at < b->at + b->bytes) {
-                b->at = align_up(order[k]->at + order[k]->bytes, ALIGN);
-                k = -1;                             /* again from the first */
-            }
-        total = b->at + b->bytes > total ? b->at + b->bytes : total;
-    }
-    return align_up(total, ALIGN);
+    p->touch[p->plan.n_touch++] = (MemTouch){ p->plan.n_stage - 1, group, buffer, kind, from, to };
 }
+
+static void touch_all(Plan *p, const Value *v, MemKind kind)
+{
+    int b = buffer_of(p, v);
+
+    touch(p, 0, b, kind, 0, p->plan.buffer[b].plane_bytes);
+}
+
+/* What the kernels of a stage read beside its images. */
+static void note_margins(Plan *p, const Op *o)
+{
+    for (int i = 0; i < o->n_attr; i++)
+        for (int k = 0; o->attr[i].kind == ATTR_str && k < p->unit->n_kernels; k++) {
+            const KernelInfo *f = &p->unit->kernels[k];
+
+            if (!str_eq(o->attr[i].s, str_of(f->name)))
+                continue;
+            for (int x = 0; x < o->n_in; x++)
+                if (net_is_tensor(o->in[x])) {
+                    MemBuffer *b = &p->plan.buffer[buffer_of(p, o->in[x])];
+
+                    b->before = f->before > b->before ? f->before : b->before;
+                    b->after = f->after > b->after ? f->after : b->after;
+                    b->align = f->align > b->align ? f->align : b->align;
+                }
+        }
+}
+
+static bool works_by_rows(const Op *o, const NetStage *s)
+{
+    return (s->kind == NET_window || s->kind == NET_pool) && !op_attr(o, "panel") && net_window(s).n_images == 1;
+}
+
+/* How many outputs (rows times columns) a group of the stage has. */
+static int64_t outputs_of_group(const Plan *p, int stage, const NetWindow *w)
+{
+    int64_t all = w->out_h * w->out_w;
+
+    if (w->n_images > 1)
+        return all;
+    if (op_attr(p->op[stage], "panel"))
+        return op_int(p->op[stage], "positions", all);
+    return p->cut[stage] ? w->out_w : all;
+}
+
+static void touch_windows(Plan *p, const Op *o, const NetStage *s)
+{
+    NetWindow w = net_window(s);
+    const Value *x_value = o->in[net_param(o, s->op->in[0])];
+    const Attr *in = op_attr(o, "x"), *out = op_attr(o, "y");
+    int stage = p->plan.n_stage - 1, x = buffer_of(p, x_value), y = buffer_of(p, o->out[0]);
+    int64_t n = outputs_of_group(p, stage, &w), all = w.out_h * w.out_w;
+    bool whole_rows = n % w.out_w == 0 || p->plan.buffer[y].n_plane > 1 || out->ints[0] != w.out_w * out->ints[1];
+
+    if (w.n_images > 1) {
+        touch_all(p, x_value, MEM_READ);
+        touch_all(p, o->out[0], MEM_WRITE);
+        return;
+    }
+    p->plan.stage[stage].n_group = (int)((all + n - 1) / n);
+    for (int g = 0; g < p->plan.stage[stage].n_group; g++) {
+        int64_t first = g * n, end = first + n < all ? first + n : all, y0 = first / w.out_w, y1 = (end - 1) / w.out_w;
+        int64_t x0 = y0 * w.stride_h - w.pad_top, x1 = y1 * w.stride_h - w.pad_top + (w.kernel_h - 1) * w.dilation_h + 1;
+
+        x0 = x0 < 0 ? 0 : x0 > w.in_h ? w.in_h : x0;
+        x1 = x1 > w.in_h ? w.in_h : x1 < x0 ? x0 : x1;
+        if (x1 > x0)
+            touch(p, g, x, op_attr(o, "panel") ? MEM_READ_FIRST : MEM_READ, x0 * in->ints[0], x1 * in->ints[0]);
+        if (whole_rows)
+            touch(p, g, y, MEM_WRITE, y0 * out->ints[0], (y1 + 1) * out->ints[0]);
+        else
+            touch(p, g, y, MEM_WRITE, first * out->ints[1], end * out->ints[1]);
+    }
+}
+
+/* Element by element: each is read before the one in its place is written. */
+static bool is_elementwise(const Op *o, const NetStage *s, int i)
+{
+    const Value *x = o->in[i], *y = o->out[0];
+
+    return (s->kind == NET_add || s->kind == NET_map || s->kind == NET_softmax) && x->type.fmt->bytes == y->type.fmt->bytes &&
+           type_n(x->type) == type_n(y->type);
+}
+
+static void add_stage(Plan *p, const Op *o)
+{
+    NetStage s = net_stage(o);
+    int stage = p->plan.n_stage++;
+    int64_t panel = op_int(o, "panel_bytes", 0);
+
+    p->op[stage] = o;
+    p->plan.stage[stage] = (MemStage){ .n_group = 1, .may_turn = true };
+    p->panel[stage] = -1;
+    if (panel > 0) {
+        p->panel[stage] = p->plan.n_buffer;
+        p->value[p->plan.n_buffer] = NULL;
+        p->plan.buffer[p->plan.n_buffer++] = (MemBuffer){ .name = "panel", .n_plane = 1, .plane_bytes = panel, .step = panel, .align = 16 };
+        touch(p, 0, p->panel[stage], MEM_SCRATCH, 0, panel);
+    }
+    note_margins(p, o);
+    if (s.kind == NET_window || s.kind == NET_pool) {
+        touch_windows(p, o, &s);
+        return;
+    }
+    for (int i = 0; i < o->n_in; i++)
+        if (net_is_tensor(o->in[i]))
+            touch_all(p, o->in[i], is_elementwise(o, &s, i) ? MEM_READ_SAME : MEM_READ);
+    for (int i = 0; i < o->n_out; i++)
+        touch_all(p, o->out[i], MEM_WRITE);
+}
+
+/* How images lie is said by the stages that move windows over them. */
+static void lay_images(Plan *p)
+{
+    for (const Op *o = p->f->body->first; o; o = o->next) {
+        NetStage s;
+        NetWindow w;
+
+        if (o->kind != OP_fused)
+            continue;
+        s = net_stage(o);
+        if (s.kind != NET_window && s.kind != NET_pool)
+            continue;
+        w = net_window(&s);
+        if (w.n_images > 1)
+            continue;
+        lay_image(p, o->in[net_param(o, s.op->in[0])], op_attr(o, "x"), w.in_h, w.in_c);
+        lay_image(p, o->out[0], op_attr(o, "y"), w.out_h, w.out_c);
+    }
+}
+
+/* Plans with the stages cut as p->cut says.  Returns the bytes of all, -1 after a report. */
+static int64_t try_plan(Plan *p)
+{
+    int64_t bytes;
+
+    p->plan.n_buffer = p->plan.n_stage = p->plan.n_touch = 0;
+    if (!list_buffers(p))
+        return -1;
+    lay_images(p);
+    for (const Op *o = p->f->body->first; o; o = o->next)
+        if (o->kind == OP_fused)
+            add_stage(p, o);
+    p->plan.touch = p->touch;
+    bytes = image_memory_place(&p->plan, p->env->scratch);
+    return (int64_t)align_up((uint64_t)bytes, 8);
+}
+
+/* Cuts stages into rows where that makes the memory smaller; the plan that stays is the last one tried. */
+static int64_t best_plan(Plan *p, int n_stage)
+{
+    int64_t whole = try_plan(p), best;
+    int i = 0, n_tries = 0;
+
+    if (whole < 0)
+        return -1;
+    for (const Op *o = p->f->body->first; o; o = o->next)
+        if (o->kind == OP_fused) {
+            NetStage s = net_stage(o);
+
+            p->cut[i++] = works_by_rows(o, &s);
+        }
+    best = try_plan(p);
+    for (i = 0; i < n_stage && (best >= whole || n_tries < MAX_TRIES); i++) {
+        if (!p->cut[i])
+            continue;
+        p->cut[i] = false;
+        if (best < whole && try_plan(p) > best)
+            p->cut[i] = true;
+        n_tries++;
+    }
+    return try_plan(p);
+}
+
+/* ---- what is left on the ops ---- */
 
 static void write_places(Plan *p, Op *o, const char *attr, Value *const *v, int n)
 {
     int64_t *at = ARENA_ARRAY(p->m->a, int64_t, n + 1);
 
     for (int i = 0; i < n; i++)
-        at[i] = net_is_tensor(v[i]) ? (int64_t)buffer_of(p, v[i])->at : PLACE_none;
+        at[i] = net_is_tensor(v[i]) ? p->plan.buffer[buffer_of(p, v[i])].at : PLACE_none;
     op_set_attr(o, attr_ints(attr, at, n));
+}
+
+static void write_stage(Plan *p, Op *o, int stage)
+{
+    write_places(p, o, "in", o->in, o->n_in);
+    write_places(p, o, "out", o->out, o->n_out);
+    if (p->panel[stage] >= 0)
+        op_set_attr(o, attr_int("panel_at", p->plan.buffer[p->panel[stage]].at));
+    if (p->plan.stage[stage].n_group > 1 && p->plan.stage[stage].up)
+        op_set_attr(o, attr_str("order", "up"));
+    if (p->cut[stage])
+        op_set_attr(o, attr_int("rows", 1));
 }
 
 bool net_memory(Module *m, const Env *env, Diag *d)
 {
-    Plan p = { .m = m, .d = d, .f = m->entry[0].func };
-    int n = p.f->body->n_param + 1, i = 0;
-    uint64_t total;
+    Plan p = { .m = m, .env = env, .d = d, .f = m->entry[0].func };
+    int n = p.f->body->n_param + 1, n_stage = 0;
+    int64_t total;
 
-    for (const Op *o = p.f->body->first; o; o = o->next)
+    p.unit = kernel_unit(env->n_target == 1 ? env->target[0]->isa[0] : "portable");
+    for (const Op *o = p.f->body->first; o; o = o->next) {
         n += o->n_out + 1;
-    p.buf = ARENA_ARRAY(env->scratch, Buffer, n);
-    if (!list_buffers(&p))
+        n_stage += o->kind == OP_fused;
+    }
+    p.plan.buffer = ARENA_ARRAY(env->scratch, MemBuffer, n);
+    p.value = ARENA_ARRAY(env->scratch, const Value *, n);
+    p.plan.stage = ARENA_ARRAY(env->scratch, MemStage, n_stage + 1);
+    p.op = ARENA_ARRAY(env->scratch, const Op *, n_stage + 1);
+    p.panel = ARENA_ARRAY(env->scratch, int, n_stage + 1);
+    p.cut = ARENA_ARRAY(env->scratch, bool, n_stage + 1);
+    total = best_plan(&p, n_stage);
+    if (total < 0)
         return false;
-    total = place(&p, env->scratch);
-    for (Op *o = p.f->body->first; o; o = o->next, i++) {
-        if (o->kind == OP_fused) {
-            write_places(&p, o, "in", o->in, o->n_in);
-            write_places(&p, o, "out", o->out, o->n_out);
-        }
-        for (int k = 0; k < p.n; k++)
-            if (!p.buf[k].v && p.buf[k].first == i)
-                op_set_attr(o, attr_int("panel_at", (int64_t)p.buf[k].at));
+    n_stage = 0;
+    for (Op *o = p.f->body->first; o; o = o->next) {
+        if (o->kind == OP_fused)
+            write_stage(&p, o, n_stage++);
         if (o->kind == OP_return) {
             write_places(&p, o, "in", o->in, o->n_in);
             write_places(&p, o, "inputs", p.f->body->param, p.f->body->n_param);
         }
     }
-    module_set_meta(m, "arena_bytes", attr_int("", (int64_t)total));
+    module_set_meta(m, "arena_bytes", attr_int("", total));
     return true;
 }
