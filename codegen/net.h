@@ -3,6 +3,7 @@
  *   net.c           NAME.h and NAME.c
  *   net_stage.c     stage functions: kernels with their descriptors, loops
  *   net_loops.c     stages that are plain loops: element by element, sums, moves
+ *   net_products.c  stages that are plain loops: contractions without a kernel, moves by tables, functions of the library
  *   net_weights.c   NAME_weights.h, NAME_weights.c: what the stages read, packed for their kernels
  *   net_project.c   main.c, NAME_selftest.c, Makefile, CMakeLists.txt
  *   net_check.c     what all of them rely on                                                                                    */
@@ -74,6 +75,21 @@ const char *net_float_c(NetWriter *z, double x);
 void net_write_map(NetCode *c);
 void net_write_sum(NetCode *c);
 void net_write_move(NetCode *c);
+/* Operand i of a stage's first op as a C pointer (which is declared), or as the name of an array of constants. */
+const char *net_moved(NetCode *c, const Op *o, int i);
+
+/* What follows op o, the first of a stage, element by element.  net_tail declares its operands; net_tail_write computes it of one sum, called `name`, at
+ * channel c of the innermost dimension, `i` elements before it. */
+typedef struct NetTail NetTail;
+NetTail *net_tail(NetCode *c, const Op *o);
+void net_tail_write(NetTail *t, const Value *sum, const char *name);
+
+/* ---- net_products.c ---- */
+
+void net_write_products(NetCode *c);
+void net_write_call(NetCode *c);
+void net_write_gather(NetCode *c, const Op *o, const char *x, const char *index);
+void net_write_argmax(NetCode *c, const Op *o, const char *x);
 
 /* ---- net_weights.c ---- */
 

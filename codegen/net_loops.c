@@ -35,7 +35,7 @@ static bool is_int_format(const Format *f)
 static const char *index_in(const Map *x, int64_t k)
 {
     if (k == x->n)
-        return x->inner == 1 || x->inner == x->n ? "i" : "i + c";
+        return x->inner == 1 ? "i" : x->inner == x->n ? "c" : "i + c";
     return k == 1 ? "0" : k == x->inner ? "c" : str_printf(x->c->z->w->a, "%s %% %" PRId64, x->inner == 1 ? "i" : "(i + c)", k);
 }
 
@@ -156,6 +156,17 @@ static const char *map_c(Map *x, const Op *o)
         return str_printf(x->c->z->w->a, "%s[%s]", ints_array(x, net_weight(x->c->s, o->in[1]), str_printf(x->c->z->w->a, "table_%d", x->n_local)),
                           less(x->c->z->w->a, find_local(x, o->in[0]), lo));
     }
+    case OP_quantize: {
+        int64_t lo, hi;
+
+        format_int_range(o->out[0]->type.fmt, &lo, &hi);
+        return str_printf(x->c->z->w->a, "%s(%s, %s, %" PRId64 ", %" PRId64 ", %" PRId64 ")", net_use(x->c->z, "sn_quantize"), find_local(x, o->in[0]),
+                          net_float_c(x->c->z, op_float(o, "scale", 1)), op_int(o, "zero", 0), lo, hi);
+    }
+    case OP_sigmoid_int: case OP_tanh_int:
+        return str_printf(x->c->z->w->a, "%s(%s, %s, %" PRId64 ", %" PRId64 ")", net_use(x->c->z, o->kind == OP_tanh_int ? "sn_tanh_int" : "sn_sigmoid_int"),
+                          find_local(x, o->in[0]), ints_array(x, net_weight(x->c->s, o->in[1]), str_printf(x->c->z->w->a, "curve_%d", x->n_local)),
+                          op_int(o, "m", 1), op_int(o, "shift", 0));
     default: return expand(x, o);
     }
 }
@@ -163,7 +174,7 @@ static const char *map_c(Map *x, const Op *o)
 /* Is operand i of o read element by element (and not as multipliers or a table)? */
 static bool is_element(const Op *o, int i)
 {
-    return i == 0 || (o->kind != OP_requant && o->kind != OP_lookup);
+    return i == 0 || (o->kind != OP_requant && o->kind != OP_lookup && o->kind != OP_sigmoid_int && o->kind != OP_tanh_int);
 }
 
 /* What is loaded: tensors, and constants of more than one number. */
@@ -175,7 +186,7 @@ static void bind_operands(Map *x, const Op *first)
     for (int i = 0; i < r->n_param; i++) {
         const Value *v = r->param[i];
         const Weight *w = net_weight(c->s, v);
-        const char *name = str_printf(c->z->w->a, "%c", 'a' + i % 24);
+        const char *name = i < 2 ? i ? "b" : "a" : str_printf(c->z->w->a, "a%d", i);
         bool element = false;
 
         for (const Op *o = first; o && o->kind != OP_yield; o = o->next)
@@ -265,6 +276,32 @@ void net_write_map(NetCode *c)
         map_body(&x, c->s->region[0]->first, "y[i]");
         emit_close(c->e, "");
     }
+}
+
+/* ---- what follows a sum ----------------------------------------------------------------------------------------------------- */
+
+struct NetTail { Map map; const Op *first; };
+
+NetTail *net_tail(NetCode *c, const Op *o)
+{
+    NetTail *t = ARENA_NEW(c->z->w->a, NetTail);
+    Type y = o->out[0]->type;
+
+    *t = (NetTail){ { .c = c, .n = type_n(y), .inner = net_dim(y, y.rank - 1), .local = ARENA_ARRAY(c->z->w->a, Local, count_locals(c->s)) }, o->next };
+    if (o->next->kind != OP_yield)
+        bind_operands(&t->map, o->next);
+    return t;
+}
+
+void net_tail_write(NetTail *t, const Value *sum, const char *name)
+{
+    const char *at = str_printf(t->map.c->z->w->a, "y[%s]", index_in(&t->map, t->map.n));
+
+    t->map.local[t->map.n_local++] = (Local){ sum, name };
+    if (t->first->kind == OP_yield)
+        emit(t->map.c->e, "%s = %s;\n", at, name);
+    else
+        map_body(&t->map, t->first, at);
 }
 
 /* ---- loops over dimensions ------------------------------------------------------------------------------------------------- */
@@ -408,7 +445,7 @@ static void write_transpose(NetCode *c, const Op *o, const char *from)
 }
 
 /* An operand that moves: a tensor, or a constant. */
-static const char *moved(NetCode *c, const Op *o, int i)
+const char *net_moved(NetCode *c, const Op *o, int i)
 {
     const Value *v = o->in[i];
     const Weight *w = net_weight(c->s, v);
@@ -436,12 +473,14 @@ void net_write_move(NetCode *c)
     const Format *f = o->out[0]->type.fmt;
 
     for (int i = 0; i < o->n_in; i++)
-        from[i] = moved(c, o, i);
+        from[i] = net_moved(c, o, i);
     emit(c->e, "%s *y = %s;\n\n", net_c_type(f), net_address(c->z, net_place_out(c->s), f, false));
     switch (o->kind) {
     case OP_concat: write_concat(c, o, from); break;
     case OP_pad: write_pad(c, o, from[0]); break;
     case OP_slice: write_slice(c, o, from[0]); break;
+    case OP_gather: net_write_gather(c, o, from[0], from[1]); break;
+    case OP_argmax: net_write_argmax(c, o, from[0]); break;
     default: write_transpose(c, o, from[0]); break;
     }
 }
@@ -479,7 +518,7 @@ void net_write_sum(NetCode *c)
     }
     simplify(&kept);
     simplify(&over);
-    from = moved(c, o, 0);
+    from = net_moved(c, o, 0);
     bind_operands(&x, o->next);
     emit(c->e, "%s *y = %s;\n\n", net_c_type(c->s->out[0]->type.fmt), net_address(c->z, net_place_out(c->s), c->s->out[0]->type.fmt, false));
     open_loops(c->e, &kept, 0, true);

@@ -432,6 +432,8 @@ void net_write_stage(NetWriter *z, Emit *e, const Op *fused)
     case NET_map: net_write_map(&c); break;
     case NET_sum: net_write_sum(&c); break;
     case NET_move: net_write_move(&c); break;
+    case NET_products: net_write_products(&c); break;
+    case NET_call: net_write_call(&c); break;
     case NET_none: bug("a stage that is nothing came to the writer");
     }
     emit_close(e, "\n");

@@ -62,7 +62,7 @@ bool net_is_map(const Op *o)
     if (o->n_out != 1)
         return false;
     switch (o->kind) {
-    case OP_requant: case OP_clamp: case OP_lookup:
+    case OP_requant: case OP_clamp: case OP_lookup: case OP_quantize: case OP_sigmoid_int: case OP_tanh_int:
         return true;
     case OP_convert:
         return o->in[0]->type.fmt->kind != FORMAT_block && o->out[0]->type.fmt->kind != FORMAT_block;
@@ -73,7 +73,7 @@ bool net_is_map(const Op *o)
 
 static bool is_anchor(const Op *o)
 {
-    return o->kind == OP_conv2d || o->kind == OP_dwconv2d || o->kind == OP_matmul;
+    return o->kind == OP_conv2d || o->kind == OP_dwconv2d || o->kind == OP_matmul || o->kind == OP_tconv2d;
 }
 
 static bool is_int(const Op *anchor)
@@ -119,7 +119,7 @@ static NetStage contraction(const Op *fused, const Op *o)
     bool ints = is_int(o);
 
     (void)fused;
-    if (o->n_in != 2 || !is_weight(o->in[1]) || op_int(o, "w_zero", 0) != 0)
+    if (o->kind == OP_tconv2d || o->n_in != 2 || !is_weight(o->in[1]) || op_int(o, "w_zero", 0) != 0)
         return s;
     if (ints ? !is_format(o->in[0], FMT_i8) || !is_format(o->in[1], FMT_i8) : !is_format(o->in[0], FMT_f32) || !is_format(o->in[1], FMT_f32))
         return s;
@@ -180,6 +180,13 @@ static bool all_map(const Op *o)
     return true;
 }
 
+/* Products that loops compute: of integers of at most 16 bits, or of floats; sums of int16 wrap. */
+static bool is_plain_products(const Op *o)
+{
+    return o->in[0]->type.fmt->kind == o->in[1]->type.fmt->kind && (is_int(o) ? o->in[0]->type.fmt->bytes <= 2 && o->in[1]->type.fmt->bytes <= 2
+                                                                              : is_format(o->in[0], FMT_f32) && is_format(o->in[1], FMT_f32));
+}
+
 static const Op *last_of(const Op *fused)
 {
     const Op *last = fused->region[0]->last;
@@ -194,8 +201,12 @@ NetStage net_stage(const Op *fused)
 
     if (fused->n_out != 1 || o->kind == OP_yield)
         return s;
-    if (is_anchor(o))
-        return contraction(fused, o);
+    if (is_anchor(o)) {
+        s = contraction(fused, o);
+        if (s.kind == NET_none && all_map(o->next) && is_plain_products(o))
+            s = (NetStage){ .kind = NET_products, .op = o };
+        return s;
+    }
     switch (o->kind) {
     case OP_avgpool: case OP_maxpool:
         return pooling(o);
@@ -208,7 +219,10 @@ NetStage net_stage(const Op *fused)
     case OP_sum:
         s.kind = all_map(o->next) ? NET_sum : NET_none;
         return s;
-    case OP_concat: case OP_slice: case OP_pad: case OP_transpose:
+    case OP_resize: case OP_l2norm_int:
+        s.kind = (is_format(o->in[0], FMT_i8) || is_format(o->in[0], FMT_f32)) && !next_in_region(o) ? NET_call : NET_none;
+        return s;
+    case OP_concat: case OP_slice: case OP_pad: case OP_transpose: case OP_gather: case OP_argmax:
         s.kind = next_in_region(o) ? NET_none : NET_move;
         return s;
     default:
@@ -233,7 +247,7 @@ bool net_may_follow(const NetStage *s, const Op *next, int i)
         return ends_float(next) && !(next->kind == OP_relu && ints);
     if (!s->op || !is_anchor(s->op))
         return false;
-    return (!s->bias && is_bias(next)) || (ints ? ends_int(next) : ends_float(next));
+    return (!s->bias && is_bias(next)) || (ints ? next->kind == OP_requant && is_weight(next->in[1]) && is_weight(next->in[2]) : ends_float(next));
 }
 
 /* ---- windows --------------------------------------------------------------------------------------------------------------- */

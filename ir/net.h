@@ -19,7 +19,10 @@ typedef enum {
     NET_softmax,    /* softmax_int or softmax */
     NET_map,        /* element by element; operands of fewer elements repeat */
     NET_sum,        /* sum, and what follows element by element */
-    NET_move        /* one op that moves elements: concat, slice, pad, transpose */
+    NET_move,       /* one op that moves elements: concat, slice, pad, transpose, gather; argmax, which finds their places */
+    NET_products,   /* a contraction that no kernel computes as it stands (transposed, of int16, of two tensors, to other formats than int8), and what
+                     * follows element by element: plain loops */
+    NET_call        /* one op that is a function of the kernels' library: resize, l2norm_int */
 } NetKind;
 
 typedef struct {

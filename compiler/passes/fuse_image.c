@@ -36,7 +36,7 @@ static int only_user(const Net *z, const Op *o, int *operand)
 
 static bool takes_followers(const Op *o)
 {
-    return o->kind == OP_conv2d || o->kind == OP_dwconv2d || o->kind == OP_matmul || o->kind == OP_avgpool || o->kind == OP_maxpool ||
+    return o->kind == OP_conv2d || o->kind == OP_dwconv2d || o->kind == OP_matmul || o->kind == OP_tconv2d || o->kind == OP_avgpool || o->kind == OP_maxpool ||
            o->kind == OP_sum;
 }
 

@@ -139,6 +139,20 @@ typedef struct {
     int8_t hi;
 } SnAdd;
 
+/* An image [in_h, in_w, n_c] made larger or smaller, bilinear: how far one output is from the next in the input, in units of 2^-10, and as a float. */
+typedef struct {
+    int32_t in_h;
+    int32_t in_w;
+    int32_t n_c;
+    int32_t out_h;
+    int32_t out_w;
+    int32_t half;               /* 1: pixels are where their middles are */
+    int32_t scale_h;
+    int32_t scale_w;
+    float scale_h_f32;
+    float scale_w_f32;
+} SnResize;
+
 /* softmax of int8 in fixed point, as gemmlowp does it: e^(d mult 2^(shift - 31) / 2^26) where d = x - max >= diff_min, 0 elsewhere */
 typedef struct {
     int32_t mult;

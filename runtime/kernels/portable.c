@@ -9,3 +9,4 @@
 #include "portable/attention.c"
 #include "portable/image.c"
 #include "portable/image_f32.c"
+#include "portable/curves.c"
