@@ -6,6 +6,7 @@
  * calls stages in order. */
 #include "codegen/c.h"
 
+#include "codegen/board.h"
 #include "codegen/parts.h"
 #include "ir/base/version.h"
 #include "ir/stages.h"
@@ -296,6 +297,30 @@ static Shape shape_of(const Module *m)
     return s;
 }
 
+/* What a session has in front of its scratch, for one thread (runtime/core/session.c: layout_of), and what aligning its block may cost. */
+enum { SESSION_ROOM = 256, SESSION_ROOM_LOOKUP = 512, SESSION_WORKER = 128, SESSION_LINES = 256, SESSION_ALIGN = 128 };
+
+static int64_t session_room(const Writer *w)
+{
+    return verifying_entry(w) ? SESSION_ROOM_LOOKUP : SESSION_ROOM;
+}
+
+static uint64_t session_bytes(const Writer *w)
+{
+    const Module *m = w->m;
+    uint64_t n = (uint64_t)session_room(w) + SESSION_WORKER + SESSION_LINES + align_up(8 * (uint64_t)m->n_state, SESSION_ALIGN) +
+                 align_up((uint64_t)module_meta_int(m, "scratch_bytes", 0), SESSION_ALIGN) +
+                 align_up((uint64_t)module_meta_int(m, "arena_bytes", 0), SESSION_ALIGN);
+
+    for (int i = 0; i < m->n_state; i++) {
+        uint64_t bytes = 0;
+
+        type_bytes(m->state[i]->type, &bytes);
+        n += align_up(bytes, SESSION_ALIGN);
+    }
+    return n + SESSION_ALIGN - 1;
+}
+
 static void write_header(Writer *w, Buf *b, const Shape *s)
 {
     const Module *m = w->m;
@@ -322,6 +347,9 @@ static void write_header(Writer *w, Buf *b, const Shape *s)
                ",    /* most tokens of a context */\n    %s_MAX_TOKENS = %" PRId64
                "    /* most tokens computed at a time */\n};\n",
                w->name, s->n_vocab, w->name, s->n_ctx, w->name, s->max_tokens);
+    if (module_meta_int(m, "build.one_thread", 0))
+        buf_printf(b, "#define %s_SESSION_BYTES %" PRIu64 "    /* of a block for a session with the whole context, at most */\n", w->name,
+                   session_bytes(w));
     buf_printf(b, "#define %s_HAS_TEXT %d    /* whether there is a tokenizer */\n", w->name,
                module_find_blob(m, "tok") != NULL);
     buf_printf(b, "#define %s_HAS_MODEL %d    /* whether there are weights */\n", w->name,
@@ -338,10 +366,11 @@ static void write_internal(Writer *w, Buf *b, bool one_thread)
     Emit e = emit_new(w->a);
 
     buf_printf(b, "#include \"%s.h\"\n", w->name);
+    put_source(b, is_microcontroller(w->m) ? "runtime/hal/bare.h" : "runtime/hal/libc.h", w->name);
     buf_printf(b, "#define %s_HAS_TILES %d    /* whether AMX is asked for, and tried */\n", w->name,
                asks_for_amx(w));
     if (one_thread)
-        buf_printf(b, "#define %s_THREADS 0\n", w->name);
+        buf_printf(b, "#define %s_THREADS 0\n#define %s_SESSION_ROOM %" PRId64 "\n", w->name, w->name, session_room(w));
     if (verifying_entry(w) && !strcmp(module_meta_str(w->m, "build.spec", ""), "lookup"))
         buf_printf(b, "#define %s_SPEC \"lookup\"    /* what the program does by default */\n",
                    w->name);

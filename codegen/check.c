@@ -43,13 +43,17 @@ static bool check_targets(Check *c)
                     MAX_TARGETS, c->n_target);
     for (int i = 0; i < c->n_target; i++) {
         const char *list = module_meta_str(c->m, str_printf(c->m->a, "target.%d.isa", i), "");
-        char *first = str_z(c->m->a, (Str){ list, strcspn(list, " ") });
 
-        c->unit[i] = kernel_unit(first);
+        for (const char *at = list; *at && !c->unit[i]; at += strspn(at, " ")) {
+            size_t n = strcspn(at, " ");
+
+            c->unit[i] = kernel_unit(str_z(c->m->a, (Str){ at, n }));
+            at += n;
+        }
         if (!c->unit[i])
             return fail(c->d, NOWHERE,
                         "target %d asks for kernels of '%s', which this sinter does not have", i,
-                        str_show(c->m->a, str_of(first), 40));
+                        str_show(c->m->a, str_of(list), 40));
         if (!check_size(c, str_printf(c->m->a, "target.%d.prefetch", i),
                         module_meta_int(c->m, str_printf(c->m->a, "target.%d.prefetch", i), PREFETCH_DEFAULT), 0,
                         PREFETCH_MOST, PREFETCH_STEP))

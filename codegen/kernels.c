@@ -12,6 +12,15 @@ const KernelUnit *kernel_unit(const char *isa)
     return NULL;
 }
 
+const KernelUnit *kernel_unit_of(const char *const *isas)
+{
+    const KernelUnit *u = NULL;
+
+    while (*isas && !u)
+        u = kernel_unit(*isas++);
+    return u;
+}
+
 static bool matches(const KernelInfo *k, const char *isa, const char *op, const char *layout,
                     const char *act, int tokens)
 {

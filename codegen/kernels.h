@@ -61,6 +61,8 @@ extern const KernelUnit kernel_units[];
 
 /* The unit of an ISA, or NULL. */
 const KernelUnit *kernel_unit(const char *isa);
+/* The unit of the first of the ISAs (NULL-terminated) that the library has kernels for, or NULL. */
+const KernelUnit *kernel_unit_of(const char *const *isas);
 
 /* The first kernel of that contract, trying `isas` (NULL-terminated, best first; NULL: the unit's own list) in turn.
  * layout or act NULL: any.  tile_tokens: exactly that many, 0: any.  NULL if there is none. */

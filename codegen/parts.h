@@ -5,7 +5,8 @@
 #include "codegen/c.h"
 #include "codegen/weights.h"
 
-extern const char *const runtime_parts[], *const runtime_parts_one_thread[], *const text_parts[], *const main_parts[];
+extern const char *const runtime_parts[], *const runtime_parts_one_thread[], *const runtime_parts_bare[], *const text_parts[];
+extern const char *const main_parts[], *const main_parts_bare[];      /* bare: of microcontrollers */
 
 /* The text of an embedded source with NAME replaced, its #includes of our own headers left out; and of several, one after another. */
 void put_source(Buf *out, const char *path, const char *name);

@@ -6,6 +6,7 @@
  * verify, explain and inspect read
  *
  * Every byte follows from the Module: no date, no path, no host name. */
+#include "codegen/board.h"
 #include "codegen/c.h"
 #include "codegen/check.h"
 #include "codegen/net.h"
@@ -147,6 +148,18 @@ static void write_pkgconfig(Writer *w, Buf *b)
  * run, which is this folder. */
 static void write_linked_weights(Writer *w, Buf *b)
 {
+    if (is_microcontroller(w->m)) { /* flash is not cut into pages */
+        buf_printf(b,
+                   "/* The weights, as they lie in flash. */\n"
+                   "__asm__(\".section .rodata.%s,\\\"a\\\"\\n\"\n"
+                   "        \".balign 64\\n\"\n"
+                   "        \".global %s_linked_weights\\n\"\n"
+                   "        \"%s_linked_weights:\\n\"\n"
+                   "        \".incbin \\\"%s.weights\\\"\\n\"\n"
+                   "        \".text\\n\");\n",
+                   w->name, w->name, w->name, w->name);
+        return;
+    }
     if (has_wasm(w)) { /* where a section has a kind, and everything a size */
         buf_printf(b,
                    "/* The weights file as part of the program (--link-weights). */\n"
@@ -346,18 +359,59 @@ static bool write_account(Writer *w, FileSet *fs, const char *dir, uint64_t stat
 /* Before the first header, so that no flag is needed: CPU affinity, cgroups, large pages. */
 #define GNU "#ifndef _GNU_SOURCE\n#define _GNU_SOURCE\n#endif\n"
 
+/* Makefile, CMakeLists.txt and NAME.pc of a folder for an operating system. */
+static bool write_build_files(Writer *w, FileSet *fs, const char *dir, bool text, bool link)
+{
+    Buf b = buf_in(w->a);
+
+    write_makefile(w, &b, text, link);
+    if (!put(w, fs, dir, "Makefile", &b))
+        return false;
+    b = buf_in(w->a);
+    write_cmake(w, &b, text, link);
+    if (!put(w, fs, dir, "CMakeLists.txt", &b))
+        return false;
+    b = buf_in(w->a);
+    write_pkgconfig(w, &b);
+    return put(w, fs, dir, str_printf(w->a, "%s.pc", w->name), &b);
+}
+
+/* What stages and the text layer take of the stack at most, and room for a program's own. */
+enum { TOKENS_STACK = 16384 };
+
+/* The files of a microcontroller's folder that are not written by now. */
+static bool write_firmware(Writer *w, FileSet *fs, const char *dir, bool text)
+{
+    const char **source = ARENA_ARRAY(w->a, const char *, 8);
+    const char *weights = str_printf(w->a, "%s_weights", w->name);
+    Buf b = buf_in(w->a);
+    int n = 0;
+
+    write_linked_weights(w, &b);
+    if (!put(w, fs, dir, str_printf(w->a, "%s.c", weights), &b))
+        return false;
+    source[n++] = str_printf(w->a, "%s.c", w->name);
+    source[n++] = "runtime.c";
+    if (text)
+        source[n++] = "text.c";
+    if (w->m->n_entry)
+        source[n++] = str_printf(w->a, "%s_%s.c", w->name, w->target[0]);
+    source[n++] = str_printf(w->a, "%s.c", weights);
+    return board_write(w, fs, dir, &(BoardSources){ .source = source, .weights = weights, .stack_bytes = TOKENS_STACK });
+}
+
 bool codegen_folder(const Module *m, FileSet *fs, const char *dir, Diag *d)
 {
     Writer w = { .m = m, .a = m->a, .d = d, .ok = true };
     bool text = module_find_blob(m, "tok") != NULL,
          link = module_meta_int(m, "build.link_weights", 0) != 0;
-    bool one_thread = module_meta_int(m, "build.one_thread", 0) != 0;
+    bool one_thread = module_meta_int(m, "build.one_thread", 0) != 0, bare = is_microcontroller(m);
     WeightsDigest digest;
     uint64_t state_bytes = 0;
     Buf b;
     const char *n;
 
-    if (!codegen_check(m, d) || !begin(&w))
+    if (!codegen_check(m, d) || !board_check(m, d) || !begin(&w))
         return false;
     n = w.name;
     for (int i = 0; i < m->n_state; i++) {
@@ -376,12 +430,11 @@ bool codegen_folder(const Module *m, FileSet *fs, const char *dir, Diag *d)
         return false;
     b = buf_in(w.a);
     buf_printf(&b,
-               "/* The part of the runtime that this model uses. */\n" GNU
-               "#include \"%s_internal.h\"\n\n",
-               n);
+               "/* The part of the runtime that this model uses. */\n%s#include \"%s_internal.h\"\n\n",
+               bare ? "" : GNU, n);
     if (asks_for_amx(&w))
         put_source(&b, "runtime/core/tiles.c", n);
-    put_sources(&b, one_thread ? runtime_parts_one_thread : runtime_parts, n);
+    put_sources(&b, bare ? runtime_parts_bare : one_thread ? runtime_parts_one_thread : runtime_parts, n);
     if (verifying_entry(&w)) {
         buf_putc(&b, '\n');
         put_source(&b, "runtime/text/lookup.c", n);
@@ -398,27 +451,20 @@ bool codegen_folder(const Module *m, FileSet *fs, const char *dir, Diag *d)
             return false;
     }
     b = buf_in(w.a);
-    buf_printf(&b, "/* The command-line program. */\n" GNU "#include \"%s_internal.h\"\n\n", n);
-    put_sources(&b, main_parts, n);
-    if (!put(&w, fs, dir, "main.c", &b))
+    if (bare)
+        buf_printf(&b, "/* A program for trying it out. */\n#include \"%s_internal.h\"\n#include \"semihost.h\"\n\n", n);
+    else
+        buf_printf(&b, "/* The command-line program. */\n" GNU "#include \"%s_internal.h\"\n\n", n);
+    put_sources(&b, bare ? main_parts_bare : main_parts, n);
+    if ((!bare || has_board(m)) && !put(&w, fs, dir, "main.c", &b))
         return false;
-    if (link) {
+    if (link && !bare) {
         b = buf_in(w.a);
         write_linked_weights(&w, &b);
         if (!put(&w, fs, dir, "weights.c", &b))
             return false;
     }
-    b = buf_in(w.a);
-    write_makefile(&w, &b, text, link);
-    if (!put(&w, fs, dir, "Makefile", &b))
-        return false;
-    b = buf_in(w.a);
-    write_cmake(&w, &b, text, link);
-    if (!put(&w, fs, dir, "CMakeLists.txt", &b))
-        return false;
-    b = buf_in(w.a);
-    write_pkgconfig(&w, &b);
-    if (!put(&w, fs, dir, str_printf(w.a, "%s.pc", n), &b))
+    if (bare ? !write_firmware(&w, fs, dir, text) : !write_build_files(&w, fs, dir, text, link))
         return false;
     return write_account(&w, fs, dir, state_bytes);
 }

@@ -2,17 +2,22 @@
  * the model's name. */
 #include "codegen/parts.h"
 
-const char *const runtime_parts[] = { "runtime/core/xxh64.c",   "runtime/core/weights.c",
-                                      "runtime/core/cpu.c",     "runtime/core/threads.c",
-                                      "runtime/core/pace.c",    "runtime/core/session.c",
-                                      NULL };
+const char *const runtime_parts[] = { "runtime/core/xxh64.c",       "runtime/core/weights.c",
+                                      "runtime/hal/weights_file.c", "runtime/core/cpu.c",
+                                      "runtime/core/threads.c",     "runtime/core/pace.c",
+                                      "runtime/core/session.c",     NULL };
 const char *const runtime_parts_one_thread[] = {
-    "runtime/core/xxh64.c",       "runtime/core/weights.c", "runtime/core/cpu.c",
-    "runtime/core/threads_one.c", "runtime/core/session.c", NULL
+    "runtime/core/xxh64.c", "runtime/core/weights.c",     "runtime/hal/weights_file.c",
+    "runtime/core/cpu.c",   "runtime/core/threads_one.c", "runtime/core/session.c", NULL
+};
+const char *const runtime_parts_bare[] = {
+    "runtime/core/xxh64.c",    "runtime/core/weights.c",     "runtime/hal/weights_linked.c",
+    "runtime/hal/cpu_fixed.c", "runtime/core/threads_one.c", "runtime/core/session.c", NULL
 };
 const char *const text_parts[] = { "runtime/text/tokenize.c", "runtime/text/sample.c",
                                    "runtime/text/generate.c", NULL };
 const char *const main_parts[] = { "runtime/core/main.c", NULL };
+const char *const main_parts_bare[] = { "runtime/hal/main_tokens.c", NULL };
 
 static bool is_ident_char(char c)
 {

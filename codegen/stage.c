@@ -325,7 +325,7 @@ static bool write_stage(Writer *w, int i_target, const KernelUnit *unit, bool *w
 void write_stages(Writer *w, int i_target, Buf *c, Buf *kernels)
 {
     Emit e = emit_new(w->a);
-    const KernelUnit *unit = kernel_unit(w->isa[i_target][0]);
+    const KernelUnit *unit = kernel_unit_of(w->isa[i_target]);
     bool *wanted;
     Printed printed = { 0 };
     const char **name;

@@ -17,7 +17,7 @@ static const KernelInfo *kernel_named(const Writer *w, const Attr *a, int *targe
     if (!dot || a->kind != ATTR_str || dot[1] < '0' || dot[1] > '9')
         return NULL;
     *target = dot[1] - '0';
-    u = *target < w->n_target ? kernel_unit(w->isa[*target][0]) : NULL;
+    u = *target < w->n_target ? kernel_unit_of(w->isa[*target]) : NULL;
     for (int i = 0; u && i < u->n_kernels; i++)
         if (str_eq(a->s, str_of(u->kernels[i].name)))
             return &u->kernels[i];

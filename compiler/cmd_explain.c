@@ -410,7 +410,7 @@ static void find_chips(Look *k, FileSet *fs)
         *c = (Chip){ .target = known_target(k, fs, name, isa),
                      .name = explain_show(k, name),
                      .isas = words_of(k, isa) };
-        c->unit = kernel_unit(c->isas[0]);
+        c->unit = kernel_unit_of(c->isas);
         c->n_threads =
             c->target && c->target->n_threads > 0 ? c->target->n_threads : COMMON_THREADS;
         if (module_meta_int(k->m, "build.one_thread", 0))

@@ -81,6 +81,7 @@ const Target *target_native(Arena *a, Diag *d);
 /* Is `feature` (as in Target.features) there on the machine that runs sinter?  Unknown names: false. */
 bool target_host_has(const char *feature);
 const char *target_host_family(void);                        /* "x86_64", "aarch64", "riscv64", "portable" */
+bool target_is_bare(const Target *t);                        /* a microcontroller: no operating system, no C library, one thread */
 void target_print(Buf *out, const Target *t);                /* as YAML that target_parse reads back */
 
 /* What codegen must know of target i, as metadata `target.I.` of the Module; of a board its memory, too (`board.`). */
@@ -106,6 +107,7 @@ typedef struct {
     Act act_decode, act_prefill;
     const Format *kv;           /* f16 or f32 */
     int64_t ctx;                /* 0: the model's own */
+    int64_t batch;              /* most tokens computed at a time; 0: 256, of panels 512 */
     const Format *quant;        /* what weights are rounded to; NULL: they stay as they are */
     bool exact;                 /* only kernels with the portable ones' order of sums */
     bool link_weights;

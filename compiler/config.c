@@ -140,6 +140,7 @@ static void override(BuildOptions *b, const BuildOptions *line)
     if (line->given.fuse)
         b->fuse = line->fuse;
     b->ctx = line->ctx ? line->ctx : b->ctx;
+    b->batch = line->batch ? line->batch : b->batch;
     b->name = line->name ? line->name : b->name;
     b->max_ram = line->max_ram ? line->max_ram : b->max_ram;
     b->max_flash = line->max_flash ? line->max_flash : b->max_flash;
@@ -195,7 +196,7 @@ int config_load(FileSet *fs, Arena *a, Diag *d, const char *file, const BuildOpt
     static const char *const keys[] = { "model",   "digest",  "name",    "out",
                                         "targets", "options", "budgets", NULL };
     static const char *const options[] = {
-        "act",   "kv",    "fuse",  "ctx",     "link-weights", "project", "spec",
+        "act",   "kv",    "fuse",  "ctx",     "batch", "link-weights", "project", "spec",
         "head",
         "quant", "prune", "exact", "kernels", "calib-data",   NULL
     };

@@ -301,6 +301,17 @@ SETTER(set_ctx)
     return SET_ok;
 }
 
+SETTER(set_batch)
+{
+    int64_t n;
+
+    (void)a;
+    if (!str_to_i64(str_of(value), &n) || n < 1 || n > 4096)
+        return bad(why, "takes a number of tokens, 1 to 4096");
+    b->batch = n;
+    return SET_ok;
+}
+
 SETTER(set_emit)
 {
     static const char *const now[] = { "c", "ir", NULL }, *const then[] = { "opencl", "metal",
@@ -398,6 +409,7 @@ const Option build_option_table[] = {
     { "--file", 'f', "YAML", NULL, "read model, targets, options and budgets from a sinter.yaml", NULL, false },
     ROW_ACT, ROW_KV, ROW_FUSE,
     { "--ctx", 0, "N", "the model's", "most positions that a session may have", set_ctx, false },
+    { "--batch", 0, "N", "256, on microcontrollers 8", "most tokens of a prompt that are computed at a time", set_batch, false },
     { "--emit", 0, "WHAT", "c", "c, or ir (the Module as text)", set_emit, false },
     ROW_LINK,
     { "--project", 0, "KIND", "plain", "plain or cmake: both files are always there", set_project, false },

@@ -282,6 +282,16 @@ static char *without_slashes(Arena *a, const char *path)
     return str_z(a, (Str){ path, n });
 }
 
+/* A microcontroller has no files and little memory: weights are constants of the program, prompts pass in small pieces, and nobody guesses. */
+static void choose_for_bare(BuildOptions *o)
+{
+    enum { BARE_BATCH = 8 };
+
+    o->link_weights = true;
+    o->batch = o->batch ? o->batch : BARE_BATCH;
+    o->spec = o->spec ? o->spec : "none";
+}
+
 int pipeline_run(FileSet *fs, Arena *a, Diag *d, const BuildOptions *given)
 {
     BuildOptions o = *given;
@@ -296,6 +306,8 @@ int pipeline_run(FileSet *fs, Arena *a, Diag *d, const BuildOptions *given)
     env.n_target = target_load_set(fs, a, d, o.target, target, MAX_SET);
     if (!env.n_target)
         return 1;
+    if (target_is_bare(target[0]))
+        choose_for_bare(&o);
     m = pipeline_module(fs, a, d, &o, o.model);
     if (!m || !step(&s, d, "read %s", path_base(o.model)))
         return 1;

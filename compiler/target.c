@@ -581,6 +581,11 @@ static void put_list(Buf *b, const char *key, const char *const *v)
     buf_puts(b, "]\n");
 }
 
+bool target_is_bare(const Target *t)
+{
+    return !strcmp(t->family, "cortex-m") || !strcmp(t->family, "riscv32");
+}
+
 void target_print(Buf *b, const Target *t)
 {
     put_field(b, "name", t->name);

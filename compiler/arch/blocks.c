@@ -335,7 +335,7 @@ static void add_entry(Module *m, const char *name, Func *fn, Sym *T, Sym *O, int
 
 bool arch_decoder(Module *m, const Model *model, const BuildOptions *o, Diag *d, const Family *fam)
 {
-    const int64_t most = o->act_prefill == ACT_i8 ? 512 : 256;  /* tokens of one call; panels are made once for all of them */
+    const int64_t most = o->batch ? o->batch : o->act_prefill == ACT_i8 ? 512 : 256;    /* tokens of one call; panels are made once for all of them */
     Keys k = { m->a, model, d, fam };
     Hyper h;
     Finder f = finder_new(m, model, 0, d);

@@ -68,7 +68,7 @@ static uint64_t bytes_of_token(const Module *m)
  * bytes?  Not by plain C, which is slower than any memory. */
 static bool pays_on(const Target *t, const Layout *l, const Layout *other, uint64_t n, uint64_t all)
 {
-    const KernelUnit *u = kernel_unit(t->isa[0]);
+    const KernelUnit *u = kernel_unit_of(t->isa);
     const KernelInfo *k = u ? kernel_find(u, t->isa, "dot", l->name, NULL, 1) : NULL;
     int n_threads = t->n_threads > 0 ? t->n_threads : COMMON_THREADS;
     uint64_t per_block = (uint64_t)l->rows * (uint64_t)l->cols;
@@ -171,7 +171,7 @@ static Weight *weight_of(const Op *fused, const Op *call, const Value *v)
 /* Has the target for `split` what it has for `whole`, of the same ISA, and what rules rows out? */
 static bool has_split_kernels(const Target *t, const Layout *whole, const Layout *split)
 {
-    const KernelUnit *u = kernel_unit(t->isa[0]);
+    const KernelUnit *u = kernel_unit_of(t->isa);
     const KernelInfo *bound = u ? kernel_find(u, t->isa, "bound", split->name, "q8", 1) : NULL;
 
     if (!bound || !kernel_find(u, t->isa, "row", split->name, NULL, 0))

@@ -38,7 +38,7 @@ typedef struct {
 static const KernelInfo *kernel_for(const Sched *s, const Target *t, const char *op, const char *layout,
                                     const char *act, int tokens)
 {
-    const KernelUnit *u = kernel_unit(t->isa[0]);
+    const KernelUnit *u = kernel_unit_of(t->isa);
     const KernelInfo *plain;
 
     if (!u || !s->env->opt->exact)
@@ -76,7 +76,7 @@ static void choose_four(Sched *s, Op *o, const char *role, const char *op, const
 {
     for (int i = 0; i < s->env->n_target; i++) {
         const Target *t = s->env->target[i];
-        const KernelUnit *u = kernel_unit(t->isa[0]);
+        const KernelUnit *u = kernel_unit_of(t->isa);
         const KernelInfo *one = kernel_for(s, t, role, NULL, act, 0),
                          *four = kernel_find(u, t->isa, op, NULL, act, 0);
 
@@ -98,7 +98,7 @@ static void choose_map(Sched *s, Op *o)
     for (int i = 0; i < s->env->n_target; i++) {
         const Target *t = s->env->target[i];
         const KernelInfo *k =
-            kernel_find(kernel_unit(t->isa[0]), t->isa, op_info[o->kind].name, NULL, "f32", 0);
+            kernel_find(kernel_unit_of(t->isa), t->isa, op_info[o->kind].name, NULL, "f32", 0);
 
         if (k && !strcmp(k->order, "exact"))
             op_set_attr(o, attr_str(str_printf(s->m->a, "map.%d", i), k->name));
@@ -121,7 +121,7 @@ static bool choose_bound(Sched *s, const Func *f, const Op *fused)
 static void choose_end(Sched *s, Op *o)
 {
     for (int i = 0; i < s->env->n_target; i++) {
-        const KernelUnit *u = kernel_unit(s->env->target[i]->isa[0]);
+        const KernelUnit *u = kernel_unit_of(s->env->target[i]->isa);
         const char *gemm = op_str(o, str_printf(s->m->a, "gemm.%d", i), NULL);
         const KernelInfo *end = kernel_find(u, s->env->target[i]->isa, "gemm_end", NULL, NULL, 0);
 
@@ -403,6 +403,8 @@ static const char *command_line(Sched *s)
         buf_printf(&b, " --kv %s", o->kv->name);
     if (o->ctx)
         buf_printf(&b, " --ctx %" PRId64, o->ctx);
+    if (o->batch)
+        buf_printf(&b, " --batch %" PRId64, o->batch);
     if (o->quant)
         buf_printf(&b, " --quant %s", o->quant->name);
     if (o->exact)
@@ -425,7 +427,7 @@ static void note_build(Sched *s)
 
     if (s->env->opt->name)
         module_set_meta(m, "build.name", attr_str("", s->env->opt->name));
-    if (!strcmp(s->env->target[0]->family, "wasm32")) /* which has no threads */
+    if (!strcmp(s->env->target[0]->family, "wasm32") || target_is_bare(s->env->target[0])) /* which have no threads */
         module_set_meta(m, "build.one_thread", attr_int("", 1));
     module_set_meta(m, "build.link_weights", attr_int("", s->env->opt->link_weights));
     if (s->env->opt->spec)

@@ -43,6 +43,10 @@
 #define NAME_THREADS 1                  /* 0: threads_one.c, neither atomics nor pthreads */
 #endif
 
+#ifndef NAME_SESSION_ROOM
+#define NAME_SESSION_ROOM 512           /* bytes of a session's own, without threads */
+#endif
+
 #ifndef NAME_HAS_TILES
 #define NAME_HAS_TILES 1                /* 0: no instruction set needs AMX; tiles.c is left out */
 #endif

@@ -17,8 +17,7 @@
  * As long as the next token is draft[n_used + 1] its logits are there; any other, and whatever else
  * is done with the session, begins at n_past as if nothing had been computed ahead. */
 #include "runtime/core/internal.h"
-
-#include <string.h>
+#include "runtime/hal/libc.h"
 
 struct NAME_Session {
     const NAME_Model *model;
@@ -41,6 +40,12 @@ struct NAME_Session {
     int32_t draft[NAME_MAX_DRAFT + 1];  /* the token that was due, then the guesses */
 #endif
 };
+
+#if !NAME_THREADS
+/* What NAME_SESSION_BYTES counts with. */
+typedef char NAME_session_has_room[sizeof(NAME_Session) <= NAME_SESSION_ROOM ? 1 : -1];
+typedef char NAME_worker_is_128_bytes[sizeof(NAME_Worker) <= 128 ? 1 : -1];
+#endif
 
 /* A head of two stages: most logits that its search keeps (SnBest); calls without the search. */
 enum { BEST_MOST = 64, FULL_LEAST = 16, FULL_MOST = 1024 };

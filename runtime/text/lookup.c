@@ -27,8 +27,7 @@
  * time, and the time of one token at the beginning and of CREDIT_MAX where a text that repeats
  * itself turns into one that does not.  Times change what is guessed, never what comes out. */
 #include "runtime/core/internal.h"
-
-#include <string.h>
+#include "runtime/hal/libc.h"
 
 #if NAME_HAS_LOOKUP
 enum {

@@ -9,8 +9,7 @@
  * Penalty: CTRL [arXiv:1909.05858], for each recent token once.  top-p: Holtzman et al. [1904.09751].  min-p: [2407.01082].
  * Random numbers: PCG XSH-RR 64/32 (O'Neill 2014, pcg-random.org), seeded as pcg32_srandom(seed, 54) does. */
 #include "runtime/text/text.h"
-
-#include <string.h>
+#include "runtime/hal/libc.h"
 
 #define SAMPLE_ONE ((uint64_t)1 << 32)
 #define PCG_INC ((uint64_t)54 << 1 | 1)

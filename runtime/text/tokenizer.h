@@ -23,9 +23,9 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
-#include <string.h>
 
 #include "runtime/core/api.h"
+#include "runtime/hal/libc.h"
 
 #define NAME_TOK_MAGIC 0x4b4f5453u          /* the bytes "STOK" */
 #define NAME_TOK_VERSION 2u

@@ -14,9 +14,11 @@ $(obj)/tests/firmware/kernel_cases: tests/firmware/kernel_cases.c tests/firmware
 firmware_bin = $(obj)/sinter $(obj)/tests/firmware/mkboard $(obj)/tests/firmware/icount.so
 check-firmware: $(firmware_bin)      ## firmware for Cortex-M4, M55 and RV32, under QEMU
 	$(V)tests/firmware/start.sh $(obj)
+	$(V)tests/firmware/tokens.sh $(obj)
 
 check-firmware-slow: $(firmware_bin) ## firmware for every board, gcc and clang
 	$(V)tests/firmware/start.sh $(obj) --all
+	$(V)tests/firmware/tokens.sh $(obj) --all
 
 mcu_kernels_bin = $(firmware_bin) $(obj)/tests/firmware/kernel_cases $(obj)/tools/kernel_reader
 check-kernels-mcu: $(mcu_kernels_bin) ## kernels for microcontrollers against plain C, under QEMU

@@ -1,12 +1,12 @@
 # The runtime: what is copied into an emitted folder, with a toy model in the place of a real one.
 rt = $(obj)/tests/runtime
-rt_core = runtime/core/weights.c runtime/core/xxh64.c runtime/core/cpu.c runtime/core/session.c runtime/text/lookup.c
+rt_core = runtime/core/weights.c runtime/hal/weights_file.c runtime/core/xxh64.c runtime/core/cpu.c runtime/core/session.c runtime/text/lookup.c
 rt_toy = tests/runtime/toy.c $(rt_core)
 rt_threads = runtime/core/threads.c runtime/core/pace.c
 rt_test = tests/runtime/test_runtime.c $(rt_toy)
 rt_text = runtime/text/words_bpe.c runtime/text/tokenize.c runtime/text/sample.c runtime/text/chat.c
 rt_cc = $(CC) -std=c11 -D_GNU_SOURCE -g -Wall -Wextra -Wpedantic -I. -I$(rt)
-rt_dep = $(wildcard runtime/core/* runtime/text/*) $(wildcard tests/runtime/*.[ch]) $(rt)/NAME.weights
+rt_dep = $(wildcard runtime/core/* runtime/text/* runtime/hal/*) $(wildcard tests/runtime/*.[ch]) $(rt)/NAME.weights
 rt_asan = -O1 -fsanitize=address,undefined -fno-sanitize-recover=all
 rt_libs = -lxxhash -lcmocka
 
