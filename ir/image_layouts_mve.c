@@ -138,6 +138,46 @@ static void pack_taps4(const ImageLayer *l, uint8_t *weights, uint8_t *channels)
     }
 }
 
+/* ---- depthwise 3 x 3 -------------------------------------------------------------------------------------------------------- */
+
+static bool fits_taps8(const ImageLayer *l)
+{
+    if (!l->depthwise || l->kernel_h != 3 || l->kernel_w != 3 || l->in_c != l->n_out || !fits_24(l, 0) || l->zero != -128)
+        return false;
+    for (int64_t i = 0; i < 9 * l->n_out; i++)
+        if (l->w[i] == -128)
+            return false;
+    return true;
+}
+
+static uint64_t taps8_weight_bytes(const ImageLayer *l)
+{
+    return (uint64_t)(18 * up(l->n_out, 8));
+}
+
+static uint64_t no_bytes(const ImageLayer *l)
+{
+    (void)l;
+    return 0;
+}
+
+/* Even channels come first where there are four of them. */
+static void pack_taps8(const ImageLayer *l, uint8_t *weights, uint8_t *channels)
+{
+    (void)channels;
+    memset(weights, 0, taps8_weight_bytes(l));
+    for (int64_t c = 0; c < l->n_out; c++) {
+        uint8_t *p = weights + c / 8 * 144;
+        int64_t at = c % 2 * 4 + c % 8 / 2;
+
+        put_u32(p + 4 * at, (uint32_t)l->bias[c]);
+        for (int64_t k = 0; k < 9; k++)
+            p[32 + k / 2 * 16 + c % 8 * 2 + k % 2] = (uint8_t)l->w[k * l->n_out + c];
+        p[96 + c % 8 * 2 + 1] = (uint8_t)l->shift[c];
+        put_u32(p + 112 + 4 * at, (uint32_t)l->mult[c]);
+    }
+}
+
 /* ---- fully connected --------------------------------------------------------------------------------------------------------- */
 
 static bool fits_rows4(const ImageLayer *l)
@@ -183,6 +223,10 @@ const ImageLayout image_layout_pairs16_any = {
 const ImageLayout image_layout_taps4 = {
     .name = "taps4", .help = "weights of four channels of a depthwise layer, tap by tap, for Helium",
     .fits = fits_taps4, .weight_bytes = taps4_weight_bytes, .channel_bytes = taps4_channel_bytes, .pack = pack_taps4
+};
+const ImageLayout image_layout_taps8 = {
+    .name = "taps8", .help = "weights and constants of eight channels of a depthwise layer of 3 x 3, for Helium; results below zero are clamped away",
+    .fits = fits_taps8, .weight_bytes = taps8_weight_bytes, .channel_bytes = no_bytes, .pack = pack_taps8
 };
 const ImageLayout image_layout_rows4 = {
     .name = "rows4", .help = "four outputs of a fully connected layer in turn, 16 inputs each, for Helium",
