@@ -21,7 +21,7 @@ enum {
     PREFETCH_DEFAULT = 8192, PREFETCH_STEP = 64, PREFETCH_MOST = 1 << 20,
     CHUNK_DEFAULT = 16384, CHUNK_STEP = 1024, CHUNK_MOST = 1 << 24,
     SPAN_DEFAULT = 128, SPAN_STEP = 16, SPAN_MOST = 1024,
-    TOKENS_DEFAULT = 8, TOKENS_MOST = 4096
+    TOKENS_DEFAULT = 32, TOKENS_MOST = 4096
 };
 
 /* Of a thread's scratch: what a head of two stages keeps there (SnBest in runtime/kernels). */

@@ -14,6 +14,7 @@ typedef struct {
     const char *row;  /* pointer to the present row (prologues, row stages), NULL: none */
     const char *tile; /* local array of the tile, NULL: none */
     const char *expr; /* value at [k] of the tile, NULL: none */
+    const char *block; /* local array of the tiles of a block of tokens, NULL: none */
 } Name;
 
 typedef struct {
@@ -82,6 +83,12 @@ bool row_stage(Stage *z);
 
 /* The ops that come after the contractions whose tiles are at hand, or after an attention, and the stores of results. */
 bool epilogue(Stage *z, const Tile *at);
+
+/* Before and inside the loop over the tokens u .. u + n_t - 1 of a block of four: elementwise ops that have kernels and work on results of
+ * the n contractions mm, which lie in all[k] token after token, go through the block in one call.  The chain of operations of one vector
+ * is long, and token after token would wait for it.  block_tiles declares the tiles of contractions and ops at token t. */
+void block_maps(Stage *z, const Op *const *mm, const char *const *all, int n, const Tile *at);
+void block_tiles(Stage *z, const Op *const *mm, const char *const *acc, const char *const *all, int n, const Tile *at);
 
 /* Tiles and expressions hold for one group of contractions, or one loop, only. */
 void forget_tiles(Stage *z);

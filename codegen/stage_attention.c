@@ -1,16 +1,20 @@
 /* Attention in C: some queries over the cache in spans, with a running maximum and sum.
  *
  * Queries that look at the same K and V go together, where the target has kernels for that: the heads of a group when one
- * token is decoded, up to four tokens of one head when a prompt is read.  Spans end where a multiple of the target's span does, so that
+ * token is decoded, up to 32 tokens of one head when a prompt is read.  Spans end where a multiple of the target's span does, so that
  * neighbouring tokens have the same ones, and each query's sums are those that it has alone. */
 #include "codegen/stage.h"
 
-enum { TOGETHER = 4 };
+enum {
+    TOGETHER = 4,           /* queries whose sums over V are made together */
+    SCORED = 32             /* most queries that share the scores' reads of K */
+};
 
 /* What an attention stage is printed from. */
 typedef struct {
     const Op *o;
     int64_t n_head, hd, width, stride, v_stride, window; /* width: of a row of q and of y */
+    int64_t together;                                    /* tokens of a prompt that go through a span together */
     int span;   /* cache positions whose scores are held at a time: fixed pieces, whatever the number of threads */
     const char *q, *k, *v, *pos;                         /* pointers */
 } Attention;
@@ -63,12 +67,12 @@ static void score_some(Stage *z, const Attention *n, const char *s, const char *
          count, n->hd, float_c(z, op_float(n->o, "scale", 1)));
 }
 
-static void mix_some(Stage *z, const Attention *n, const char *y, const char *s, const char *p, const char *count)
+static void mix_some(Stage *z, const Attention *n, const char *y, const char *s, const char *n_q, const char *p, const char *count)
 {
     emit(z->e,
-         "%s(%s_all[0], %" PRId64 ", %s, %d, n, %s + (size_t)%s * %" PRId64 " + g, %" PRId64
+         "%s(%s, %" PRId64 ", %s, %d, %s, %s + (size_t)%s * %" PRId64 " + g, %" PRId64
          ", %s, %" PRId64 ");\n",
-         kernel_of(z, n->o, "mix4"), y, n->hd, s, n->span, n->v, p, n->v_stride, n->v_stride, count,
+         kernel_of(z, n->o, "mix4"), y, n->hd, s, n->span, n_q, n->v, p, n->v_stride, n->v_stride, count,
          n->hd);
 }
 
@@ -133,7 +137,7 @@ static bool attend_heads(Stage *z, const Attention *n, const char *y, const Tile
     emit(e, "float top, shrink;\n\n");
     soften(z, n, "s[j]", "to - p", y_j, "max[j]", "sum[j]");
     emit_close(e, "");
-    mix_some(z, n, y, "s[0]", "p", "to - p");
+    mix_some(z, n, str_printf(z->w->a, "%s_all[0]", y), "s[0]", "n", "p", "to - p");
     emit_close(e, "");
     emit_open(e, "for (int j = 0; j < n; j++) {");
     emit(e, "float *%s = %s_all[j];\nint i = (h + j) * %" PRId64 ";\n\n", y, y, n->hd);
@@ -143,20 +147,19 @@ static bool attend_heads(Stage *z, const Attention *n, const char *y, const Tile
     return true;
 }
 
-/* The query at i of the n tokens from u on, at most TOGETHER.  They share the scores of every position that one of them
- * sees (one too many is not looked at), and the sums over those that all see; what only some see, at both ends of their
- * range, is added one by one. */
+/* The query at i of the n tokens from u on, at most n->together.  They share the scores of every position that one of them sees (some
+ * too many are not looked at).  Four by four they share the sums over those that all four see; what only some see, at both ends of
+ * their range, is added one by one. */
 static bool attend_tokens(Stage *z, const Attention *n, const char *y, const Tile *at)
 {
     Emit *e = z->e;
     Arena *a = z->w->a;
     const char *y_j = str_printf(a, "%s_all[j]", y), *lo = n->window ? "lo" : "b",
-               *p = n->window ? "p" : "b", *all = n->window ? "all" : "b", *s_j, *s_all;
+               *p = n->window ? "p" : "b", *all = n->window ? "all" : "b", *s_j;
 
     s_j = n->window ? "(&s[j][p - lo])" : "s[j]";
-    s_all = n->window ? "&s[0][all - lo]" : "s[0]";
-    declare_some(z, n, y, TOGETHER);
-    emit(e, n->window ? "int from[%d], end[%d];\n\n" : "int end[%d];\n\n", TOGETHER, TOGETHER);
+    declare_some(z, n, y, n->together);
+    emit(e, n->window ? "int from[%" PRId64 "], end[%" PRId64 "];\n\n" : "int end[%" PRId64 "];\n\n", n->together, n->together);
     emit_open(e, "for (int j = 0; j < n; j++) {");
     emit(e, "end[j] = %s[u + j] + 1;\n", n->pos);
     if (n->window)
@@ -166,9 +169,8 @@ static bool attend_tokens(Stage *z, const Attention *n, const char *y, const Til
     emit_open(e, "for (int b = %s; b < end[n - 1]; b += %d) {",
               n->window ? str_printf(a, "from[0] / %d * %d", n->span, n->span) : "0", n->span);
     if (n->window)
-        emit(e, "int lo = from[0] > b ? from[0] : b, all = from[n - 1] > b ? from[n - 1] : b;\n");
-    emit(e, "int hi = end[n - 1] < b + %d ? end[n - 1] : b + %d;\n", n->span, n->span);
-    emit(e, "int all_to = end[0] < hi ? end[0] : hi;    /* all of them see %s .. all_to - 1 */\n\n", all);
+        emit(e, "int lo = from[0] > b ? from[0] : b;\n");
+    emit(e, "int hi = end[n - 1] < b + %d ? end[n - 1] : b + %d;\n\n", n->span, n->span);
     score_some(z, n, "s[0]", str_printf(a, "(size_t)u * %" PRId64 " + i", n->width), n->width, lo,
                str_printf(a, "hi - %s", lo));
     emit_open(e, "for (int j = 0; j < n; j++) {");
@@ -178,19 +180,29 @@ static bool attend_tokens(Stage *z, const Attention *n, const char *y, const Til
     emit(e, "float top, shrink;\n\n");
     emit(e, "if (%s >= to)\n    continue;\n", p);
     soften(z, n, s_j, str_printf(a, "to - %s", p), y_j, "max[j]", "sum[j]");
-    if (n->window) {
-        emit(e, "if (all >= all_to)\n    ");
-        mix_one(z, n, y_j, "&s[j][p - lo]", "p", "to - p");
-        emit(e, "else if (p < all)\n    ");
-        mix_one(z, n, y_j, "&s[j][p - lo]", "p", "all - p");
-    } else {
-        emit(e, "if (all_to <= b)\n    ");
-        mix_one(z, n, y_j, "s[j]", "b", "to - b");
-    }
     emit_close(e, "");
-    emit_open(e, "if (%s < all_to) {", all);
-    mix_some(z, n, y, s_all, all, str_printf(a, "all_to - %s", all));
-    emit_open(e, "for (int j = 0; j < n; j++) {");
+    emit_open(e, "for (int f = 0; f < n; f += %d) {", TOGETHER);
+    emit(e, "int four = n - f < %d ? n - f : %d;\n", TOGETHER, TOGETHER);
+    if (n->window)
+        emit(e, "int all = from[f + four - 1] > b ? from[f + four - 1] : b;\n");
+    emit(e, "int all_to = end[f] < hi ? end[f] : hi;    /* all four see %s .. all_to - 1 */\n\n", all);
+    if (n->window) {
+        emit_open(e, "for (int j = f; j < f + four; j++) {");
+        emit(e, "int p = from[j] > b ? from[j] : b;\n");
+        emit(e, "int to = end[j] < hi ? end[j] : hi;\n\n");
+        emit(e, "if (all < all_to)\n    to = all;\n");
+        emit(e, "if (p < to)\n    ");
+        mix_one(z, n, y_j, "&s[j][p - lo]", "p", "to - p");
+        emit_close(e, "");
+    }
+    emit(e, "if (%s < all_to)\n    ", all);
+    mix_some(z, n, str_printf(a, "%s_all[f]", y), n->window ? "&s[f][all - lo]" : "s[f]", "four", all,
+             str_printf(a, "all_to - %s", all));
+    if (n->window)
+        emit(e, "else\n    continue;\n");
+    else
+        emit(e, "else\n    all_to = b;\n");
+    emit_open(e, "for (int j = f; j < f + four; j++) {");
     emit(e, "int to = end[j] < hi ? end[j] : hi;\n\n");
     emit(e, "if (to > all_to)\n    ");
     mix_one(z, n, y_j, str_printf(a, "&s[j][all_to - %s]", lo), "all_to", "to - all_to");
@@ -254,6 +266,7 @@ bool attention_stage(Stage *z)
                     .stride = row_width(o->in[1]),
                     .v_stride = row_width(o->in[2]),
                     .window = op_int(o, "window", 0),
+                    .together = tokens < SCORED ? tokens : SCORED,
                     .span = (int)op_int(o, str_printf(z->w->a, "span.%d", z->i_target), SPAN_DEFAULT),
                     .q = name_of(z, o->in[0])->base,
                     .k = name_of(z, o->in[1])->base,
@@ -282,8 +295,8 @@ bool attention_stage(Stage *z)
          " : %s;\n\n",
          n_head, tokens, tokens, rows, tokens, rows);
     if (has_some(z, o)) {
-        emit_open(e, "for (; u < u_end; u += %d) {", TOGETHER);
-        emit(e, "int n = u_end - u < %d ? u_end - u : %d;\n", TOGETHER, TOGETHER);
+        emit_open(e, "for (; u < u_end; u += %" PRId64 ") {", n.together);
+        emit(e, "int n = u_end - u < %" PRId64 " ? u_end - u : %" PRId64 ";\n", n.together, n.together);
         if (!attend_tokens(z, &n, y, &at))
             return false;
     } else {

@@ -70,7 +70,7 @@ static bool contract_group(Stage *z, int g)
     Emit *e = z->e;
     Arena *a = z->w->a;
     const Op *mm[MAX_ANCHORS];
-    const char *acc[MAX_ANCHORS], *tile[MAX_ANCHORS];
+    const char *acc[MAX_ANCHORS], *tile[MAX_ANCHORS], *all[MAX_ANCHORS];
     int n = 0;
     int64_t n_out, n_in, width = stage_width(z->s, g),
                          span = TILE_ROWS * op_attr(z->s, "tiles")->ints[g];
@@ -128,15 +128,13 @@ static bool contract_group(Stage *z, int g)
         at.t = "t";
         emit_open(e, "for (int u = 0; u < %s; u += 4) {", rows);
         for (int k = 0; k < n; k++)
-            emit(e, "float %s_4[4 * %" PRId64 "];\n", acc[k], width);
+            emit(e, "float %s[4 * %" PRId64 "];\n", all[k] = str_printf(a, "%s_4", acc[k]), width);
         emit(e, "int n_t = %s - u < 4 ? %s - u : 4;\n\n", rows, rows);
         for (int k = 0; k < n; k++)
-            four_tokens(z, mm[k], str_printf(a, "%s_4", acc[k]), tile[k], n_in, &at);
+            four_tokens(z, mm[k], all[k], tile[k], n_in, &at);
+        block_maps(z, mm, all, n, &at);
         emit_open(e, "for (int t = u; t < u + n_t; t++) {");
-        for (int k = 0; k < n; k++) {
-            emit(e, "const float *%s = %s_4 + %" PRId64 " * (t - u);\n", acc[k], acc[k], width);
-            name_of(z, mm[k]->out[0])->tile = acc[k];
-        }
+        block_tiles(z, mm, acc, all, n, &at);
         emit(e, "\n");
         if (!epilogue(z, &at))
             return false;

@@ -101,7 +101,8 @@ static bool tile_op(Stage *z, const Op *o, const Tile *at)
     Emit *e = z->e;
 
     if (op_str(o, str_printf(z->w->a, "map.%d", z->i_target), NULL)) {
-        tile_map(z, o, at);
+        if (!name_of(z, o->out[0])->tile)
+            tile_map(z, o, at);
         return true;
     }
     if (op_is_elementwise(o)) {
@@ -212,8 +213,51 @@ bool epilogue(Stage *z, const Tile *at)
     return ok;
 }
 
+void block_maps(Stage *z, const Op *const *mm, const char *const *all, int n, const Tile *at)
+{
+    if (strcmp(at->n, str_printf(z->w->a, "%" PRId64, at->width)) != 0)
+        return; /* what is behind the last row was not computed */
+    for (int k = 0; k < n; k++)
+        for (const Op *o = z->r->first; o; o = o->next) {
+            const char *block;
+
+            if (!o->n_in || o->in[0] != mm[k]->out[0] || !op_str(o, str_printf(z->w->a, "map.%d", z->i_target), NULL))
+                continue;
+            block = fresh_name(z, str_printf(z->w->a, "%s_4", o->out[0]->name));
+            emit(z->e, "float %s[4 * %" PRId64 "];\n\n", block, at->width);
+            emit(z->e, "%s(%s, %s, %" PRId64 " * n_t);\n", kernel_of(z, o, "map"), block, all[k], at->width);
+            name_of(z, o->out[0])->block = block;
+        }
+}
+
+/* Has everything that reads v gone through the block? */
+static bool block_has_read(Stage *z, const Value *v)
+{
+    for (const Op *o = z->r->first; o; o = o->next)
+        for (int i = 0; i < o->n_in; i++)
+            if (o->in[i] == v && (!o->n_out || !name_of(z, o->out[0])->block))
+                return false;
+    return true;
+}
+
+static const char *block_tile(Stage *z, const char *tile, const char *block, const Tile *at)
+{
+    emit(z->e, "const float *%s = %s + %" PRId64 " * (t - u);\n", tile, block, at->width);
+    return tile;
+}
+
+void block_tiles(Stage *z, const Op *const *mm, const char *const *acc, const char *const *all, int n, const Tile *at)
+{
+    for (int k = 0; k < n; k++)
+        if (!block_has_read(z, mm[k]->out[0]))
+            name_of(z, mm[k]->out[0])->tile = block_tile(z, acc[k], all[k], at);
+    for (const Op *o = z->r->first; o; o = o->next)
+        if (o->n_out && name_of(z, o->out[0])->block)
+            name_of(z, o->out[0])->tile = block_tile(z, fresh_name(z, o->out[0]->name), name_of(z, o->out[0])->block, at);
+}
+
 void forget_tiles(Stage *z)
 {
     for (int i = 0; i < z->n_name; i++)
-        z->name[i].tile = z->name[i].expr = NULL;
+        z->name[i].tile = z->name[i].expr = z->name[i].block = NULL;
 }

@@ -28,7 +28,7 @@ for object in "$@"; do
             judge()
             name = $2
             gsub(/[<>:]/, "", name)
-            if (name !~ /^sn_(dot|dot4|gemm|score|score4|mix|mix4)_/ || substr(name, length(name) - length(isa) + 1) != isa)
+            if (name !~ /^sn_(dot|dot4|gemm|score|score4|score_turned|mix|mix4)_/ || substr(name, length(name) - length(isa) + 1) != isa)
                 name = ""
             n = n_loops = asks = 0
             split("", at)

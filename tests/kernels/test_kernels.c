@@ -1035,7 +1035,7 @@ static void test_gemm_end(const Row *k)
 
 /* ---- attention ------------------------------------------------------------------------------------------------------ */
 
-static const int head_dims[] = { 16, 20, 48, 64, 80, 128, 1, 7, 63, 200 };
+static const int head_dims[] = { 16, 20, 48, 64, 80, 128, 1, 7, 63, 200, 256, 272 };
 static const int lengths[] = { 0, 1, 2, 3, 4, 7, 8, 9, 64, 100 };
 enum { N_HEAD_DIMS = sizeof head_dims / sizeof head_dims[0], N_LENGTHS = sizeof lengths / sizeof lengths[0], MAX_LENGTH = 100 };
 
@@ -1164,7 +1164,7 @@ static const Row *one_query(const Row *k)
     return NULL;
 }
 
-enum { MOST_QUERIES = 7, SOME_STRIDE = MAX_LENGTH + 2 * GUARD, SOME_WIDTH = 200 + 2 * GUARD };
+enum { MOST_QUERIES = 14, SOME_STRIDE = MAX_LENGTH + 2 * GUARD, SOME_WIDTH = 272 + 2 * GUARD };
 
 static void test_score4(const Row *k)
 {

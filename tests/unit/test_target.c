@@ -230,7 +230,7 @@ static void tuning_is_read_within_bounds(void **state)
     assert_int_equal(t->tuning.prefetch, 8192);
     assert_int_equal(t->tuning.chunk, 16384);
     assert_int_equal(t->tuning.span, 128);
-    assert_int_equal(t->tuning.tokens, 8);
+    assert_int_equal(t->tuning.tokens, 32);
     t = target_parse(a, diag_new(a, stderr), "t.yaml", STR(TUNED("prefetch: 0, chunk: 16M, span: 1K, tokens: 4096")));
     assert_non_null(t);
     assert_int_equal(t->tuning.prefetch, 0);

@@ -79,10 +79,138 @@ static inline void sn_score_some_avx512(float *s, int s_stride, const float *q, 
     }
 }
 
+/* ---- many queries: positions are lanes ------------------------------------------------------------------------------------- */
+
+enum {
+    SN_TURNED = 32,             /* positions whose entries are turned at a time */
+    SN_TURNED_DIM = 256,        /* most dimensions of them, and what their number must be a multiple of: */
+    SN_TURNED_STEP = 16
+};
+
+/* Eight dimensions of 32 positions, the first of which lie at k: t[SN_TURNED d + i].  `last`: the last position that is there. */
+__attribute__((always_inline))
+static inline void sn_turn_eight_avx512(uint16_t *t, const uint16_t *k, int stride, int last)
+{
+    __m512i v[8], w[8];
+
+    for (int i = 0; i < 8; i++) {           /* 128 bits are eight dimensions of positions i, 8 + i, 16 + i, 24 + i */
+        v[i] = _mm512_setzero_si512();
+        for (int g = 0; g < 4; g++) {
+            const int p = 8 * g + i < last ? 8 * g + i : last;
+
+            v[i] = _mm512_mask_broadcast_i32x4(v[i], (__mmask16)(15 << (4 * g)),
+                                               _mm_loadu_si128((const __m128i *)(const void *)(k + (int64_t)p * stride)));
+        }
+    }
+    for (int i = 0; i < 4; i++) {
+        w[2 * i] = _mm512_unpacklo_epi16(v[2 * i], v[2 * i + 1]);
+        w[2 * i + 1] = _mm512_unpackhi_epi16(v[2 * i], v[2 * i + 1]);
+    }
+    for (int i = 0; i < 8; i += 4)
+        for (int h = 0; h < 2; h++) {
+            v[i + 2 * h] = _mm512_unpacklo_epi32(w[i + h], w[i + h + 2]);
+            v[i + 2 * h + 1] = _mm512_unpackhi_epi32(w[i + h], w[i + h + 2]);
+        }
+    for (int i = 0; i < 4; i++) {
+        _mm512_storeu_si512(t + SN_TURNED * (2 * i), _mm512_unpacklo_epi64(v[i], v[i + 4]));
+        _mm512_storeu_si512(t + SN_TURNED * (2 * i + 1), _mm512_unpackhi_epi64(v[i], v[i + 4]));
+    }
+}
+
+static SN_APART void sn_turn_entries_avx512(uint16_t *t, const uint16_t *k, int stride, int n, int head_dim)
+{
+    for (int d = 0; d < head_dim; d += 8) {
+        if (n == SN_TURNED)
+            sn_turn_eight_avx512(t + SN_TURNED * d, k + d, stride, SN_TURNED - 1);
+        else
+            sn_turn_eight_avx512(t + SN_TURNED * d, k + d, stride, n - 1);
+    }
+}
+
+/* What dimensions d, d + 16, ... contribute to the scores of 32 positions for four queries: s[2 j + h] for query j and half h. */
+__attribute__((always_inline))
+static inline void sn_score_lane_avx512(__m512 *s, const float *q, int q_stride, const uint16_t *t, int d, int head_dim)
+{
+    #pragma GCC unroll 8
+    for (int k = 0; k < 8; k++)
+        s[k] = _mm512_setzero_ps();
+    for (; d < head_dim; d += 16) {
+        const __m512 a = _mm512_cvtph_ps(_mm256_load_si256((const __m256i *)(const void *)(t + SN_TURNED * d)));
+        const __m512 b = _mm512_cvtph_ps(_mm256_load_si256((const __m256i *)(const void *)(t + SN_TURNED * d + 16)));
+
+        #pragma GCC unroll 4
+        for (int j = 0; j < 4; j++) {
+            const __m512 u = _mm512_set1_ps(q[j * q_stride + d]);
+
+            s[2 * j] = _mm512_fmadd_ps(u, a, s[2 * j]);
+            s[2 * j + 1] = _mm512_fmadd_ps(u, b, s[2 * j + 1]);
+        }
+    }
+}
+
+/* Scores of SN_TURNED positions, of which n are stored, for four queries.  What the kernel for one query has in lane l is here the sum
+ * over dimensions l, l + 16, ...; halves are added to halves: lanes l and l + 8 first, then pairs l and l + 4, and so on.  Pairs come
+ * in the order 0 4 2 6 1 5 3 7, and sums that wait for their other half lie in memory. */
+static SN_APART void sn_score_turned_avx512vnni(float *s, int s_stride, const float *q, int q_stride, const uint16_t *t, int n, int head_dim,
+                                            float scale)
+{
+    const uint32_t m = 0xffffffffu >> (SN_TURNED - n);
+    float waiting[3][8 * 16] __attribute__((aligned(64)));
+    __m512 a[8], b[8];
+
+    for (int i = 0; i < 8; i++) {
+        const int l = (i & 1) << 2 | (i & 2) | i >> 2;
+        int level = 0;
+
+        sn_score_lane_avx512(a, q, q_stride, t, l, head_dim);
+        sn_score_lane_avx512(b, q, q_stride, t, l + 8, head_dim);
+        #pragma GCC unroll 8
+        for (int k = 0; k < 8; k++)
+            a[k] = _mm512_add_ps(a[k], b[k]);
+        for (; i >> level & 1; level++) {
+            #pragma GCC unroll 8
+            for (int k = 0; k < 8; k++)
+                a[k] = _mm512_add_ps(_mm512_load_ps(waiting[level] + 16 * k), a[k]);
+        }
+        if (level < 3) {
+            #pragma GCC unroll 8
+            for (int k = 0; k < 8; k++)
+                _mm512_store_ps(waiting[level] + 16 * k, a[k]);
+        }
+    }
+    #pragma GCC unroll 8
+    for (int k = 0; k < 8; k++)
+        _mm512_mask_storeu_ps(s + k / 2 * s_stride + 16 * (k % 2), (__mmask16)(m >> (16 * (k % 2))),
+                              _mm512_mul_ps(_mm512_set1_ps(scale), a[k]));
+}
+
+/* Nothing is added across lanes, and each entry is turned once for all queries, whose number is a multiple of 4. */
+static SN_APART void sn_score_many_avx512(float *s, int s_stride, const float *q, int q_stride, int n_q, const uint16_t *k,
+                                          int stride, int n, int head_dim, float scale)
+{
+    uint16_t t[SN_TURNED * SN_TURNED_DIM] __attribute__((aligned(64)));
+
+    for (int i = 0; i < n; i += SN_TURNED) {
+        const int left = n - i < SN_TURNED ? n - i : SN_TURNED;
+
+        sn_turn_entries_avx512(t, k + (int64_t)i * stride, stride, left, head_dim);
+        for (int j = 0; j < n_q; j += 4)
+            sn_score_turned_avx512vnni(s + (int64_t)j * s_stride + i, s_stride, q + (int64_t)j * q_stride, q_stride, t, left, head_dim, scale);
+    }
+}
+
 SN_KERNEL(op=score4, kv=f16, isa=avx512vnni, features=x86_64_v4, order=lanes16_fma)
 static SN_APART void sn_score4_f16_avx512vnni(float *s, int s_stride, const float *q, int q_stride, int n_q, const uint16_t *k,
                                               int stride, int n, int head_dim, float scale)
 {
+    if (n_q >= 8 && head_dim % SN_TURNED_STEP == 0 && head_dim <= SN_TURNED_DIM) {
+        const int many = n_q / 4 * 4;
+
+        sn_score_many_avx512(s, s_stride, q, q_stride, many, k, stride, n, head_dim, scale);
+        s += (int64_t)many * s_stride;
+        q += (int64_t)many * q_stride;
+        n_q -= many;
+    }
     for (; n_q >= 4; n_q -= 4, s += 4 * s_stride, q += 4 * q_stride)
         sn_score_some_avx512(s, s_stride, q, q_stride, 4, k, stride, n, head_dim, scale);
     if (n_q == 3)
@@ -273,13 +401,13 @@ static inline void sn_quant_q8_avx512vnni(SnQ8 *y, const float *x)
     const __m512 round = _mm512_set1_ps(12582912.0f);                   /* 1.5 * 2^23: the integer is in the low bits */
     const __m512i u = _mm512_castps_si512(_mm512_add_ps(_mm512_mul_ps(a, inverse), round));
     const __m512i v = _mm512_castps_si512(_mm512_add_ps(_mm512_mul_ps(b, inverse), round));
-    const __m128i p = _mm512_cvtepi32_epi8(u);
-    const __m128i q = _mm512_cvtepi32_epi8(v);
-    const __m512i sums = _mm512_add_epi32(_mm512_cvtepi8_epi32(p), _mm512_cvtepi8_epi32(q));
+    const __m256i q = _mm256_inserti128_si256(_mm256_castsi128_si256(_mm512_cvtepi32_epi8(u)), _mm512_cvtepi32_epi8(v), 1);
+    const __m256i eights = _mm256_sad_epu8(_mm256_xor_si256(q, _mm256_set1_epi8(-128)), _mm256_setzero_si256());   /* + 8 * 128 */
+    const __m128i fours = _mm_add_epi32(_mm256_castsi256_si128(eights), _mm256_extracti128_si256(eights, 1));
+    const __m128i sum = _mm_sub_epi32(_mm_add_epi32(fours, _mm_unpackhi_epi64(fours, fours)), _mm_cvtsi32_si128(32 * 128));
 
-    _mm_storeu_si128((__m128i *)y->q, p);
-    _mm_storeu_si128((__m128i *)(y->q + 16), q);
+    _mm256_storeu_si256((__m256i *)(void *)y->q, q);
     y->d = max / 127.0f;
-    y->sum = _mm512_reduce_add_epi32(sums);
-    y->ds = y->d * (float)y->sum;
+    y->sum = _mm_cvtsi128_si32(sum);
+    y->ds = y->d * _mm_cvtss_f32(_mm_cvtepi32_ps(sum));
 }

@@ -74,7 +74,7 @@ static void prefill_layer(const story_Run *r, story_Worker *me, const story_Laye
     if (me->id == 0)
         story_trace(layer, "attn_q_rope", (const float *)(r->arena + 0), (size_t)(r->T) * 128);
 #endif
-    story_stage(r, me, s->prefill_layer_attention, args, 4 * ((r->T + 7) / 8));
+    story_stage(r, me, s->prefill_layer_attention, args, 4 * ((r->T + 31) / 32));
 #ifdef story_TRACE
 #endif
     story_stage(r, me, s->prefill_layer_attn_output, args, 2);

@@ -459,7 +459,7 @@ static void prefill_layer_attn_q_k_v(const story_Run *r, const void *layer, stor
  *   reads  attn_q_rope          f32[T,128]
  *   reads  pos                  i32[T]
  *   writes attn_q8              q8[T,128]
- * A chunk is one head and 8 tokens. */
+ * A chunk is one head and 32 tokens. */
 static void prefill_layer_attention(const story_Run *r, const void *layer, story_Worker *me, int c, int count, const uint8_t *next)
 {
     (void)me, (void)count, (void)next;
@@ -472,7 +472,7 @@ static void prefill_layer_attention(const story_Run *r, const void *layer, story
 
     int h = c % 4, i = h * 32;    /* head, and where it begins in a row */
     int g = h / 2 * 32;    /* where its K and V begin: 2 heads share them */
-    int u = c / 4 * 8, u_end = u + 8 < r->T ? u + 8 : r->T;
+    int u = c / 4 * 32, u_end = u + 32 < r->T ? u + 32 : r->T;
 
     for (int t = u; t < u_end; t++) {
         float attn[32] = { 0 }, s[128], max = -3.4e38f, sum = 0;

@@ -468,7 +468,7 @@ static void prefill_layer_attn_q_k_v(const story_Run *r, const void *layer, stor
  *   reads  attn_q_rope          f32[T,128]
  *   reads  pos                  i32[T]
  *   writes attn_q8              q8[T,128]
- * A chunk is one head and 8 tokens. */
+ * A chunk is one head and 32 tokens. */
 static void prefill_layer_attention(const story_Run *r, const void *layer, story_Worker *me, int c, int count, const uint8_t *next)
 {
     (void)me, (void)count, (void)next;
@@ -481,13 +481,13 @@ static void prefill_layer_attention(const story_Run *r, const void *layer, story
 
     int h = c % 4, i = h * 32;    /* head, and where it begins in a row */
     int g = h / 2 * 32;    /* where its K and V begin: 2 heads share them */
-    int u = c / 4 * 8, u_end = u + 8 < r->T ? u + 8 : r->T;
+    int u = c / 4 * 32, u_end = u + 32 < r->T ? u + 32 : r->T;
 
-    for (; u < u_end; u += 4) {
-        int n = u_end - u < 4 ? u_end - u : 4;
-        float attn_all[4][32] = { { 0 } }, s[4][128];
-        float max[4], sum[4] = { 0 };
-        int end[4];
+    for (; u < u_end; u += 32) {
+        int n = u_end - u < 32 ? u_end - u : 32;
+        float attn_all[32][32] = { { 0 } }, s[32][128];
+        float max[32], sum[32] = { 0 };
+        int end[32];
 
         for (int j = 0; j < n; j++) {
             end[j] = pos[u + j] + 1;
@@ -495,7 +495,6 @@ static void prefill_layer_attention(const story_Run *r, const void *layer, story
         }
         for (int b = 0; b < end[n - 1]; b += 128) {
             int hi = end[n - 1] < b + 128 ? end[n - 1] : b + 128;
-            int all_to = end[0] < hi ? end[0] : hi;    /* all of them see b .. all_to - 1 */
 
             sn_score4_f16_avx512vnni(s[0], 128, attn_q_rope + (size_t)u * 128 + i, 128, n, kv_k + (size_t)b * 64 + g, 64, hi - b, 32, 0.17677669f);
             for (int j = 0; j < n; j++) {
@@ -513,12 +512,16 @@ static void prefill_layer_attention(const story_Run *r, const void *layer, story
                     max[j] = top;
                 }
                 sum[j] += sn_exp_sum_avx512vnni(s[j], to - b, max[j]);
-                if (all_to <= b)
-                    sn_mix_f16_avx512vnni(attn_all[j], s[j], kv_v + (size_t)b * 64 + g, 64, to - b, 32);
             }
-            if (b < all_to) {
-                sn_mix4_f16_avx512vnni(attn_all[0], 32, s[0], 128, n, kv_v + (size_t)b * 64 + g, 64, all_to - b, 32);
-                for (int j = 0; j < n; j++) {
+            for (int f = 0; f < n; f += 4) {
+                int four = n - f < 4 ? n - f : 4;
+                int all_to = end[f] < hi ? end[f] : hi;    /* all four see b .. all_to - 1 */
+
+                if (b < all_to)
+                    sn_mix4_f16_avx512vnni(attn_all[f], 32, s[f], 128, four, kv_v + (size_t)b * 64 + g, 64, all_to - b, 32);
+                else
+                    all_to = b;
+                for (int j = f; j < f + four; j++) {
                     int to = end[j] < hi ? end[j] : hi;
 
                     if (to > all_to)
@@ -623,13 +626,13 @@ static void prefill_layer_ffn_gate_up(const story_Run *r, const void *layer, sto
         else
             for (int t = 0; t < n_t; t++)
                 sn_dot_i8g32_r32k4_q8_avx512vnni(ffn_up_4 + 32 * t, ffn_up_tile, ffn_norm_q8 + (size_t)(u + t) * 4, 128, NULL);
+        float ffn_silu_4[4 * 32];
+
+        sn_silu_avx512vnni(ffn_silu_4, ffn_gate_4, 32 * n_t);
         for (int t = u; t < u + n_t; t++) {
-            const float *ffn_gate = ffn_gate_4 + 32 * (t - u);
             const float *ffn_up = ffn_up_4 + 32 * (t - u);
+            const float *ffn_silu = ffn_silu_4 + 32 * (t - u);
 
-            float ffn_silu[32];
-
-            sn_silu_avx512vnni(ffn_silu, ffn_gate, 32);
             float ffn_act[32];
 
             for (int k = 0; k < 32; k++)
