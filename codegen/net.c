@@ -2,6 +2,7 @@
  *
  * There is one program: where a set of targets is asked for, it is plain C that all of them compile. */
 #include "codegen/net.h"
+#include "codegen/net_map.h"
 
 #include "codegen/board.h"
 #include "ir/base/version.h"
@@ -139,18 +140,23 @@ static int count_arrays(const Func *f)
 }
 
 /* Who lies where, stage by stage. */
-static void write_map_comment(const Writer *w, Emit *e, const Func *f)
+static void write_map_comment(const Writer *w, Emit *e)
 {
-    emit(e, " *\n * The memory, %" PRId64 " bytes, stage by stage:\n *\n", module_meta_int(w->m, "arena_bytes", 0));
-    emit(e, " *   %-28s %9s %9s   %s\n", "stage", "from", "to", "writes");
-    for (const Op *o = f->body->first; o; o = o->next) {
-        uint64_t bytes = 0;
+    NetMap map = net_map(w->m, w->a);
 
-        if (o->kind != OP_fused)
+    emit(e, " *\n * The memory, %" PRId64 " bytes, stage by stage:\n *\n", module_meta_int(w->m, "arena_bytes", 0));
+    emit(e, " *   %-28s %9s %9s   %-14s   %s\n", "stage", "from", "to", "writes", "where");
+    for (int i = 0; i < map.n_place; i++) {
+        const NetPlace *p = &map.place[i];
+        const char *over = p->first >= 0 ? net_map_over(&map, p->first, w->a) : "input";
+
+        if (!p->v)
             continue;
-        type_bytes(o->out[0]->type, &bytes);
-        emit(e, " *   %-28s %9" PRId64 " %9" PRId64 "   %s\n", emit_ident(w->a, str_of(op_str(o, "stage", "?"))), net_place_out(o),
-             net_place_out(o) + (int64_t)bytes - 1, shape_c(w, o->out[0]->type));
+        if (p->last == map.n_stage)
+            over = str_printf(w->a, "%s%soutput", over, *over ? "; " : "");
+        emit(e, " *   %-28s %9" PRId64 " %9" PRId64 "   ", emit_ident(w->a, str_of(p->first >= 0 ? op_str(map.stage[p->first], "stage", "?") : p->name)), p->at,
+             p->at + p->bytes - 1);
+        emit(e, *over ? "%-14s   %s\n" : "%s%s\n", shape_c(w, p->v->type), emit_comment(w->a, str_of(over)));
     }
     emit(e, " */\n");
 }
@@ -190,7 +196,7 @@ static bool write_source(NetWriter *z, Buf *b)
     Emit e = emit_new(w->a);
 
     write_head(w, &e, "its stages, in the order in which they run");
-    write_map_comment(w, &e, z->f);
+    write_map_comment(w, &e);
     emit(&e, "#include \"%s.h\"\n#include \"%s_weights.h\"\n#include \"kernels_%s.h\"\n\n", w->name, w->name, w->target[0]);
     for (const Op *o = z->f->body->first; o; o = o->next)
         if (o->kind == OP_fused)

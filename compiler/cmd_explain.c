@@ -7,6 +7,7 @@
 #include "codegen/emit.h"
 #include "compiler/emitted.h"
 #include "compiler/explain.h"
+#include "ir/net.h"
 
 enum {
     MAX_LISTED = 24     /* stages that a message names */
@@ -112,7 +113,8 @@ static void print_head(Look *k)
                explain_show(k, module_meta_str(k->m, "general.name", "a model")));
     buf_printf(k->out, "  made by   %s\n",
                str_show(k->a, str_of(module_meta_str(k->m, "build.command", "?")), 400));
-    buf_printf(k->out, "  fusing    %s\n", explain_fuse_spec(k));
+    if (!module_is_network(k->m))
+        buf_printf(k->out, "  fusing    %s\n", explain_fuse_spec(k));
     for (int i = 0; i < k->n_chip; i++) {
         const Chip *c = &k->chip[i];
 
@@ -140,6 +142,10 @@ static void print_table(Look *k)
     bool floats = false;
 
     print_head(k);
+    if (module_is_network(k->m)) {
+        explain_net_print(k);
+        return;
+    }
     if (!k->m->n_entry)
         buf_puts(k->out, "\nno entries: a vocabulary alone, there is nothing to compute\n");
     for (int i = 0; i < k->m->n_entry; i++) {
@@ -291,6 +297,10 @@ static void json_begin(Look *k)
 static void json_table(Look *k)
 {
     json_begin(k);
+    if (module_is_network(k->m)) {
+        explain_net_json(k);
+        return;
+    }
     buf_puts(k->out, ",\n  \"entries\": [");
     for (int i = 0; i < k->m->n_entry; i++) {
         buf_puts(k->out, i ? "," : "");
@@ -463,6 +473,10 @@ int cmd_explain(Args *args)
     k.out = &out;
     find_chips(&k, args->fs);
     if (args->n_pos > 1) {
+        if (module_is_network(k.m)) {
+            fail(args->d, AT_FILE(args->pos[0]), "is a network: of one stage there is no more to say than the table does (leave the name out)");
+            return EXIT_usage;
+        }
         if (!all_of_name(&k, args->pos[0], args->pos[1], json))
             return EXIT_failed;
     } else if (json)

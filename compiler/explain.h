@@ -2,6 +2,7 @@
  *
  *   explain.c          facts and words: a stage's ops by role, its bytes, chunks and modelled time; an entry's totals
  *   explain_stage.c    everything about one stage, with reasons
+ *   explain_net.c      networks without tokens
  *   cmd_explain.c      the command, the table of stages, JSON
  *
  * The Module has passed module_verify and codegen_check, and no function that is called calls others. */
@@ -112,5 +113,12 @@ const Op *explain_next(const Block *b, const Op *s);                     /* the 
 bool explain_kernel_attr(const Attr *t, int *target);
 const char *explain_home(Look *k, const Op *s, const Value *v);          /* where a value of the region lies: "arena 704 .. 1215" */
 void explain_print_stage(Look *k, const Total *t, const Func *f, const Op *s);
+
+
+/* ---- explain_net.c ----------------------------------------------------------------------------------------------------- */
+
+/* Stages, kernels, the memory; JSON: what follows the head, to the end. */
+void explain_net_print(Look *k);
+void explain_net_json(Look *k);
 
 #endif

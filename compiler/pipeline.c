@@ -6,9 +6,11 @@
 #include "compiler/compiler.h"
 #include "codegen/codegen.h"
 #include "compiler/import/vocab.h"
+#include "compiler/net_sizes.h"
 #include "ir/net.h"
 
 #include <signal.h>
+#include <stdlib.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -165,7 +167,7 @@ typedef struct { uint64_t weights, arena, scratch, state, n_ctx, session; } Size
 
 static Sizes sizes_of(const Module *m)
 {
-    Sizes s = { .weights = module_is_network(m) ? (uint64_t)module_meta_int(m, "packed_bytes", 0) : m->weights_bytes,
+    Sizes s = { .weights = m->weights_bytes,
                 .arena = (uint64_t)module_meta_int(m, "arena_bytes", 0),
                 .scratch = (uint64_t)module_meta_int(m, "scratch_bytes", 0),
                 .n_ctx = (uint64_t)module_meta_int(m, "n_ctx", 0) };
@@ -180,13 +182,8 @@ static Sizes sizes_of(const Module *m)
     return s;
 }
 
-static void print_sizes(const Module *m, const Sizes *s)
+static void print_sizes(const Sizes *s)
 {
-    if (module_is_network(m)) {
-        printf("weights            %14" PRIu64 " bytes, packed for their kernels\n", s->weights);
-        printf("memory             %14" PRIu64 " bytes, inputs and outputs among them (no stack)\n", s->arena);
-        return;
-    }
     printf("weights file       %14" PRIu64 " bytes\n", s->weights);
     printf("session            %14" PRIu64 " bytes, one thread, %" PRIu64 " positions\n",
            s->session, s->n_ctx);
@@ -292,6 +289,34 @@ static void choose_for_bare(BuildOptions *o)
     o->spec = o->spec ? o->spec : "none";
 }
 
+/* A network's sizes are all known before anything runs, but its code and its stack are the target compiler's: where they are asked for, the folder is compiled
+ * before it gets its place.  Returns the exit status. */
+static int network_folder(FileSet *fs, Arena *a, Diag *d, const BuildOptions *o, Steps *s, const Module *m, const char *out)
+{
+    const char *tmp = getenv("TMPDIR"), *where = o->dry_run ? str_printf(a, "%s/sinter-sizes-%ld", tmp && *tmp ? tmp : "/tmp", (long)getpid()) : out;
+    NetSizes sizes = net_sizes(m);
+    OutDir *dir = outdir_open(fs, a, d, where);
+
+    if (!dir || !codegen_folder(m, fs, outdir_path(dir), d) || !step(s, d, "written"))
+        return 1;
+    if (o->dry_run || o->max_ram || o->max_flash) {
+        net_sizes_measure(&sizes, a, m, outdir_path(dir));
+        if (!step(s, d, sizes.linked ? "compiled" : "not compiled"))
+            return 1;
+    }
+    if (!net_sizes_within(&sizes, m, a, d, o))
+        return 3;
+    if (o->dry_run) {                           /* (the folder is removed with all that is not complete) */
+        net_sizes_print(m, a, &sizes);
+        return 0;
+    }
+    if (!outdir_commit(dir))
+        return 1;
+    if (s->on)
+        fprintf(stderr, "  %s: %" PRIu64 " bytes of weights, %" PRIu64 " bytes of memory; next: make -C %s\n", out, sizes.weights, sizes.memory, out);
+    return 0;
+}
+
 int pipeline_run(FileSet *fs, Arena *a, Diag *d, const BuildOptions *given)
 {
     BuildOptions o = *given;
@@ -323,11 +348,16 @@ int pipeline_run(FileSet *fs, Arena *a, Diag *d, const BuildOptions *given)
         if (!passes_run(m, &env, d, NULL) || !step(&s, d, "passes"))
             return 1;
     }
+    if (module_is_network(m)) {
+        int rc = network_folder(fs, a, d, &o, &s, m, out);
+
+        return rc || o.dry_run || !o.depfile || write_depfile(fs, a, d, &o, out, target, env.n_target) ? rc : 1;
+    }
     sizes = sizes_of(m);
     if (!within_budget(d, &o, &sizes))
         return 3;
     if (o.dry_run) {
-        print_sizes(m, &sizes);
+        print_sizes(&sizes);
         return 0;
     }
     dir = outdir_open(fs, a, d, out);
@@ -336,9 +366,7 @@ int pipeline_run(FileSet *fs, Arena *a, Diag *d, const BuildOptions *given)
         return 1;
     if (o.depfile && !write_depfile(fs, a, d, &o, out, target, env.n_target))
         return 1;
-    if (s.on && module_is_network(m))
-        fprintf(stderr, "  %s: %" PRIu64 " bytes of weights, %" PRIu64 " bytes of memory; next: make -C %s\n", out, sizes.weights, sizes.arena, out);
-    else if (s.on)
+    if (s.on)
         fprintf(stderr,
                 "  %s: %.1f MB of weights, %.1f MB for a session of %" PRIu64
                 " positions; next: make -C %s\n",

@@ -121,6 +121,31 @@ want 0 '# after fuse' build m.gguf -t portable --print-after fuse --dry-run
 want 3 'over budget: the weights file has' build m.gguf -t portable --max-flash 1K -o big
 want 3 'over budget: a session needs' build m.gguf -t portable --max-ram 1000 -o big
 that 'an over-budget build wrote a folder' test ! -e big
+# A network: sizes are those of its memory and its weights; of a board also code and stack, where its compiler is there.
+cp "$here/../models/tflite/conv_same.tflite" net.tflite
+want 0 '' build net.tflite -t portable --dry-run -o dry
+says '^memory .* bytes, inputs and outputs among them'
+says "^most is needed by '"
+that '--dry-run of a network wrote a folder' test ! -e dry
+want 3 "over budget: memory alone needs [0-9]* bytes of RAM, --max-ram allows 8 ([0-9]* too many; most is needed by '.*the stack is not in it" build net.tflite -t portable --max-ram 8 -o big
+want 3 "over budget: weights alone need [0-9]* bytes of flash, --max-flash allows 8 .*of '" build net.tflite -t portable --max-flash 8 -o big
+that 'an over-budget build of a network wrote a folder' test ! -e big
+want 0 'the budgets were compared with memory and weights alone' build net.tflite -t portable --max-ram 1M -o net
+want 0 '' explain net
+says '^  memory: [0-9 ]* B, inputs and outputs in it'
+says 'sn_im2col.* + sn_dot'
+want 0 '' explain net --json
+says '"memory_bytes": [0-9]'
+want 2 'of one stage there is no more to say' explain net conv_2d_0
+if command -v arm-none-eabi-gcc > /dev/null; then
+    want 0 '' build net.tflite -t mps2-an386 --dry-run -o dry
+    says '^stack .* bytes: .*_run [0-9]'
+    says '^RAM '
+    says '^flash '
+    want 3 'over budget: memory of [0-9]* and stack of [0-9]* need' build net.tflite -t mps2-an386 --max-ram 64 -o big
+    want 0 '' build net.tflite -t mps2-an386 --max-ram 64K --max-flash 64K -o board
+    that 'what a budget was measured with is still there' test ! -e board/board.elf
+fi
 want 1 'nothing.gguf' build nothing.gguf -o failed
 want 1 'standard input cannot be mapped' build - -o failed
 want 1 'standard input cannot be mapped' build -f -
