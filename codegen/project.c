@@ -201,6 +201,9 @@ static uint64_t bytes_per_token(const Module *m)
         const Weight *x = m->weight[i];
         bool only_rows = true;
 
+        if (x->layout && x->layout == layout_rows_for(x->type.fmt))
+            continue;
+
         for (const Func *f = m->first_func; f; f = f->next)
             for (Op *o = f->body->first; o; o = op_walk(o, f->body))
                 for (int k = 0; k < o->n_in; k++)

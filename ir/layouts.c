@@ -1,6 +1,6 @@
 /* Packing weights for the kernels that read them, and reading a row back.
  *
- * There are two shapes, both with rows as lanes.  Codes: a tile block holds small integers in one or two planes, 32 rows x 32
+ * There are two shapes with rows as lanes, and rows as they are.  Codes: a tile block holds small integers in one or two planes, 32 rows x 32
  * columns at a time, or digits of base 3, and scales (and minima) of one or two levels for each row.  Values: a tile block is one
  * column of the tile, the rows' values side by side.
  * Integers and halves are moved, never recomputed, so that packing loses nothing; only f32 layouts take other formats, and
@@ -51,6 +51,16 @@ static const Format *value_format(const Layout *l)
     }
 }
 
+/* The format whose rows a layout holds one after another, as they are; NULL: its rows are interleaved. */
+static const Format *row_format(const Layout *l)
+{
+    switch ((LayoutId)(l - layout_table)) {
+    case LAYOUT_i8g32_rows: return &format_table[FMT_q8_0];
+    case LAYOUT_i4g32_rows: return &format_table[FMT_q4_0];
+    default: return NULL;
+    }
+}
+
 static LayoutScale scale_of(const FormatCodes *c)
 {
     return c->sub == SUBSCALES_none ? SCALE_f16 : c->sub == SUBSCALES_u6 ? SCALE_f16_u8 : SCALE_f16_i8;
@@ -64,6 +74,8 @@ static int n_codes(const Layout *l)
 
 bool layout_may_take(const Layout *l, const Format *f)
 {
+    if (row_format(l))
+        return row_format(l) == f;
     if (holds_codes(l))
         return format_has_codes(f) && f->block == l->cols && f->codes->group == l->group &&
                scale_of(f->codes) == l->scale && f->codes->has_min == (l->offset == OFFSET_minimum);
@@ -72,6 +84,8 @@ bool layout_may_take(const Layout *l, const Format *f)
 
 bool layout_takes(const Layout *l, const Format *f)
 {
+    if (row_format(l))
+        return row_format(l) == f;
     if (holds_codes(l))
         return layout_may_take(l, f) && f->codes->lo + center(l) >= 0 && f->codes->hi + center(l) < n_codes(l);
     if (value_format(l) == &format_table[FMT_f32])
@@ -99,7 +113,7 @@ const Layout *layout_for_format(const Format *f)
     const Layout *best = NULL;
 
     for (const Layout *l = layout_table; l < layout_table + N_LAYOUTS; l++)
-        if (l->rows > 1 && layout_takes(l, f) && (!best || l->block_bytes * best->cols < best->block_bytes * l->cols))
+        if (l->rows > 1 && !row_format(l) && layout_takes(l, f) && (!best || l->block_bytes * best->cols < best->block_bytes * l->cols))
             best = l;
     return best;
 }
@@ -108,6 +122,14 @@ const Layout *layout_rowmajor(const Format *f)
 {
     for (const Layout *l = layout_table; l < layout_table + N_LAYOUTS; l++)
         if (l->rows == 1 && value_format(l) == f)
+            return l;
+    return NULL;
+}
+
+const Layout *layout_rows_for(const Format *f)
+{
+    for (const Layout *l = layout_table; l < layout_table + N_LAYOUTS; l++)
+        if (row_format(l) == f)
             return l;
     return NULL;
 }
@@ -421,10 +443,31 @@ static void pack_decoded(const Layout *l, const Format *f, uint8_t *tile, const 
     }
 }
 
+/* ---- rows as they are ---- */
+
+static void pack_rows(const Format *f, uint8_t *tile, const uint8_t *rows, uint64_t row_stride_bytes, int n_rows, int n_all, int64_t n_in)
+{
+    uint64_t row_bytes = (uint64_t)(n_in / f->block) * (uint64_t)f->bytes;
+
+    for (int r = 0; r < n_all; r++, tile += row_bytes) {
+        if (r < n_rows) {
+            memcpy(tile, rows + row_stride_bytes * (uint64_t)r, row_bytes);
+            continue;
+        }
+        memset(tile, f == &format_table[FMT_q4_0] ? 0x88 : 0, row_bytes);              /* codes that stand for 0 */
+        for (int64_t b = 0; b < n_in / f->block; b++)
+            store16(tile + b * f->bytes, 0);
+    }
+}
+
 void layout_pack_tile(const Layout *l, const Format *f, uint8_t *tile, const uint8_t *rows, uint64_t row_stride_bytes,
                       int n_rows, int64_t n_in)
 {
     assert(layout_may_take(l, f) && n_rows >= 0 && n_rows <= l->rows && n_in % l->cols == 0 && n_in % f->block == 0);
+    if (row_format(l)) {
+        pack_rows(f, tile, rows, row_stride_bytes, n_rows, l->rows, n_in);
+        return;
+    }
     if (layout_is_split(l)) {
         SplitPlanes p = split_planes();
 
@@ -456,6 +499,10 @@ void layout_row(const Layout *l, float *y, const uint8_t *tile, int r, int64_t n
     Places p;
 
     assert(r >= 0 && r < l->rows && n_in % l->cols == 0);
+    if (row_format(l)) {
+        row_format(l)->decode(y, tile + layout_tile_bytes(l, n_in) / (uint64_t)l->rows * (uint64_t)r, n_in);
+        return;
+    }
     if (!holds_codes(l)) {
         const Format *f = value_format(l);
 

@@ -50,6 +50,9 @@ bool layout_takes(const Layout *l, const Format *f);
 bool layout_may_take(const Layout *l, const Format *f);
 bool layout_holds(const Layout *l, const Format *f, const uint8_t *src, int64_t n);
 
+/* The layout in which each row of a weight of this format is in one piece, for tables of which only rows are read; NULL: none does. */
+const Layout *layout_rows_for(const Format *f);
+
 /* The layout that holds a weight of this format in two parts, so that a head may be read in two stages; NULL: none does. */
 const Layout *layout_split_for(const Format *f);
 bool layout_is_split(const Layout *l);

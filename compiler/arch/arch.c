@@ -7,6 +7,7 @@ const Arch arch_table[] = {
     { "qwen2", "Qwen2, Qwen2.5: biases on q, k, v", arch_qwen2 },
     { "qwen3", "Qwen3 (dense): norms of the heads of q and k", arch_qwen3 },
     { "gemma3", "Gemma 3 (text): attention with a window in five of six layers, norms around each part, GeGLU", arch_gemma3 },
+    { "pocket", "Pocket, a model of sinter's for microcontrollers: llama's blocks, with a table of embeddings in each layer", arch_pocket },
     { NULL, NULL, NULL },
 };
 

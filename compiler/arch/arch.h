@@ -5,7 +5,7 @@
  *   rope.c    the frequencies of rotary embeddings under each kind of scaling
  *   hyper.c   the hyperparameters of decoders, by key
  *   blocks.c  the graph of decoders that are made of attention and a gated feed-forward part
- *   llama.c qwen2.c qwen3.c gemma3.c    a family each: what it does in its own way
+ *   llama.c qwen2.c qwen3.c gemma3.c pocket.c    a family each: what it does in its own way
  *   tflite.c  files that bring their graph along: operator by operator
  *
  * A family reads hyperparameters, asks for its tensors, and writes down the forward pass as ops.  It decides nothing that depends on a chip or on
@@ -82,6 +82,7 @@ typedef struct {
     int64_t n_vocab;            /* rows of token_embd.weight; -1: it is not there */
     float eps;
     float embd_scale;           /* embeddings are multiplied by it */
+    uint32_t n_layer_embd;      /* columns of each layer's own table of embeddings; 0: there are none */
     float logit_cap;            /* c: logits become c tanh(logits / c); 0: they stay */
     double attn_scale;          /* of q . k */
     RopeScaling rope;
@@ -118,6 +119,7 @@ bool arch_decoder(Module *m, const Model *model, const BuildOptions *o, Diag *d,
 bool arch_llama(Module *m, const Model *model, const BuildOptions *o, Diag *d);
 bool arch_qwen2(Module *m, const Model *model, const BuildOptions *o, Diag *d);
 bool arch_qwen3(Module *m, const Model *model, const BuildOptions *o, Diag *d);
+bool arch_pocket(Module *m, const Model *model, const BuildOptions *o, Diag *d);
 bool arch_gemma3(Module *m, const Model *model, const BuildOptions *o, Diag *d);
 
 /* ---- tflite.c ------------------------------------------------------------------------------------------------------ */

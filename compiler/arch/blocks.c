@@ -8,6 +8,7 @@
  *         x = x + y                                                   (+ rmsnorm(y))
  *         n = rmsnorm(x);   y = (act(n Wgate) * (n Wup)) Wdown        (+ biases)
  *         x = x + y                                                   (+ rmsnorm(y))
+ *         (x = x + (act(x Winp) * rows(layer's table, ids)) Wproj)
  *     logits = rmsnorm(last rows of x) Whead                          (capped)
  *
  * What stands in brackets is there in some families only; their files say in which.  The head is
@@ -19,7 +20,7 @@
 typedef struct {
     Weight *attn_norm, *q, *k, *v, *o, *q_bias, *k_bias, *v_bias, *o_bias, *q_norm, *k_norm;
     Weight *attn_post_norm, *ffn_norm, *gate, *up, *down, *gate_bias, *up_bias, *down_bias;
-    Weight *ffn_post_norm;
+    Weight *ffn_post_norm, *layer_embd, *layer_gate, *layer_proj;
     State *k_cache, *v_cache;
 } Block;
 
@@ -77,6 +78,11 @@ static void find_block(Finder *f, const Family *fam, const Hyper *h, uint32_t il
     b->down_bias = block_bias(f, fam, il, "ffn_down", false, n_embd);
     if (fam->post_norms)
         b->ffn_post_norm = block_norm(f, il, "post_ffw_norm", n_embd);
+    if (h->n_layer_embd) {
+        b->layer_gate = block_matrix(f, il, "inp_gate", h->n_layer_embd, n_embd);
+        b->layer_embd = block_matrix(f, il, "per_layer_token_embd", h->n_vocab, h->n_layer_embd);
+        b->layer_proj = block_matrix(f, il, "proj", n_embd, h->n_layer_embd);
+    }
     /* A buffer that old converters left in the file; the frequencies are computed. */
     find_ignore(f, str_printf(f->m->a, "blk.%" PRIu32 ".attn_rot_embd.weight", il));
 }
@@ -123,7 +129,7 @@ typedef struct {
     const Hyper *h;
     int64_t n_ctx;              /* of this build */
     int il;
-    Value *pos, *cs, *cs_local; /* cs_local: of layers with a window, where they have their own */
+    Value *ids, *pos, *cs, *cs_local; /* cs_local: of layers with a window, where they have their own */
 } Graph;
 
 static Value *put(Graph *g, OpKind k, const char *name, Value *a, Value *b, const Attr *attr,
@@ -200,6 +206,17 @@ static Value *attention(Graph *g, Value *q, const Block *b)
     return o->out[0];
 }
 
+/* The layer's own embedding of each token, let through as far as x wants it. */
+static Value *layer_embedding(Graph *g, const Block *b, Value *x)
+{
+    Value *e = put(g, OP_rows, "layer_embd", b->layer_embd->value, g->ids, NULL, 0), *n;
+
+    n = linear(g, "inp_gate", x, b->layer_gate, NULL);
+    n = put(g, g->family->act, "inp_act", n, NULL, NULL, 0);
+    n = put(g, OP_mul, "inp_embd", n, e, NULL, 0);
+    return put(g, OP_add, "inp_out", x, linear(g, "proj", n, b->layer_proj, NULL), NULL, 0);
+}
+
 static Value *block(Graph *g, const Block *b, Value *x)
 {
     const Hyper *h = g->h;
@@ -231,7 +248,8 @@ static Value *block(Graph *g, const Block *b, Value *x)
     n = linear(g, "ffn_down", n, b->down, b->down_bias);
     if (b->ffn_post_norm)
         n = norm(g, "post_ffw_norm", n, b->ffn_post_norm);
-    return put(g, OP_add, "ffn_out", x, n, NULL, 0);
+    x = put(g, OP_add, "ffn_out", x, n, NULL, 0);
+    return b->layer_embd ? layer_embedding(g, b, x) : x;
 }
 
 static Value *scale(Graph *g, const char *name, Value *x, float by)
@@ -294,18 +312,18 @@ static Func *write_graph(Graph *g, const Weights *w, const Sym *T)
 {
     const Hyper *h = g->h;
     Func *fn = module_add_func(g->m, "main");
-    Value *ids, *x;
+    Value *x;
 
     fn->note = "tokens in, logits of the last O of them out";
     g->r = fn->body;
     g->il = -1;
-    ids = func_add_param(
+    g->ids = func_add_param(
         fn, "ids", type_of(format_find(STR("i32")), 1, (Dim[]){ dim_sym(g->m, T) }), VAL_result);
     g->pos = put(g, OP_positions, "pos", NULL, NULL, NULL, 0);
     g->cs = angles(g, "rope_cs", w->freq, w->mscale);
     if (w->freq_local)
         g->cs_local = angles(g, "rope_cs_local", w->freq_local, w->mscale_local);
-    x = put(g, OP_rows, "embd", w->embd->value, ids, NULL, 0);
+    x = put(g, OP_rows, "embd", w->embd->value, g->ids, NULL, 0);
     if (h->embd_scale != 1)
         x = scale(g, "embd_scaled", x, h->embd_scale);
     for (uint32_t i = 0; i < h->n_layer; i++) {

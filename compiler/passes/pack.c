@@ -2,7 +2,8 @@
  *
  * The layout follows from how the weight is stored and how it is used, over all entries:
  * contractions and table lookups read tiles of 32 rows in the layout of the stored format (nothing
- * is rounded), everything else (norms, biases, tables) reads plain floats.  Each weight is packed
+ * is rounded); a table that no contraction reads has its rows in one piece each, where there is such a layout, so that a
+ * token touches nothing but its row; everything else (norms, biases, tables) reads plain floats.  Each weight is packed
  * once.
  *
  * A format may have codes that no weight of the model uses: tq2_0 has four, and ternary weights are
@@ -36,6 +37,7 @@ typedef struct {
     int n_order;     /* in order of first use */
     int *n_together; /* of order[i]: how many from i on are interleaved; 0: inside such a group */
     const Layout **want; /* of each weight (by index): what its uses ask for; NULL: not used */
+    bool *multiplied;    /* of each weight: a contraction reads it */
     const Weight *split; /* the head that is packed in two parts, NULL: none */
     bool apart;          /* no weights are interleaved */
     const Layout *tiles[N_FORMATS]; /* of weights in a format, in tiles; NULL: not asked for yet */
@@ -224,9 +226,10 @@ static const Weight *split_head(const Pack *p)
 
 static bool want_layout(Pack *p, Weight *w, bool tiled, const Op *user)
 {
-    const Layout *l = tiled && w == p->split ? layout_split_for(w->type.fmt)
-                      : tiled                ? tiles_of(p, w->type.fmt)
-                                             : layout_find(STR("rowmajor_f32"));
+    const Layout *l = !tiled                                                ? layout_find(STR("rowmajor_f32"))
+                      : w == p->split                                       ? layout_split_for(w->type.fmt)
+                      : !p->multiplied[w->index] && layout_rows_for(w->type.fmt) ? layout_rows_for(w->type.fmt)
+                                                                            : tiles_of(p, w->type.fmt);
 
     if (!l || (!tiled && w->type.fmt != format_find(STR("f32"))))
         return fail(p->d, AT_WHAT(NULL, str_printf(p->m->a, "weight '%s'", w->name)),
@@ -267,6 +270,30 @@ static void place_group(Pack *p, const Op *fused, const Op *call, int group)
         if (w[i] && !seen(p, w[i])) {
             p->n_together[p->n_order] = !alike ? 1 : i == 0 ? n : 0;
             p->order[p->n_order++] = w[i];
+        }
+}
+
+static void note_contractions(Pack *p, const Op *fused, const Op *call)
+{
+    for (const Op *o = fused->region[0]->first; o; o = o->next) {
+        Weight *w = o->kind == OP_matmul ? weight_of(fused, call, o->in[1]) : NULL;
+
+        if (w)
+            p->multiplied[w->index] = true;
+    }
+}
+
+/* Which weights contractions read: a table that only rows are looked up in is not interleaved. */
+static void find_contractions(Pack *p)
+{
+    for (int i = 0; i < p->m->n_entry; i++)
+        for (const Op *o = p->m->entry[i].func->body->first; o; o = o->next) {
+            if (o->kind == OP_fused)
+                note_contractions(p, o, NULL);
+            if (o->kind == OP_call)
+                for (const Op *s = o->callee->body->first; s; s = s->next)
+                    if (s->kind == OP_fused)
+                        note_contractions(p, s, o);
         }
 }
 
@@ -455,6 +482,8 @@ bool pass_pack(Module *m, const Env *env, Diag *d)
     p.order = ARENA_ARRAY(env->scratch, Weight *, m->n_weight + 1);
     p.n_together = ARENA_ARRAY(env->scratch, int, m->n_weight + 1);
     p.want = ARENA_ARRAY(env->scratch, const Layout *, m->n_weight + 1);
+    p.multiplied = ARENA_ARRAY(env->scratch, bool, m->n_weight + 1);
+    find_contractions(&p);
     p.split = split_head(&p);
     if (!place_all(&p))
         return false;

@@ -149,6 +149,32 @@ static void pack_group(Case *c, const char *layout, uint8_t *w, int col, int fil
     }
 }
 
+/* The same where each row is in one piece. */
+static void pack_rows(Case *c, const char *layout, uint8_t *w, int col, int fill)
+{
+    bool eight = !strcmp(layout, "i8g32_rows");
+    int bytes = eight ? 34 : 18;
+
+    (void)w;
+    for (int r = 0; r < 32; r++) {
+        uint8_t *block = c->w + (size_t)bytes * (size_t)(c->n_in / 32 * r + col / 32);
+        uint16_t d = random_scale(fill);
+
+        memcpy(block, &d, 2);
+        memset(block + 2, 0, (size_t)bytes - 2);
+        for (int k = 0; k < 32; k++) {
+            int code = random_code(fill, eight ? 255 : 15) - (eight ? 128 : 8);
+
+            if (eight)
+                block[2 + k] = (uint8_t)code;
+            else
+                block[2 + k % 16] |= (uint8_t)((code + 8) << (k < 16 ? 0 : 4));
+            c->value[(size_t)r * c->n_in + col + k] = half_value(d) * code;
+            c->size[(size_t)r * c->n_in + col + k] = fabs(half_value(d) * code);
+        }
+    }
+}
+
 static int random_subscale(int fill, int lo, int hi)
 {
     if (fill == FILL_EXTREME)
@@ -355,7 +381,7 @@ static Pack pack_of(const char *layout)
     bool planes = strstr(layout, "s_") || !strncmp(layout, "i5", 2);
     int columns = layouts[layout_index(layout)].columns;
 
-    return columns == 1 ? pack_column : planes ? pack_planes : columns == 32 ? pack_group : pack_ternary;
+    return strstr(layout, "_rows") ? pack_rows : columns == 1 ? pack_column : planes ? pack_planes : columns == 32 ? pack_group : pack_ternary;
 }
 
 static Case make_case(const char *layout, int n_in, int fill)

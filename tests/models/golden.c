@@ -65,6 +65,7 @@ static const RealModel models[] = {
     { "story", "samples/model/story.gguf", true, "samples/model/golden.json#long",
       "samples/model/golden.json#fp32/runs", NULL, "samples/model/golden.json#strings",
       "samples/model/golden.json#cases", 0, 0 },
+    { "pocket", "samples/pocket/pocket.gguf", true, "samples/pocket/golden.json#long", NULL, NULL, NULL, NULL, 0, 0 },
     { "smollm2", "SmolLM2-135M-Instruct.Q4_1.gguf", false, "long.json#smollm2-135m-instruct-q4_1",
       "greedy-smollm2-135m-instruct-q4_1.json#fp32/runs",
       "ppl.json#smollm2-135m-instruct-q4_1/fp32", "tok-smollm2-135m-instruct-q4_1.json#strings",

@@ -9,8 +9,8 @@ $(models_bin): $(obj)/tests/models/%: tests/models/%.c $(models_lib)
 check-models: $(obj)/sinter $(models_bin)    ## emitted programs against recorded logits (FULL=1: every case on every target)
 	$(V)tests/models/run.sh $(obj)
 
-check-story: $(obj)/sinter $(obj)/tests/models/golden    ## the sample model against its recorded outputs
-	$(V)$(obj)/tests/models/golden --sinter $(obj)/sinter story
+check-story: $(obj)/sinter $(obj)/tests/models/golden    ## the sample models against their recorded outputs
+	$(V)$(obj)/tests/models/golden --sinter $(obj)/sinter story pocket
 
 check-real: $(obj)/sinter $(obj)/tests/models/golden    ## SmolLM2, Gemma and vocabularies against ../shared/golden, where they are
 	$(V)$(obj)/tests/models/golden --sinter $(obj)/sinter smollm2 gemma gpt-2 llama-bpe

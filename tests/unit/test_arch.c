@@ -406,7 +406,7 @@ static void unknown_families_are_named(void **state)
 
     rejects(a, &(Case){ .family = "gemma2" },
             "'gemma2' is not a model family that this version knows; did you mean 'gemma3'? (it knows: "
-            "llama, qwen2, qwen3, gemma3)");
+            "llama, qwen2, qwen3, gemma3, pocket)");
     rejects(a, &(Case){ .family = "rwkv7-hybrid-base" }, "knows (it knows: llama");
 }
 

@@ -69,8 +69,8 @@ static void packing_loses_nothing(void **state)
                     check_pair(l, f, rows[r] < l->rows ? rows[r] : l->rows, n * step);
         }
     /* codes: q8_0, q4_0 and q5_0 in 8 bits, whole and in two parts, q4_0 in 4 and 5, q5_0 in 5, q4_1 with minimum; q4_K in 4 and 5 bits, q5_K, q6_K; tq1_0
-     * and tq2_0 in 2 bits, tq1_0 in base 3; f16, bf16; f32 twice: three float and nine block formats; four of integers */
-    assert_int_equal(n_pairs, 7 + 3 + 4 + 3 + 2 + 2 * 12 + 4);
+     * and tq2_0 in 2 bits, tq1_0 in base 3; f16, bf16; f32 twice: three float and nine block formats; four of integers; q8_0 and q4_0 row after row */
+    assert_int_equal(n_pairs, 7 + 3 + 4 + 3 + 2 + 2 * 12 + 4 + 2);
 }
 
 /* tq2_0 in base 3: weights that use three of its four codes come back bit for bit; one that uses the fourth is found. */

@@ -149,3 +149,32 @@ static inline void sn_row_f32_r32k1(float *y, const uint8_t *tile, int r, int n_
     for (int c = 0; c < n_in; c++)
         y[c] = sn_float(sn_load_u32(tile + 128 * c + 4 * r));
 }
+
+/* The same of a tile that is 32 rows one after another: only the row is read. */
+SN_KERNEL(op=row, layout=i8g32_rows, x=f32, isa=portable, order=exact)
+static inline void sn_row_i8g32_rows(float *y, const uint8_t *tile, int r, int n_in)
+{
+    const uint8_t *at = tile + (int64_t)r * (n_in / SN_GROUP) * 34;
+
+    for (int b = 0; b < n_in / SN_GROUP; b++, at += 34) {
+        float d = sn_f16_to_f32(sn_load_u16(at));
+
+        for (int c = 0; c < SN_GROUP; c++)
+            y[SN_GROUP * b + c] = d * (float)(int8_t)at[2 + c];
+    }
+}
+
+SN_KERNEL(op=row, layout=i4g32_rows, x=f32, isa=portable, order=exact)
+static inline void sn_row_i4g32_rows(float *y, const uint8_t *tile, int r, int n_in)
+{
+    const uint8_t *at = tile + (int64_t)r * (n_in / SN_GROUP) * 18;
+
+    for (int b = 0; b < n_in / SN_GROUP; b++, at += 18) {
+        float d = sn_f16_to_f32(sn_load_u16(at));
+
+        for (int c = 0; c < 16; c++) {
+            y[SN_GROUP * b + c] = d * (float)((at[2 + c] & 15) - 8);
+            y[SN_GROUP * b + 16 + c] = d * (float)((at[2 + c] >> 4) - 8);
+        }
+    }
+}
