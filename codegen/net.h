@@ -51,8 +51,9 @@ typedef struct {
     NetWriter *z;
     Emit *e;
     const Op *s;
-    NetStage k;
+    NetStage k;                 /* the part at hand: of a chain first the one, then the other */
     const char *name;
+    const char *layout;         /* which attribute says how the part's weights are packed */
 } NetCode;
 
 /* ---- net_stage.c ---- */

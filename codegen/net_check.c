@@ -93,7 +93,7 @@ static bool has_kernel(const Check *c, const Op *s, const char *role)
 
     if (!k || strcmp(k->op, role))
         return fail(c->d, at_stage(c, s), "has no kernel as '%s'", role);
-    if ((*k->layout && strcmp(k->layout, op_str(s, "layout", ""))) || (*k->panel && strcmp(k->panel, op_str(s, "panel", ""))))
+    if ((*k->layout && strcmp(k->layout, op_str(s, op_attr(s, "layout_2") && !strcmp(role, "dot_panel") ? "layout_2" : "layout", ""))) || (*k->panel && strcmp(k->panel, op_str(s, "panel", ""))))
         return fail(c->d, at_stage(c, s), "kernel '%s' wants another layout or panel", k->name);
     return true;
 }
@@ -144,34 +144,37 @@ static bool check_image(const Check *c, const Op *s, const char *name, const Val
 
 static bool check_window(const Check *c, const Op *s, const NetStage *k)
 {
-    NetWindow w = net_window(k);
+    NetStage last = k->kind == NET_chain ? net_part(s, 1) : *k;
+    NetWindow w = net_window(k), v = net_window(&last);
     const Value *x = k->op->in[0];
-    int64_t shape[] = { w.in_h, w.in_w, w.in_c, w.out_h, w.out_w, w.out_c };
+    int64_t shape[] = { w.in_h, w.in_w, w.in_c, w.out_h, w.out_w, w.out_c, v.out_c };
     int64_t small[] = { w.kernel_h, w.kernel_w, w.stride_h, w.stride_w, w.dilation_h, w.dilation_w, w.pad_top, w.pad_left };
 
-    for (int i = 0; i < 6; i++)
+    for (int i = 0; i < 7; i++)
         if (shape[i] < 1 || shape[i] > INT16_MAX)
             return fail(c->d, at_stage(c, s), "a dimension of its images is %" PRId64 " (at most %d)", shape[i], INT16_MAX);
     for (int i = 0; i < 8; i++)
         if (small[i] < 0 || small[i] > UINT8_MAX)
             return fail(c->d, at_stage(c, s), "its window, stride, dilation or padding is %" PRId64 " (at most %d)", small[i], UINT8_MAX);
-    if (w.n_images > 1 && (op_attr(s, "x")->ints[0] != w.in_w * op_attr(s, "x")->ints[1] || op_attr(s, "y")->ints[0] != w.out_w * op_attr(s, "y")->ints[1]))
-        return fail(c->d, at_stage(c, s), "several images must lie row by row");
-    return check_image(c, s, "x", x, net_place_in(s, net_param(s, x)), w.in_h, w.in_w, w.in_c) &&
-           check_image(c, s, "y", s->out[0], net_place_out(s), w.out_h, w.out_w, w.out_c);
+    if (!check_image(c, s, "x", x, net_place_in(s, net_param(s, x)), w.in_h, w.in_w, w.in_c) ||
+        !check_image(c, s, "y", s->out[0], net_place_out(s), v.out_h, v.out_w, v.out_c))
+        return false;
+    return w.n_images == 1 || (op_attr(s, "x")->ints[0] == w.in_w * op_attr(s, "x")->ints[1] && op_attr(s, "y")->ints[0] == w.out_w * op_attr(s, "y")->ints[1]) ||
+           fail(c->d, at_stage(c, s), "several images must lie row by row");
 }
 
 static bool check_panel(const Check *c, const Op *s, const NetStage *k)
 {
-    NetWindow w = net_window(k);
+    NetStage last = k->kind == NET_chain ? net_part(s, 1) : *k;
+    NetWindow w = net_window(&last);
     const char *panel = op_str(s, "panel", "");
-    int64_t n = op_int(s, "positions", 0), bytes = op_int(s, "panel_bytes", 0), at = op_int(s, "panel_at", -1);
+    int64_t n = k->kind != NET_chain ? op_int(s, "positions", 0) : op_int(s, "rows", 0) <= w.out_h ? op_int(s, "rows", 0) * w.out_w : 0, bytes = op_int(s, "panel_bytes", 0), at = op_int(s, "panel_at", -1);
 
     if (n < 1 || n > w.out_h * w.out_w || bytes < 1 || at < 0 || at % 4 || bytes > c->arena || at > c->arena - bytes ||
         !image_panel_bytes(str_of(panel), 1, 1) || image_panel_bytes(str_of(panel), w.kernel_h * w.kernel_w * w.in_c, n) > (uint64_t)bytes)
         return fail(c->d, at_stage(c, s), "its panel '%s' of %" PRId64 " positions does not lie in the memory of %" PRId64 " bytes",
                     str_show(c->m->a, str_of(panel), 30), n, c->arena);
-    return has_kernel(c, s, "im2col") && has_kernel(c, s, "dot_panel");
+    return has_kernel(c, s, k->kind == NET_chain ? "depthwise_panel" : "im2col") && has_kernel(c, s, "dot_panel");
 }
 
 static bool check_kernels(const Check *c, const Op *s, const NetStage *k)
@@ -179,9 +182,13 @@ static bool check_kernels(const Check *c, const Op *s, const NetStage *k)
     bool ints = k->op->in[0]->type.fmt->kind == FORMAT_int;
     NetWindow w;
 
-    if (ints && (k->kind == NET_window || k->kind == NET_fully) && !image_layout_find(str_of(op_str(s, "layout", ""))))
+    if (k->kind == NET_chain && !image_layout_find(str_of(op_str(s, "layout_2", ""))))
+        return fail(c->d, at_stage(c, s), "has no layout for its second weights");
+    if (ints && (k->kind == NET_window || k->kind == NET_fully || k->kind == NET_chain) && !image_layout_find(str_of(op_str(s, "layout", ""))))
         return fail(c->d, at_stage(c, s), "has no layout for its weights");
     switch (k->kind) {
+    case NET_chain:
+        return check_panel(c, s, k);
     case NET_window:
         w = net_window(k);
         if (!ints)
@@ -223,7 +230,7 @@ static bool check_stage(const Check *c, const Func *f, const Op *s)
     for (int i = 0; i < s->n_in; i++)
         if (s->in[i]->kind == VAL_weight && !s->in[i]->weight->layout)
             return fail(c->d, at_stage(c, s), "weight '%s' has no place in the weights file", str_show(c->m->a, str_of(s->in[i]->name), 60));
-    if ((k.kind == NET_window || k.kind == NET_pool) && (!op_attr(s, "x") || !op_attr(s, "y") || !check_window(c, s, &k)))
+    if ((k.kind == NET_window || k.kind == NET_pool || k.kind == NET_chain) && (!op_attr(s, "x") || !op_attr(s, "y") || !check_window(c, s, &k)))
         return op_attr(s, "x") && op_attr(s, "y") ? false : fail(c->d, at_stage(c, s), "does not say how its images lie");
     return check_kernels(c, s, &k);
 }

@@ -86,7 +86,7 @@ static const char *what_it_is(const NetCode *c)
     Arena *a = c->z->w->a;
     Buf b = buf_in(a);
 
-    if (c->k.kind == NET_window || c->k.kind == NET_pool) {
+    if (c->k.kind == NET_window || c->k.kind == NET_pool || c->k.kind == NET_chain) {
         NetWindow w = net_window(&c->k);
 
         buf_printf(&b, "%s%s %" PRId64 " x %" PRId64, c->k.op->kind == OP_dwconv2d ? "depthwise " : "",
@@ -100,6 +100,8 @@ static const char *what_it_is(const NetCode *c)
             buf_printf(&b, ", dilation %" PRId64 " x %" PRId64, w.dilation_h, w.dilation_w);
         if (w.n_groups > 1)
             buf_printf(&b, ", %" PRId64 " groups of channels", w.n_groups);
+        if (c->k.kind == NET_chain)
+            buf_puts(&b, ", then a convolution 1 x 1");
         return buf_z(&b);
     }
     for (const Op *o = c->s->region[0]->first; o && o->kind != OP_yield; o = o->next)
@@ -123,7 +125,9 @@ static void describe(const NetCode *c)
     emit(c->e, " *   writes  %-24s %-18s bytes %" PRId64 " .. %" PRId64, emit_ident(a, str_of(c->s->out[0]->name)), shape_c(c->z->w, c->s->out[0]->type),
          net_place_out(c->s), net_place_out(c->s) + (int64_t)bytes_of(c->s->out[0]->type) - 1);
     if (op_attr(c->s, "panel"))
-        emit(c->e, "\n *   between %-24s %-18s bytes %" PRId64 " .. %" PRId64, str_printf(a, "panel of %" PRId64 " positions", op_int(c->s, "positions", 1)),
+        emit(c->e, "\n *   between %-24s %-18s bytes %" PRId64 " .. %" PRId64,
+             op_attr(c->s, "rows") ? str_printf(a, "panel of %" PRId64 " rows", op_int(c->s, "rows", 1))
+                                   : str_printf(a, "panel of %" PRId64 " positions", op_int(c->s, "positions", 1)),
              emit_comment(a, str_of(op_str(c->s, "panel", ""))), op_int(c->s, "panel_at", 0),
              op_int(c->s, "panel_at", 0) + op_int(c->s, "panel_bytes", 0) - 1);
     emit(c->e, " */\n");
@@ -149,7 +153,7 @@ static bool window_weights(NetCode *c, Emit *e)
     Arena *a = z->w->a;
 
     if (c->k.op->in[0]->type.fmt->kind == FORMAT_int) {
-        const ImageLayout *layout = image_layout_find(str_of(op_str(c->s, "layout", "")));
+        const ImageLayout *layout = image_layout_find(str_of(op_str(c->s, c->layout, "")));
         ImageLayer l;
         uint8_t *weights, *channels;
         const char *w_name, *c_name;
@@ -157,7 +161,7 @@ static bool window_weights(NetCode *c, Emit *e)
         if (!net_layer(z->w->m, c->s, &c->k, a, z->w->d, &l))
             return false;
         if (!layout || (layout->fits && !layout->fits(&l)))
-            return fail(z->w->d, NOWHERE, "stage '%s': layout '%s' does not hold its weights", c->name, op_str(c->s, "layout", ""));
+            return fail(z->w->d, NOWHERE, "stage '%s': layout '%s' does not hold its weights", c->name, op_str(c->s, c->layout, ""));
         weights = ARENA_ARRAY(a, uint8_t, layout->weight_bytes(&l) + 1);
         channels = ARENA_ARRAY(a, uint8_t, layout->channel_bytes(&l) + 4);
         layout->pack(&l, weights, channels);
@@ -169,9 +173,12 @@ static bool window_weights(NetCode *c, Emit *e)
 
             memcpy(channels + i, &v, 4);
         }
+        emit(e, ".weights = %s,\n", w_name);
+        if (!layout->channel_bytes(&l))         /* they lie among the weights */
+            return true;
         c_name = net_add_array(z, c->name, l.fully ? "bias" : "channels", "int32_t", (const void *)channels, layout->channel_bytes(&l) / 4,
                                l.fully ? "bias of each output" : str_printf(a, "for %" PRId64 " outputs, as %s", l.n_out, layout->name));
-        emit(e, ".weights = %s,\n.%s = %s,\n", w_name, l.fully ? "bias" : "channels", c_name);
+        emit(e, ".%s = %s,\n", l.fully ? "bias" : "channels", c_name);
         if (l.fully)
             emit(e, ".mult = %" PRId32 ",\n.shift = %" PRId32 ",\n", l.mult[0], l.shift[0]);
         return true;
@@ -199,7 +206,7 @@ static void strides_of(const NetCode *c, const char *attr, int64_t *s)
 }
 
 /* The fields of an SnWindow. */
-static bool window_fields(NetCode *c, Emit *e, const NetWindow *w)
+static bool window_fields(NetCode *c, Emit *e, const NetWindow *w, bool from_image, bool to_image)
 {
     bool ints = c->k.op->in[0]->type.fmt->kind == FORMAT_int;
     int64_t x[3], y[3];
@@ -210,8 +217,10 @@ static bool window_fields(NetCode *c, Emit *e, const NetWindow *w)
     net_range(&c->k, &lo, &hi);
     if (c->k.kind == NET_window && !window_weights(c, e))
         return false;
-    emit(e, ".in_row = %" PRId64 ", .in_col = %" PRId64 ", .in_chan = %" PRId64 ",\n", x[0], x[1], x[2]);
-    emit(e, ".out_row = %" PRId64 ", .out_col = %" PRId64 ", .out_chan = %" PRId64 ",\n", y[0], y[1], y[2]);
+    if (from_image)
+        emit(e, ".in_row = %" PRId64 ", .in_col = %" PRId64 ", .in_chan = %" PRId64 ",\n", x[0], x[1], x[2]);
+    if (to_image)
+        emit(e, ".out_row = %" PRId64 ", .out_col = %" PRId64 ", .out_chan = %" PRId64 ",\n", y[0], y[1], y[2]);
     emit(e, ".in_h = %" PRId64 ", .in_w = %" PRId64 ", .in_c = %" PRId64 ",\n", w->in_h, w->in_w, w->in_c);
     emit(e, ".out_h = %" PRId64 ", .out_w = %" PRId64 ", .out_c = %" PRId64 ",\n", w->out_h, w->out_w, w->out_c);
     emit(e, ".kernel_h = %" PRId64 ", .kernel_w = %" PRId64 ", .stride_h = %" PRId64 ", .stride_w = %" PRId64 ",\n", w->kernel_h, w->kernel_w,
@@ -224,17 +233,17 @@ static bool window_fields(NetCode *c, Emit *e, const NetWindow *w)
 }
 
 /* `static const TYPE layer = { ... };` */
-static bool window_layer(NetCode *c, const NetWindow *w)
+static bool window_layer(NetCode *c, const char *name, const NetWindow *w, bool from_image, bool to_image)
 {
     bool ints = c->k.op->in[0]->type.fmt->kind == FORMAT_int, grouped = has_kernel(c, "conv_groups");
     double lo, hi;
 
     net_range(&c->k, &lo, &hi);
-    emit(c->e, "static const %s layer = {\n", !ints ? "SnWindowF32" : grouped ? "SnGrouped" : "SnWindow");
+    emit(c->e, "static const %s %s = {\n", !ints ? "SnWindowF32" : grouped ? "SnGrouped" : "SnWindow", name);
     c->e->indent++;
     if (!ints || grouped)
         emit(c->e, ".window = {\n"), c->e->indent++;
-    if (!window_fields(c, c->e, w))
+    if (!window_fields(c, c->e, w, from_image, to_image))
         return false;
     if (!ints || grouped) {
         c->e->indent--;
@@ -301,7 +310,7 @@ static bool write_window(NetCode *c)
     const Format *f = c->k.op->in[0]->type.fmt;
     const char *x = "x", *y = "y";
 
-    if (!window_layer(c, &w))
+    if (!window_layer(c, "layer", &w, true, true))
         return false;
     emit(c->e, "const int8_t *x = (const int8_t *)(m + %" PRId64 ");\n", net_place_in(c->s, net_param(c->s, c->k.op->in[0])));
     emit(c->e, "int8_t *y = (int8_t *)(m + %" PRId64 ");\n", net_place_out(c->s));
@@ -321,6 +330,41 @@ static bool write_window(NetCode *c)
         if (has_kernel(c, *k))
             row_loop(c, kernel_of(c, *k), &w, 1, x, y);
     if (w.n_images > 1)
+        emit_close(c->e, "");
+    return true;
+}
+
+/* The name of a part of a chain: that of its operator. */
+static const char *part_name(const NetCode *c)
+{
+    const char *name = c->k.op->out[0]->name;
+
+    return emit_ident(c->z->w->a, (Str){ name, strcspn(name, ".") });
+}
+
+/* A depthwise window into a panel, a pointwise one from there, a group of rows after the other. */
+static bool write_chain(NetCode *c)
+{
+    NetCode first = *c, second = *c;
+    NetWindow w = net_window(&c->k), v;
+    const char *n, *row, *fill = kernel_of(c, "depthwise_panel"), *dot = kernel_of(c, "dot_panel");
+    bool loop;
+
+    first.k = net_part(c->s, 0);
+    second.k = net_part(c->s, 1);
+    second.layout = "layout_2";
+    first.name = part_name(&first);
+    second.name = part_name(&second);
+    v = net_window(&second.k);
+    if (!window_layer(&first, "depthwise", &w, true, false) || !window_layer(&second, "pointwise", &v, false, true))
+        return false;
+    emit(c->e, "const int8_t *x = (const int8_t *)(m + %" PRId64 ");\n", net_place_in(c->s, net_param(c->s, c->k.op->in[0])));
+    emit(c->e, "int8_t *y = (int8_t *)(m + %" PRId64 ");\nuint8_t *panel = m + %" PRId64 ";\n\n", net_place_out(c->s), op_int(c->s, "panel_at", 0));
+    loop = open_groups(c, "row", w.out_h, op_int(c->s, "rows", 1), &n);
+    row = loop ? "row" : "0";
+    emit(c->e, "%s(&depthwise, panel, x, %s, %s);\n", fill, row, n);
+    emit(c->e, "%s(&pointwise, y, panel, %s * %" PRId64 ", %s * %" PRId64 ");\n", dot, row, w.out_w, n, w.out_w);
+    if (loop)
         emit_close(c->e, "");
     return true;
 }
@@ -420,12 +464,13 @@ static bool write_softmax(NetCode *c)
 
 void net_write_stage(NetWriter *z, Emit *e, const Op *fused)
 {
-    NetCode c = { z, e, fused, net_stage(fused), emit_ident(z->w->a, str_of(op_str(fused, "stage", "stage"))) };
+    NetCode c = { z, e, fused, net_stage(fused), emit_ident(z->w->a, str_of(op_str(fused, "stage", "stage"))), "layout" };
 
     describe(&c);
     emit_open(e, "static void %s(uint8_t *m)\n{", c.name);
     switch (c.k.kind) {
     case NET_window: case NET_pool: z->ok = write_window(&c) && z->ok; break;
+    case NET_chain: z->ok = write_chain(&c) && z->ok; break;
     case NET_fully: z->ok = write_fully(&c) && z->ok; break;
     case NET_add: z->ok = write_add(&c) && z->ok; break;
     case NET_softmax: z->ok = write_softmax(&c) && z->ok; break;

@@ -112,13 +112,25 @@ static const Op *next_in_region(const Op *o)
     return o && o->next && o->next->kind != OP_yield ? o->next : NULL;
 }
 
-static NetStage contraction(const Op *fused, const Op *o)
+bool net_begins_window(const Op *o)
+{
+    return (o->kind == OP_conv2d || o->kind == OP_dwconv2d) && is_weight(o->in[1]) && op_int(o, "w_zero", 0) == 0 && is_format(o->in[0], FMT_i8) &&
+           is_format(o->in[1], FMT_i8);
+}
+
+bool net_ends_window(const Op *end)
+{
+    return ends_int(end);
+}
+
+/* What begins with the contraction o; *rest is the first op behind it, NULL: none. */
+static NetStage contraction(const Op *o, const Op **rest)
 {
     NetStage s = { .kind = NET_none, .op = o };
     const Op *next = next_in_region(o);
     bool ints = is_int(o);
 
-    (void)fused;
+    *rest = NULL;
     if (o->kind == OP_tconv2d || o->n_in != 2 || !is_weight(o->in[1]) || op_int(o, "w_zero", 0) != 0)
         return s;
     if (ints ? !is_format(o->in[0], FMT_i8) || !is_format(o->in[1], FMT_i8) : !is_format(o->in[0], FMT_f32) || !is_format(o->in[1], FMT_f32))
@@ -131,8 +143,9 @@ static NetStage contraction(const Op *fused, const Op *o)
         s.end = next;
         next = next_in_region(next);
     }
-    if (next || (ints && !s.end))
+    if (ints && !s.end)
         return s;
+    *rest = next;
     s.kind = o->kind == OP_matmul && !(ints && net_dim(s.end->in[1]->type, 0) > 1) ? NET_fully : NET_window;
     return s;
 }
@@ -160,16 +173,53 @@ static bool is_rescaled(const Op *o, int64_t left)
            o->in[1]->type.rank == 1;
 }
 
-static NetStage addition(const Op *fused)
+/* The sum of images that begins with op o.  The order in which its operands are rescaled does not matter. */
+static NetStage addition(const Op *o)
 {
-    const Op *a = fused->region[0]->first, *b = next_in_region(a), *sum = next_in_region(b), *end = next_in_region(sum);
-    NetStage s = { .kind = NET_none, .op = sum, .end = end, .rescale = { a, b } };
-    int64_t left = op_int(a, "left", 0);
+    const Op *a = o, *b = next_in_region(a), *sum = next_in_region(b), *end = next_in_region(sum);
+    NetStage s = { .kind = NET_none, .op = sum, .end = end };
 
-    if (end && !next_in_region(end) && sum->kind == OP_add && is_rescaled(a, left) && is_rescaled(b, left) && sum->in[0] == a->out[0] &&
-        sum->in[1] == b->out[0] && a != b && type_eq(a->in[0]->type, b->in[0]->type) && ends_int(end) && net_dim(end->in[1]->type, 0) == 1)
+    if (!end || next_in_region(end) || sum->n_in < 2)
+        return s;
+    if (sum->in[0] == b->out[0] && sum->in[1] == a->out[0]) {
+        a = b;
+        b = o;
+    }
+    s.rescale[0] = a;
+    s.rescale[1] = b;
+    if (sum->kind == OP_add && is_rescaled(a, op_int(a, "left", 0)) && is_rescaled(b, op_int(a, "left", 0)) && sum->in[0] == a->out[0] &&
+        sum->in[1] == b->out[0] && type_eq(a->in[0]->type, b->in[0]->type) && ends_int(end) && net_dim(end->in[1]->type, 0) == 1)
         s.kind = NET_add;
     return s;
+}
+
+bool net_is_pointwise(const NetWindow *w)
+{
+    return w->kernel_h == 1 && w->kernel_w == 1 && w->stride_h == 1 && w->stride_w == 1 && w->pad_top == 0 && w->pad_left == 0 &&
+           w->in_h == w->out_h && w->in_w == w->out_w && w->n_groups == 1;
+}
+
+/* The pointwise window that alone reads a depthwise one, both of int8; else of no kind. */
+static NetStage second_part(const NetStage *first, const Op *rest)
+{
+    NetStage none = { .kind = NET_none, .op = rest }, s;
+    const Op *more;
+    NetWindow w;
+
+    if (first->kind != NET_window || first->op->kind != OP_dwconv2d || !is_int(first->op) || rest->kind != OP_conv2d ||
+        rest->in[0] != first->end->out[0])
+        return none;
+    s = contraction(rest, &more);
+    w = net_window(&s);
+    return s.kind == NET_window && !more && net_is_pointwise(&w) && w.n_images == 1 ? s : none;
+}
+
+NetStage net_part(const Op *fused, int i)
+{
+    const Op *rest;
+    NetStage first = contraction(fused->region[0]->first, &rest);
+
+    return i == 0 ? first : second_part(&first, rest);
 }
 
 static bool all_map(const Op *o)
@@ -202,7 +252,11 @@ NetStage net_stage(const Op *fused)
     if (fused->n_out != 1 || o->kind == OP_yield)
         return s;
     if (is_anchor(o)) {
-        s = contraction(fused, o);
+        const Op *rest;
+
+        s = contraction(o, &rest);
+        if (rest)
+            s.kind = second_part(&s, rest).kind == NET_window ? NET_chain : NET_none;
         if (s.kind == NET_none && all_map(o->next) && is_plain_products(o))
             s = (NetStage){ .kind = NET_products, .op = o };
         return s;
@@ -228,7 +282,7 @@ NetStage net_stage(const Op *fused)
     default:
         if (!all_map(o))
             return s;
-        s = addition(fused);
+        s = addition(o);
         if (s.kind == NET_none)
             s = (NetStage){ .kind = NET_map, .op = last_of(fused) };
         return s;

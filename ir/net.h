@@ -17,6 +17,7 @@ typedef enum {
     NET_fully,      /* matmul, for each row of x; bias; requant, relu or clamp */
     NET_add,        /* two images of int8 with the same shape: requant, requant, add, requant */
     NET_softmax,    /* softmax_int or softmax */
+    NET_chain,      /* a depthwise window of int8 and the pointwise one that alone reads its result: a group of rows goes through both */
     NET_map,        /* element by element; operands of fewer elements repeat */
     NET_sum,        /* sum, and what follows element by element */
     NET_move,       /* one op that moves elements: concat, slice, pad, transpose, gather; argmax, which finds their places */
@@ -33,15 +34,6 @@ typedef struct {
     const Op *rescale[2];   /* of an add: what its operands go through */
 } NetStage;
 
-/* By the ops of a stage's region alone. */
-NetStage net_stage(const Op *fused);
-
-/* Is it computed element by element (of numbers of any kind), so that a map may hold it? */
-bool net_is_map(const Op *o);
-
-/* May `next`, whose operand i is the only use of o's result, be computed in the stage that ends with o?  (o, or what a stage of it already holds.) */
-bool net_may_follow(const NetStage *s, const Op *next, int i);
-
 /* The numbers of a window: of a matmul those of a window of 1 x 1 over the rows of x.  Attributes left out are those of pools. */
 typedef struct {
     int64_t in_h, in_w, in_c, out_h, out_w, out_c;
@@ -49,6 +41,22 @@ typedef struct {
     int64_t n_images;       /* N */
     int64_t n_groups;       /* of channels; depthwise: 1 */
 } NetWindow;
+
+/* By the ops of a stage's region alone.  Of a chain: op, bias and end are those of its first part. */
+NetStage net_stage(const Op *fused);
+/* Part 0 of a chain, its depthwise window, and part 1, the pointwise one; of other stages part 0 is all. */
+NetStage net_part(const Op *fused, int i);
+/* Is it a window of 1 x 1 that reads each position of an image of the result's size, without padding? */
+bool net_is_pointwise(const NetWindow *w);
+/* For fuse, which has no stages yet: can op o, a convolution, begin a window of int8, and may `end` end one? */
+bool net_begins_window(const Op *o);
+bool net_ends_window(const Op *end);
+
+/* Is it computed element by element (of numbers of any kind), so that a map may hold it? */
+bool net_is_map(const Op *o);
+
+/* May `next`, whose operand i is the only use of o's result, be computed in the stage that ends with o?  (o, or what a stage of it already holds.) */
+bool net_may_follow(const NetStage *s, const Op *next, int i);
 
 NetWindow net_window(const NetStage *s);
 

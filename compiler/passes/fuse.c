@@ -541,7 +541,7 @@ static void group_image(Fuse *z)
         op[i] = z->node[i].op;
         group[i] = -1;
     }
-    z->n_group = fuse_image(op, z->n, z->f->body->last, group, z->kind);
+    z->n_group = fuse_image(op, z->n, z->f->body->last, fuse_chains(z->env), group, z->kind);
     for (int i = 0; i < z->n; i++)
         z->node[i].group = group[i];
 }

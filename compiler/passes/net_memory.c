@@ -144,7 +144,7 @@ static int64_t outputs_of_group(const Plan *p, int stage, const NetWindow *w)
     if (w->n_images > 1)
         return all;
     if (op_attr(p->op[stage], "panel"))
-        return op_int(p->op[stage], "positions", all);
+        return op_attr(p->op[stage], "rows") ? op_int(p->op[stage], "rows", 1) * w->out_w : op_int(p->op[stage], "positions", all);
     return p->cut[stage] ? w->out_w : all;
 }
 
@@ -203,7 +203,7 @@ static void add_stage(Plan *p, const Op *o)
         touch(p, 0, p->panel[stage], MEM_SCRATCH, 0, panel);
     }
     note_margins(p, o);
-    if (s.kind == NET_window || s.kind == NET_pool) {
+    if (s.kind == NET_window || s.kind == NET_pool || s.kind == NET_chain) {    /* of a chain: a window whose results go through another one */
         touch_windows(p, o, &s);
         return;
     }
@@ -224,13 +224,13 @@ static void lay_images(Plan *p)
         if (o->kind != OP_fused)
             continue;
         s = net_stage(o);
-        if (s.kind != NET_window && s.kind != NET_pool)
+        if (s.kind != NET_window && s.kind != NET_pool && s.kind != NET_chain)
             continue;
         w = net_window(&s);
         if (w.n_images > 1)
             continue;
         lay_image(p, o->in[net_param(o, s.op->in[0])], op_attr(o, "x"), w.in_h, w.in_c);
-        lay_image(p, o->out[0], op_attr(o, "y"), w.out_h, w.out_c);
+        lay_image(p, o->out[0], op_attr(o, "y"), w.out_h, net_dim(o->out[0]->type, o->out[0]->type.rank - 1));
     }
 }
 

@@ -6,7 +6,11 @@
  *
  * NAME.weights has the weights as the importer has them, because that is what they mean; they are packed for their kernels when C is written.
  *
- * Leaves on a stage: ROLE.0 for each kernel, layout, panel; on weights layout, off, stride, bytes. */
+ * Images lie pixel by pixel (nhwc), but in lines where a depthwise kernel wants that and all that read or write the image can do it: a row is then W numbers of
+ * each channel, so that as many bytes as before are a row, and an image may still be overwritten row by row.
+ *
+ * Leaves on a stage: ROLE.0 for each kernel, layout (of a chain's second part layout_2), panel; x and y: strides of its image and of its result in bytes,
+ * [row, column, channel]; on weights layout, off, stride, bytes. */
 #include "codegen/kernels.h"
 #include "codegen/net_layer.h"
 #include "codegen/weights.h"
@@ -18,6 +22,7 @@ typedef struct {
     Diag *d;
     const KernelUnit *unit;
     const char *const *isas;    /* best first */
+    bool lines;                 /* how the image of the stage at hand lies: each row channel by channel */
     uint64_t packed;            /* bytes of weights and channels of all layers, as their kernels read them */
 } Pack;
 
@@ -35,10 +40,10 @@ static const KernelInfo *next_kernel(const Pack *p, const KernelInfo *after, con
     return NULL;
 }
 
-/* Does it take images as they lie, row by row with their channels together? */
-static bool takes_nhwc(const KernelInfo *k)
+/* Does it take an image in lines (each row channel by channel), or else in pixels (each with its channels together)? */
+static bool takes(const KernelInfo *k, bool lines)
 {
-    return !*k->act || !strcmp(k->act, "any") || !strcmp(k->act, "nhwc");
+    return !*k->act || !strcmp(k->act, "any") || !strcmp(k->act, lines ? "planar" : "nhwc");
 }
 
 /* l NULL: of floats.  Where the weights are not at hand (l->w NULL), only what takes any. */
@@ -49,11 +54,11 @@ static bool layout_fits(const KernelInfo *k, const ImageLayer *l)
     return !*k->layout || !l || (layout && (!layout->fits || (l->w && layout->fits(l))));
 }
 
-static void note_kernel(Pack *p, Op *fused, const KernelInfo *k)
+static void note_kernel(Pack *p, Op *fused, const KernelInfo *k, const char *layout)
 {
     op_set_attr(fused, attr_str(str_printf(p->m->a, "%s.0", k->op), k->name));
     if (*k->layout)
-        op_set_attr(fused, attr_str("layout", k->layout));
+        op_set_attr(fused, attr_str(layout, k->layout));
     if (*k->panel)
         op_set_attr(fused, attr_str("panel", k->panel));
 }
@@ -62,8 +67,8 @@ static void note_kernel(Pack *p, Op *fused, const KernelInfo *k)
 static bool choose(Pack *p, Op *fused, const char *isa, const char *op, const ImageLayer *l)
 {
     for (const KernelInfo *k = NULL; (k = next_kernel(p, k, isa, op, NULL));)
-        if (takes_nhwc(k) && layout_fits(k, l)) {
-            note_kernel(p, fused, k);
+        if (takes(k, p->lines) && layout_fits(k, l)) {
+            note_kernel(p, fused, k, "layout");
             return true;
         }
     return false;
@@ -74,19 +79,101 @@ static bool choose_panel(Pack *p, Op *fused, const char *isa, const ImageLayer *
 {
     for (const KernelInfo *dot = NULL; (dot = next_kernel(p, dot, isa, "dot_panel", NULL));)
         for (const KernelInfo *k = NULL; layout_fits(dot, l) && (k = next_kernel(p, k, isa, "im2col", dot->panel));)
-            if (takes_nhwc(k)) {
-                note_kernel(p, fused, k);
-                note_kernel(p, fused, dot);
+            if (takes(k, p->lines)) {
+                note_kernel(p, fused, k, "layout");
+                note_kernel(p, fused, dot, "layout");
                 return true;
             }
     return false;
 }
 
-static bool is_pointwise(const NetWindow *w)
+/* Likewise; a depthwise convolution fills the panel. */
+static bool choose_chain(Pack *p, Op *fused, const char *isa, const ImageLayer *first, const ImageLayer *second)
 {
-    return w->kernel_h == 1 && w->kernel_w == 1 && w->stride_h == 1 && w->stride_w == 1 && w->pad_top == 0 && w->pad_left == 0 &&
-           w->in_h == w->out_h && w->in_w == w->out_w;
+    for (const KernelInfo *dot = NULL; (dot = next_kernel(p, dot, isa, "dot_panel", NULL));)
+        for (const KernelInfo *k = NULL; layout_fits(dot, second) && (k = next_kernel(p, k, isa, "depthwise_panel", dot->panel));)
+            if (takes(k, p->lines) && layout_fits(k, first)) {
+                note_kernel(p, fused, k, "layout");
+                note_kernel(p, fused, dot, "layout_2");
+                return true;
+            }
+    return false;
 }
+
+/* ---- how images lie -------------------------------------------------------------------------------------------------------- */
+
+/* The value of the function behind a value of a stage's region. */
+static const Value *outer_value(const Op *fused, const Value *v)
+{
+    int i = net_param(fused, v);
+
+    return i >= 0 ? fused->in[i] : v;
+}
+
+/* Is it a stage whose kernels take, and leave, images at any strides? */
+static bool moves_windows(const Op *o)
+{
+    NetStage s;
+
+    if (o->kind != OP_fused)
+        return false;
+    s = net_stage(o);
+    return (s.kind == NET_window && s.op->kind != OP_matmul) || s.kind == NET_chain || s.kind == NET_pool;
+}
+
+/* Does the best depthwise kernel that the stage o may have want lines? */
+static bool wants_lines(const Pack *p, const Op *o)
+{
+    NetStage s = net_stage(o);
+    const char *op = s.kind == NET_chain ? "depthwise_panel" : "depthwise";
+
+    if (s.op->kind != OP_dwconv2d || format_id(s.op->in[0]->type.fmt) != FMT_i8)
+        return false;
+    for (const char *const *isa = p->isas; *isa; isa++)
+        for (const KernelInfo *k = NULL; (k = next_kernel(p, k, *isa, op, NULL));)
+            if (takes(k, true) || takes(k, false))
+                return !takes(k, false);
+    return false;
+}
+
+/* Does image v of the function lie in lines?  If a depthwise convolution that reads it wants that, and all others that read or write it can. */
+static bool in_lines(const Pack *p, const Value *v)
+{
+    const Func *f = p->m->entry[0].func;
+    bool wanted = false;
+
+    if (v->kind != VAL_result || v->type.rank != 4 || net_dim(v->type, 0) != 1 || !moves_windows(v->op))
+        return false;
+    for (const Op *o = f->body->first; o; o = o->next)
+        for (int i = 0; i < o->n_in; i++)
+            if (o->in[i] == v) {
+                if (!moves_windows(o))
+                    return false;
+                wanted = wanted || wants_lines(p, o);
+            }
+    return wanted;
+}
+
+/* Strides of rows, columns and channels in bytes. */
+static void lay(Op *fused, const char *attr, bool lines, int64_t w, int64_t c, int64_t unit)
+{
+    if (lines)
+        op_set_attr(fused, attr_ints(attr, (int64_t[]){ w * c * unit, unit, w * unit }, 3));
+    else
+        op_set_attr(fused, attr_ints(attr, (int64_t[]){ w * c * unit, c * unit, unit }, 3));
+}
+
+static void lay_images(const Pack *p, Op *fused, const NetStage *s)
+{
+    NetStage last = s->kind == NET_chain ? net_part(fused, 1) : *s;
+    NetWindow first = net_window(s), w = net_window(&last);
+    int64_t unit = s->op->in[0]->type.fmt->bytes;
+
+    lay(fused, "x", in_lines(p, outer_value(fused, s->op->in[0])), first.in_w, first.in_c, unit);
+    lay(fused, "y", in_lines(p, fused->out[0]), w.out_w, w.out_c, unit);
+}
+
+/* ---- which kernels --------------------------------------------------------------------------------------------------------- */
 
 static bool choose_window(Pack *p, Op *fused, const NetStage *s, const char *isa, const ImageLayer *l)
 {
@@ -98,17 +185,19 @@ static bool choose_window(Pack *p, Op *fused, const NetStage *s, const char *isa
         return choose(p, fused, isa, "depthwise", l);
     if (w.n_groups > 1)
         return choose(p, fused, isa, "conv_groups", l);
-    return (is_pointwise(&w) && choose(p, fused, isa, "pointwise", l)) || choose_panel(p, fused, isa, l);
+    return (net_is_pointwise(&w) && choose(p, fused, isa, "pointwise", l)) || choose_panel(p, fused, isa, l);
 }
 
 /* By one instruction set.  true as well for stages that need no kernel. */
-static bool choose_by(Pack *p, Op *fused, const NetStage *s, const char *isa, const ImageLayer *l)
+static bool choose_by(Pack *p, Op *fused, const NetStage *s, const char *isa, const ImageLayer *l, const ImageLayer *second)
 {
     bool ints = s->op->in[0]->type.fmt->kind == FORMAT_int;
 
     switch (s->kind) {
     case NET_window:
         return choose_window(p, fused, s, isa, l);
+    case NET_chain:
+        return choose_chain(p, fused, isa, l, second);
     case NET_fully:
         return choose(p, fused, isa, ints ? "fully" : "fully_f32", l);
     case NET_pool:
@@ -122,26 +211,44 @@ static bool choose_by(Pack *p, Op *fused, const NetStage *s, const char *isa, co
     }
 }
 
+/* Bytes of a layer's weights as kernels read them. */
+static uint64_t packed_bytes(const Op *fused, const char *attr, const ImageLayer *l)
+{
+    const ImageLayout *layout = image_layout_find(str_of(op_str(fused, attr, "")));
+
+    return l->w && layout ? layout->weight_bytes(l) + layout->channel_bytes(l) : 0;
+}
+
+/* The numbers of part i of a stage; without weights where these are not at hand. */
+static bool layer_of(Pack *p, const Op *fused, int i, ImageLayer *l)
+{
+    NetStage s = net_part(fused, i);
+    const Weight *w = net_weight(fused, s.op->in[1]);
+
+    *l = (ImageLayer){ 0 };
+    return !w || !net_at_hand(p->m, w) || net_layer(p->m, fused, &s, p->env->scratch, p->d, l);
+}
+
 static bool choose_kernels(Pack *p, Op *fused)
 {
     NetStage s = net_stage(fused);
-    ImageLayer layer = { 0 };
-    const Weight *w = s.kind == NET_window || s.kind == NET_fully ? net_weight(fused, s.op->in[1]) : NULL;
-    bool ints = (s.kind == NET_window || s.kind == NET_fully) && s.op->in[0]->type.fmt->kind == FORMAT_int;
+    ImageLayer layer, second;
+    bool weights = s.kind == NET_window || s.kind == NET_fully || s.kind == NET_chain, found = false;
+    bool ints = weights && s.op->in[0]->type.fmt->kind == FORMAT_int;
     ArenaMark mark = arena_mark(p->env->scratch);
-    bool found = false;
 
-    if (ints && w && net_at_hand(p->m, w) && !net_layer(p->m, fused, &s, p->env->scratch, p->d, &layer))
+    if (ints && (!layer_of(p, fused, 0, &layer) || (s.kind == NET_chain && !layer_of(p, fused, 1, &second))))
         return false;
+    p->lines = weights || s.kind == NET_pool ? in_lines(p, outer_value(fused, s.op->in[0])) : false;
     for (const char *const *isa = p->isas; *isa && !found; isa++)
-        found = choose_by(p, fused, &s, *isa, ints ? &layer : NULL);
-    if (found && ints) {
-        const ImageLayout *l = image_layout_find(str_of(op_str(fused, "layout", "")));
-
-        p->packed += layer.w ? l->weight_bytes(&layer) + l->channel_bytes(&layer) : 0;
-    } else if (found && w)
-        p->packed += 4 * (uint64_t)type_n(w->type) + (s.bias ? 4 * (uint64_t)type_n(s.bias->in[1]->type) : 0);
+        found = choose_by(p, fused, &s, *isa, ints ? &layer : NULL, &second);
+    if (found && ints)
+        p->packed += packed_bytes(fused, "layout", &layer) + (s.kind == NET_chain ? packed_bytes(fused, "layout_2", &second) : 0);
+    else if (found && weights)
+        p->packed += 4 * (uint64_t)type_n(s.op->in[1]->type) + (s.bias ? 4 * (uint64_t)type_n(s.bias->in[1]->type) : 0);
     arena_rewind(p->env->scratch, mark);
+    if (s.kind == NET_window || s.kind == NET_chain || s.kind == NET_pool)
+        lay_images(p, fused, &s);
     return found || fail(p->d, NOWHERE, "there is no kernel for '%s' of %s on %s", op_info[s.op->kind].name, type_text(p->m->a, s.op->in[0]->type),
                          p->env->target[0]->name);
 }

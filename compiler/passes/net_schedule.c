@@ -1,8 +1,9 @@
-/* schedule for networks without tokens: names of stages, how images lie, and how many positions a panel has.
+/* schedule for networks without tokens: names of stages, and how many positions a panel has.
  *
- * A stage with a panel runs in groups of positions: so many as fill PANEL_BYTES, whole tiles of the kernel, and whole rows where a row fits.
+ * A stage with a panel runs in groups of positions: so many as fill PANEL_BYTES, whole tiles of the kernel, and whole rows where a row fits; a chain in groups
+ * of rows.
  *
- * Leaves on a stage: stage (its name); x and y: strides of its image and of its result in bytes, [row, column, channel]; positions. */
+ * Leaves on a stage: stage (its name), positions or rows, panel_bytes. */
 #include "codegen/emit.h"
 #include "codegen/kernels.h"
 #include "compiler/passes/net.h"
@@ -31,12 +32,6 @@ static const char *fresh_name(Module *m, const Func *f, const Op *fused)
     }
 }
 
-/* Row by row, channels together. */
-static void lay(Op *fused, const char *attr, int64_t w, int64_t c, int64_t unit)
-{
-    op_set_attr(fused, attr_ints(attr, (int64_t[]){ w * c * unit, c * unit, unit }, 3));
-}
-
 static const KernelInfo *kernel_of(const Module *m, const Env *env, const Op *fused, const char *role)
 {
     const char *name = op_str(fused, role, NULL);
@@ -62,26 +57,46 @@ static int64_t group(const NetWindow *w, const char *panel, int64_t tile)
     return n > all ? all : row <= n ? row : n;
 }
 
+/* Rows of a group of a chain: as many as fill a panel, with whole tiles if some number of them has. */
+static int64_t group_rows(const NetWindow *w, const char *panel, int64_t tile)
+{
+    int64_t most = 1;
+
+    while (most < w->out_h && image_panel_bytes(str_of(panel), w->in_c, (most + 1) * w->out_w) <= PANEL_BYTES)
+        most++;
+    for (int64_t rows = most; rows > most / 2; rows--)
+        if (rows * w->out_w % tile == 0)
+            return rows;
+    return most;
+}
+
+static void schedule_panel(Module *m, const Env *env, Op *fused, const NetStage *s)
+{
+    const KernelInfo *dot = kernel_of(m, env, fused, "dot_panel.0");
+    int64_t tile = dot && dot->tile_tokens ? dot->tile_tokens : 1, n, k;
+    const char *panel = op_str(fused, "panel", "");
+    NetStage last = s->kind == NET_chain ? net_part(fused, 1) : *s;
+    NetWindow w = net_window(&last);
+
+    k = w.kernel_h * w.kernel_w * w.in_c;
+    if (s->kind == NET_chain) {
+        n = group_rows(&w, panel, tile);
+        op_set_attr(fused, attr_int("rows", n));
+        n *= w.out_w;
+    } else {
+        n = group(&w, panel, tile);
+        op_set_attr(fused, attr_int("positions", n));
+    }
+    op_set_attr(fused, attr_int("panel_bytes", (int64_t)image_panel_bytes(str_of(panel), k, n)));
+}
+
 static void schedule_stage(Module *m, const Env *env, Func *f, Op *fused)
 {
     NetStage s = net_stage(fused);
-    const char *panel = op_str(fused, "panel", NULL);
 
     op_set_attr(fused, attr_str("stage", fresh_name(m, f, fused)));
-    if (s.kind == NET_window || s.kind == NET_pool) {
-        NetWindow w = net_window(&s);
-        int64_t unit = s.op->in[0]->type.fmt->bytes;
-
-        lay(fused, "x", w.in_w, w.in_c, unit);
-        lay(fused, "y", w.out_w, w.out_c, unit);
-        if (panel) {
-            const KernelInfo *dot = kernel_of(m, env, fused, "dot_panel.0");
-            int64_t n = group(&w, panel, dot && dot->tile_tokens ? dot->tile_tokens : 1);
-
-            op_set_attr(fused, attr_int("positions", n));
-            op_set_attr(fused, attr_int("panel_bytes", (int64_t)image_panel_bytes(str_of(panel), w.kernel_h * w.kernel_w * w.in_c, n)));
-        }
-    }
+    if (op_attr(fused, "panel"))
+        schedule_panel(m, env, fused, &s);
 }
 
 bool net_schedule(Module *m, const Env *env, Diag *d)
