@@ -81,6 +81,9 @@ bool board_check(const Module *m, Diag *d)
 {
     int64_t n = module_meta_int(m, "board.n_region", 0);
 
+    if (!is_microcontroller(m) && project_kind(m) != PROJECT_plain)
+        return fail(d, NOWHERE, "--project %s is for microcontrollers (-t cortex-m4f, a board, ...; `sinter targets` lists them)",
+                    module_meta_str(m, "build.project", ""));
     if (!is_microcontroller(m) || n == 0)
         return n == 0 || fail(d, NOWHERE, "the Module has a board, but its target is no microcontroller");
     if (n < 0 || n > MAX_REGIONS)
@@ -343,8 +346,10 @@ bool board_write(Writer *w, FileSet *fs, const char *dir, const BoardSources *s)
 {
     Buf b = buf_in(w->a);
 
+    if (project_kind(w->m) != PROJECT_plain)
+        return project_write(w, fs, dir, s);
     write_makefile(w, &b, s);
-    if (!put(w, fs, dir, "Makefile", &b))
+    if (!put(w, fs, dir, "Makefile", &b) || !cmake_write(w, fs, dir, s))
         return false;
     if (!has_board(w->m))
         return true;

@@ -14,6 +14,7 @@ typedef struct {
 /* The files that the folder's writer has written. */
 typedef struct {
     const char *const *source;      /* C files, NULL-terminated; main.c is none of them, it is there if there is a board */
+    const char *const *header;      /* their headers, likewise; NULL: not a network, whose headers no tool is told of */
     const char *weights;            /* the one of them whose constants are the weights, without ".c"; NULL: none */
     int64_t stack_bytes;            /* what the linker script sets aside unless `make STACK=` says otherwise */
     const BoardPort *in, *out;      /* of a network, whose main.c is written, too: n_in > 0; NAME.h has the API of docs/networks.md */
@@ -27,8 +28,18 @@ bool has_board(const Module *m);
 /* Everything in the Module's `board.` metadata is what board.c can write; reports and returns false otherwise. */
 bool board_check(const Module *m, Diag *d);
 
-/* Writes the Makefile: a library, and on a board also NAME.elf, NAME.bin, `make qemu` and `make size`; with startup.c, semihost.[ch] and the
+/* Writes what the folder's project kind wants around the sources.  plain: the Makefile for a library, and on a board also NAME.elf, NAME.bin, `make qemu` and `make size`; with startup.c, semihost.[ch] and the
  * linker script NAME.ld beside it.  The Module is one of is_microcontroller that board_check has passed. */
 bool board_write(Writer *w, FileSet *fs, const char *dir, const BoardSources *s);
+
+/* ---- project_kinds.c ---- */
+
+/* What stands around the sources (`--project`): our Makefile, or what another tool wants. */
+typedef enum { PROJECT_plain, PROJECT_arduino, PROJECT_zephyr } ProjectKind;
+ProjectKind project_kind(const Module *m);
+/* Moves the sources to src/ and writes what Arduino or Zephyr want to find around them. */
+bool project_write(Writer *w, FileSet *fs, const char *dir, const BoardSources *s);
+/* CMakeLists.txt and toolchain.cmake, beside the Makefile. */
+bool cmake_write(Writer *w, FileSet *fs, const char *dir, const BoardSources *s);
 
 #endif

@@ -231,7 +231,9 @@ static bool write_for_board(Writer *w, FileSet *fs, const char *dir)
 {
     const char *const source[] = { str_printf(w->a, "%s.c", w->name), str_printf(w->a, "%s_weights.c", w->name),
                                    module_find_blob(w->m, "selftest") ? str_printf(w->a, "%s_selftest.c", w->name) : NULL, NULL };
-    BoardSources s = { .source = source, .weights = str_printf(w->a, "%s_weights", w->name), .stack_bytes = 2048 };
+    const char *const header[] = { str_printf(w->a, "%s.h", w->name), str_printf(w->a, "%s_weights.h", w->name),
+                                   str_printf(w->a, "kernels_%s.h", w->target[0]), NULL };
+    BoardSources s = { .source = source, .header = header, .weights = str_printf(w->a, "%s_weights", w->name), .stack_bytes = 4096 };
 
     s.in = board_ports(w, false, &s.n_in);
     s.out = board_ports(w, true, &s.n_out);

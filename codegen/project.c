@@ -8,6 +8,7 @@
  * Every byte follows from the Module: no date, no path, no host name. */
 #include "codegen/board.h"
 #include "codegen/c.h"
+#include "codegen/board.h"
 #include "codegen/check.h"
 #include "codegen/net.h"
 #include "codegen/parts.h"

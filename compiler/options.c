@@ -346,15 +346,13 @@ SETTER(set_head)
 
 SETTER(set_project)
 {
-    static const char *const now[] = { "plain", "cmake", NULL }, *const then[] = { "arduino",
-                                                                                   "zephyr", NULL };
+    static const char *const kinds[] = { "plain", "cmake", "arduino", "zephyr", NULL };
 
-    (void)b;
     (void)a;
-    if (is_one_of(value, then))
-        return later(why,
-                     "arduino and zephyr are not there yet in this version (plain and cmake are)");
-    return is_one_of(value, now) ? SET_ok : bad(why, "takes plain, cmake, arduino or zephyr");
+    if (!is_one_of(value, kinds))
+        return bad(why, "takes plain, cmake, arduino or zephyr");
+    b->project = value;
+    return SET_ok;
 }
 
 SETTER(set_print_after)
@@ -412,7 +410,7 @@ const Option build_option_table[] = {
     { "--batch", 0, "N", "256, on microcontrollers 8", "most tokens of a prompt that are computed at a time", set_batch, false },
     { "--emit", 0, "WHAT", "c", "c, or ir (the Module as text)", set_emit, false },
     ROW_LINK,
-    { "--project", 0, "KIND", "plain", "plain or cmake: both files are always there", set_project, false },
+    { "--project", 0, "KIND", "plain", "plain or cmake (both files are always there), arduino, zephyr", set_project, false },
     { "--spec", 0, "SPEC", NULL, "lookup: the program guesses unless told not to; none: it cannot (else: if told to)", set_spec, false },
     { "--head", 0, "HOW", "full", "two-stage: only rows of the head that may win are read whole; full: all", set_head, false },
     { "--max-ram", 0, "SIZE", NULL, "exit 3 if a session with one thread needs more", set_max_ram, false },

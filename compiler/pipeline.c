@@ -338,6 +338,8 @@ int pipeline_run(FileSet *fs, Arena *a, Diag *d, const BuildOptions *given)
         return 1;
     if (!strcmp(o.emit, "ir"))
         return !write_ir(fs, a, d, &o, m);
+    if (o.project && strcmp(o.project, "plain") && strcmp(o.project, "cmake"))      /* whose files are always there */
+        module_set_meta(m, "build.project", attr_str("", o.project));
     if (is_scheduled(m)) {
         o.name = given->name ? given->name : module_meta_str(m, "build.name", build_name(a, &o));
         if (given->name)

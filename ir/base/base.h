@@ -168,6 +168,8 @@ OutFile *out_open(FileSet *fs, Arena *a, Diag *d, const char *path);    /* NULL 
 bool out_write(OutFile *o, const void *p, size_t n);        /* false: reported */
 bool out_commit(OutFile *o);                                /* flush, close, rename; o is gone, also after a failure */
 bool file_write(FileSet *fs, Arena *a, Diag *d, const char *path, Str text);       /* the three in one */
+/* Makes the folders above path; what is already there is fine. */
+bool file_make_parents(Arena *a, Diag *d, const char *path);
 
 /* A folder filled beside and renamed into place as a whole: an interrupted build leaves the old one.  An existing folder is
  * replaced only if it is empty or holds a manifest.json of ours (one with a key or string that begins with "sinter within its

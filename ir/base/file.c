@@ -367,8 +367,7 @@ static bool replaceable(Diag *d, const char *path, bool *exists)
     return true;
 }
 
-/* Makes the folders above path; what is already there is fine. */
-static bool make_parents(Arena *a, Diag *d, const char *path)
+bool file_make_parents(Arena *a, Diag *d, const char *path)
 {
     char *dir = path_dir(a, path);
 
@@ -395,7 +394,7 @@ OutDir *outdir_open(FileSet *fs, Arena *a, Diag *d, const char *path)
         fail(d, NOWHERE, "the output folder has an empty name (give one with -o)");
         return NULL;
     }
-    if (!replaceable(d, path, &exists) || !make_parents(a, d, path))
+    if (!replaceable(d, path, &exists) || !file_make_parents(a, d, path))
         return NULL;
     o = calloc(1, sizeof *o);
     if (o) {

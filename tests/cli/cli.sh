@@ -69,9 +69,10 @@ want 2 "unexpected argument 'b.gguf'" build a.gguf b.gguf
 want 2 'too few arguments' verify
 want 2 'too few arguments' run
 want 2 'whole number from 1' bench . --runs 0
+want 2 'takes plain, cmake, arduino or zephyr' build m.gguf --project esp-idf
 want 2 'takes q8_0 or q4_0' build m.gguf --quant q4_K
 for o in '--prune heads' '--kernels k' '--calib-data f' '--emit opencl' '--emit metal' \
-    '--project arduino' '--act prefill=bf16,decode=q8' '--kv q8'; do
+    '--act prefill=bf16,decode=q8' '--kv q8'; do
     want 1 'not there yet' build m.gguf $o
 done
 

@@ -1,0 +1,86 @@
+#!/bin/sh
+# If this fails, a network on a microcontroller gives other bytes than TensorFlow Lite Micro did, or takes memory that nobody knows of.
+#
+#     tests/firmware/nets.sh OBJ [--all]      Cortex-M4, Cortex-M55 and RV32 with gcc, a few models; --all: all recorded models, every board, clang
+#
+# Each model becomes a board's folder, is built without warnings, tests itself under QEMU, and computes the recorded inputs; outputs must be the
+# recorded bytes.  `make size` must know the stack: no recursion, no arrays of variable length, no calls through pointers; nothing of a C library is
+# linked, so nothing allocates.  Boards that QEMU does not have are linked.
+set -u
+obj=$(cd "$1" && pwd) || exit 1
+here=$(cd "$(dirname "$0")" && pwd)
+. "$here/lib.sh"
+data=${SINTER_DATA:-$here/../../../shared}/models
+work=$(mktemp -d "${TMPDIR:-/tmp}/nets.XXXXXX") || exit 1
+trap 'rm -rf "$work"' EXIT
+trap 'exit 1' INT TERM
+boards="mps2-an386 mps3-an547 riscv-virt" compilers=gcc all=
+if [ "${2-}" = --all ]; then
+    boards=$("$obj/sinter" targets --json | python3 -c 'import json,sys; print(*[t["name"] for t in json.load(sys.stdin)["targets"] if "board" in t])')
+    compilers="gcc clang" all=1
+fi
+
+# one BOARD COMPILER MODEL INPUT OUTPUT
+one() {
+    model=$(basename "$3" .tflite) what="$1 $2 $(basename "$3")"
+    dir=$work/$1-$2-$model
+    if ! "$obj/sinter" build "$3" -t "$1" -o "$dir" --name net > "$work/log" 2>&1; then
+        bad "$what: sinter build"
+        cat "$work/log"
+        return
+    fi
+    build "$dir" "$2" "$(family "$1")" CFLAGS="-Werror -Wvla"
+    case $? in
+    0) ok ;;
+    77) skip "$what: no compiler"; return ;;
+    *)  if grep -q "region .* overflowed\|will not fit in region" "$dir/log"; then
+            skip "$what: larger than the board"
+        else
+            bad "$what: does not build"
+            cat "$dir/log"
+        fi
+        return ;;
+    esac
+    if [ "$2" = gcc ]; then
+        build "$dir" "$2" "$(family "$1")" size && grep -q '^RAM [0-9]' "$dir/log" && ok || { bad "$what: make size"; cat "$dir/log"; }
+    fi
+    run=$(command_of "$1")
+    [ -n "$run" ] || return
+    has "$(emulator "$(family "$1")")" || { skip "$what: no emulator"; return; }
+    # shellcheck disable=SC2086 -- a command with its options
+    timeout 120 $run "$dir/net.elf" > "$dir/out" 2>&1 && grep -q 'selftest passed' "$dir/out" && ok || { bad "$what: self-test"; cat "$dir/out"; }
+    cp "$4" "$dir/in"
+    # shellcheck disable=SC2086
+    (cd "$dir" && timeout 120 $run net.elf -append "--in in --out have") > "$dir/out" 2>&1 && cmp "$dir/have" "$5" > "$dir/out" 2>&1 && ok ||
+        { bad "$what: other outputs than recorded"; cat "$dir/out"; }
+    rm -rf "$dir"
+}
+
+# The models, smallest first: name, model, recorded vectors.
+models() {
+    for m in "$here"/../models/tflite/*.tflite; do
+        case $all-$(basename "$m" .tflite) in
+        1-* | -conv_same | -pools | -softmax_sharp) echo "$m" "${m%.tflite}.in" "${m%.tflite}.out" ;;
+        esac
+    done
+    while read -r m v; do
+        echo "$data/$m.tflite" "$data/${m%/*}/$v.in" "$data/${m%/*}/$v.out"
+    done << END
+tflite-micro/hello_world_int8 hello_world_int8
+tflite-micro/micro_speech_quantized micro_speech_quantized
+mlperf-tiny/kws_ref_model kws
+mlperf-tiny/ad01_int8 ad
+mlperf-tiny/pretrainedResnet_quant ic
+mlperf-tiny/vww_96_int8 vww
+END
+}
+
+models > "$work/models"
+for board in $boards; do
+    for compiler in $compilers; do
+        while read -r m in out; do
+            if [ -f "$m" ]; then one "$board" "$compiler" "$m" "$in" "$out"; else skip "$board: no $(basename "$m")"; fi
+        done < "$work/models"
+    done
+done
+finish
