@@ -14,10 +14,13 @@ $(obj)/tests/firmware/kernel_cases: tests/firmware/kernel_cases.c tests/firmware
 firmware_bin = $(obj)/sinter $(obj)/tests/firmware/mkboard $(obj)/tests/firmware/icount.so
 check-firmware: $(firmware_bin)      ## firmware for Cortex-M4, M55 and RV32, under QEMU
 	$(V)tests/firmware/start.sh $(obj)
+	$(V)tests/firmware/nets.sh $(obj)
 	$(V)tests/firmware/tokens.sh $(obj)
 
 check-firmware-slow: $(firmware_bin) ## firmware for every board, gcc and clang
 	$(V)tests/firmware/start.sh $(obj) --all
+	$(V)tests/firmware/nets.sh $(obj) --all
+	$(V)tests/firmware/projects.sh $(obj)
 	$(V)tests/firmware/tokens.sh $(obj) --all
 
 mcu_kernels_bin = $(firmware_bin) $(obj)/tests/firmware/kernel_cases $(obj)/tools/kernel_reader
@@ -28,3 +31,11 @@ check-kernels-mcu-slow: $(mcu_kernels_bin) ## the same for every core, gcc and c
 	$(V)tests/firmware/kernels.sh $(obj) --all
 
 .PHONY: check-firmware check-firmware-slow check-kernels-mcu check-kernels-mcu-slow
+
+# No test: figures for docs/benchmarks-mcu.md.
+MCU_MODELS ?= $(or $(SINTER_DATA),../shared)/models/mlperf-tiny
+bench-mcu: $(firmware_bin)           ## networks on microcontrollers: instructions, RAM, flash (BENCH_DOCS=1: into docs/benchmarks-mcu.md)
+	$(V)tests/bench/mcu.py --sinter $(obj)/sinter --count tests/firmware/count.sh --icount $(obj)/tests/firmware/icount.so --models $(MCU_MODELS) \
+	    --work $(obj)/bench/mcu --flags "$(FLAGS)" $(if $(BENCH_DOCS),--docs docs/benchmarks-mcu.md)
+
+.PHONY: bench-mcu
