@@ -339,7 +339,8 @@ static void options_are_set_or_refused(void **state)
     set_option(a, &o, "--spec", "none", SET_ok);
     assert_string_equal(o.spec, "none");
     set_option(a, &o, "--spec", "draft", SET_bad);
-    set_option(a, &o, "--project", "zephyr", SET_later);
+    set_option(a, &o, "--project", "zephyr", SET_ok);
+    set_option(a, &o, "--project", "esp-idf", SET_bad);
     set_option(a, &o, "--print-after", "fuze", SET_bad);
     set_option(a, &o, "--print-after", "fuse", SET_ok);
     set_option(a, &o, "--max-ram", "64M", SET_ok);
