@@ -1,4 +1,4 @@
-/* Ways to pack weights for SMLAD (runtime/kernels/arm/dsp.c draws them): pairs_relu, pairs_any, words, pairs4.
+/* Ways to pack weights for SMLAD (runtime/kernels/arm/dsp.c draws them): pairs_relu, pairs_any, words, pairs4; taps3 (arm/dsp_depthwise.c).
  *
  * A word of pairs holds weights a, b of two outputs as 256 a + b, which must be 16 bits, and the sum of a's products must come out in 24 bits whatever the
  * inputs are.  What does not fit so goes into words, as it is. */
@@ -63,9 +63,14 @@ static bool any_fits(const ImageLayer *l)
     return !l->depthwise && !l->fully && channels_fit(l) && pairs_fit(l);
 }
 
+static bool all_of_int8(const ImageLayer *l)
+{
+    return l->zero == -128 && l->lo == -128 && l->hi == 127;
+}
+
 static bool relu_fits(const ImageLayer *l)
 {
-    return l->zero == -128 && l->lo == -128 && l->hi == 127 && any_fits(l);
+    return all_of_int8(l) && any_fits(l);
 }
 
 static uint8_t *put_word(uint8_t *p, int64_t v)
@@ -175,6 +180,58 @@ static void fully_pack(const ImageLayer *l, uint8_t *weights, uint8_t *channels)
         channels = put_word(channels, l->bias[c]);
 }
 
+/* Depthwise, 3 x 3. */
+static bool taps_fit(const ImageLayer *l, int64_t stride)
+{
+    bool ok = l->depthwise && l->n_out == l->in_c && l->kernel_h == 3 && l->kernel_w == 3 && l->dilation_h == 1 && l->dilation_w == 1 &&
+              l->stride_h == stride && l->stride_w == stride && l->pad_left <= 1 && l->pad_top <= 2;
+
+    for (int64_t c = 0; ok && c < l->n_out; c++)
+        ok = magnitude(l->bias[c]) < 1 << 19 && (!l->mult[c] || (l->shift[c] <= -1 && l->shift[c] >= -16));
+    return ok;
+}
+
+static bool taps3_fits(const ImageLayer *l)
+{
+    return all_of_int8(l) && taps_fit(l, 1);
+}
+
+static bool taps3_2_fits(const ImageLayer *l)
+{
+    return all_of_int8(l) && taps_fit(l, 2);
+}
+
+static bool taps3_any_fits(const ImageLayer *l)
+{
+    return taps_fit(l, 1) || taps_fit(l, 2);
+}
+
+static uint64_t taps3_bytes(const ImageLayer *l)
+{
+    return 16 * (uint64_t)l->n_out;
+}
+
+static void taps3_pack(const ImageLayer *l, uint8_t *weights, uint8_t *channels)
+{
+    (void)channels;
+    for (int64_t c = 0; c < l->n_out; c++) {
+        uint8_t *p = weights + 16 * c;
+        int64_t bias = l->bias[c] * 16ll + (l->mult[c] ? -l->shift[c] - 1 : 0);
+
+        for (int64_t k = 0; k < 9; k++)
+            *p++ = (uint8_t)l->w[k * l->n_out + c];
+        for (int i = 0; i < 3; i++)
+            *p++ = (uint8_t)((uint64_t)bias >> 8 * i);
+        put_word(p, l->mult[c]);
+    }
+}
+
+const ImageLayout image_layout_taps3 = { .name = "taps3", .help = "channels of a depthwise convolution of 3 x 3",
+                                         .fits = taps3_fits, .weight_bytes = taps3_bytes, .channel_bytes = no_bytes, .pack = taps3_pack };
+const ImageLayout image_layout_taps3_2 = { .name = "taps3_2", .help = "the same with stride 2",
+                                           .fits = taps3_2_fits, .weight_bytes = taps3_bytes, .channel_bytes = no_bytes, .pack = taps3_pack };
+const ImageLayout image_layout_taps3_any = { .name = "taps3_any", .help = "the same with either stride, and any range of outputs",
+                                             .fits = taps3_any_fits, .weight_bytes = taps3_bytes, .channel_bytes = no_bytes, .pack = taps3_pack };
 const ImageLayout image_layout_pairs_relu = { .name = "pairs_relu", .help = "pairs of weights of two outputs, which begin at their zero point, -128",
                                               .fits = relu_fits, .weight_bytes = pairs_bytes, .channel_bytes = no_bytes, .pack = pairs_pack };
 const ImageLayout image_layout_pairs_any = { .name = "pairs_any", .help = "pairs of weights of two outputs",

@@ -1,3 +1,4 @@
 /* The unit of Armv7E-M and Armv8-M with the DSP extension. */
 #include "portable.c"
 #include "arm/dsp.c"
+#include "arm/dsp_depthwise.c"

@@ -9,7 +9,7 @@
 
 #include "runtime/kernels/image.h"
 
-enum { CASE_BESIDE = 20, CASE_FIELDS = 56 };
+enum { CASE_BESIDE = 24, CASE_FIELDS = 56 };
 
 typedef struct {
     char kernel[48], then[48];          /* the kernel; the dot behind a producer, or the producer before a dot; "" */
