@@ -193,12 +193,7 @@ static bool taps_fit(const ImageLayer *l, int64_t stride)
 
 static bool taps3_fits(const ImageLayer *l)
 {
-    return all_of_int8(l) && taps_fit(l, 1);
-}
-
-static bool taps3_2_fits(const ImageLayer *l)
-{
-    return all_of_int8(l) && taps_fit(l, 2);
+    return all_of_int8(l) && taps_fit(l, 1) && l->out_w >= 4 && l->out_w == l->in_w && l->pad_left == 1;
 }
 
 static bool taps3_any_fits(const ImageLayer *l)
@@ -226,11 +221,9 @@ static void taps3_pack(const ImageLayer *l, uint8_t *weights, uint8_t *channels)
     }
 }
 
-const ImageLayout image_layout_taps3 = { .name = "taps3", .help = "channels of a depthwise convolution of 3 x 3",
+const ImageLayout image_layout_taps3 = { .name = "taps3", .help = "channels of a depthwise convolution of 3 x 3, rows of 4 outputs and more",
                                          .fits = taps3_fits, .weight_bytes = taps3_bytes, .channel_bytes = no_bytes, .pack = taps3_pack };
-const ImageLayout image_layout_taps3_2 = { .name = "taps3_2", .help = "the same with stride 2",
-                                           .fits = taps3_2_fits, .weight_bytes = taps3_bytes, .channel_bytes = no_bytes, .pack = taps3_pack };
-const ImageLayout image_layout_taps3_any = { .name = "taps3_any", .help = "the same with either stride, and any range of outputs",
+const ImageLayout image_layout_taps3_any = { .name = "taps3_any", .help = "channels of a depthwise convolution of 3 x 3, with stride 1 or 2",
                                              .fits = taps3_any_fits, .weight_bytes = taps3_bytes, .channel_bytes = no_bytes, .pack = taps3_pack };
 const ImageLayout image_layout_pairs_relu = { .name = "pairs_relu", .help = "pairs of weights of two outputs, which begin at their zero point, -128",
                                               .fits = relu_fits, .weight_bytes = pairs_bytes, .channel_bytes = no_bytes, .pack = pairs_pack };

@@ -83,6 +83,14 @@ static inline int16_t *sn_pairs3_at(uint8_t *position, int32_t k)
     return (int16_t *)(void *)(position + (k >> 2) * 24 + (k & 1) * 12 + (k & 2));
 }
 
+static inline void sn_pairs3_four(uint32_t *to, const int8_t *from)
+{
+    uint32_t v = sn_load_u32((const uint8_t *)from);
+
+    to[0] = sn_sxtb16(v);
+    to[3] = sn_sxtb16_odd(v);
+}
+
 /* n bytes, one after another, become inputs k .. k + n - 1. */
 static SN_APART void sn_pairs3_put(uint8_t *position, int32_t k, const int8_t *from, int32_t n)
 {
@@ -91,19 +99,14 @@ static SN_APART void sn_pairs3_put(uint8_t *position, int32_t k, const int8_t *f
     for (; (k & 3) && n > 0; n--)
         *sn_pairs3_at(position, k++) = *from++;
     to = (uint32_t *)(void *)sn_pairs3_at(position, k);
-    for (; n >= 16; n -= 16, from += 16, to += 24)
-        for (int32_t i = 0; i < 4; i++) {
-            uint32_t v = sn_load_u32((const uint8_t *)from + 4 * i);
-
-            to[6 * i] = sn_sxtb16(v);
-            to[6 * i + 3] = sn_sxtb16_odd(v);
-        }
-    for (; n >= 4; n -= 4, from += 4, to += 6) {
-        uint32_t v = sn_load_u32((const uint8_t *)from);
-
-        to[0] = sn_sxtb16(v);
-        to[3] = sn_sxtb16_odd(v);
+    for (; n >= 16; n -= 16, from += 16, to += 24) {
+        sn_pairs3_four(to, from);
+        sn_pairs3_four(to + 6, from + 4);
+        sn_pairs3_four(to + 12, from + 8);
+        sn_pairs3_four(to + 18, from + 12);
     }
+    for (; n >= 4; n -= 4, from += 4, to += 6)
+        sn_pairs3_four(to, from);
     for (int16_t *last = (int16_t *)(void *)to; n > 0; n--, last += last == (int16_t *)(void *)to ? 6 : -5)
         *last = *from++;
 }
@@ -111,8 +114,20 @@ static SN_APART void sn_pairs3_put(uint8_t *position, int32_t k, const int8_t *f
 /* Inputs k .. k + n - 1 are the zero point. */
 static SN_APART void sn_pairs3_fill(uint8_t *position, int32_t k, int32_t zero, int32_t n)
 {
-    for (; n > 0; n--)
-        *sn_pairs3_at(position, k++) = (int16_t)zero;
+    uint32_t pair = 0x10001u * (uint16_t)zero;
+
+    while (n > 0)
+        if ((k & 3) || n < 4) {
+            *sn_pairs3_at(position, k++) = (int16_t)zero;
+            n--;
+        } else {
+            uint32_t *to = (uint32_t *)(void *)sn_pairs3_at(position, k);
+
+            to[0] = pair;
+            to[3] = pair;
+            k += 4;
+            n -= 4;
+        }
 }
 
 /* The window of one output of an image whose channels lie side by side: rows of it are bytes one after another, as far as they are inside. */

@@ -82,7 +82,14 @@ static inline SnEdge sn_edge_bytes(const SnWindow *l, int32_t j)
     return k;
 }
 
+/* Where row i of the image begins as far as windows go, or any row, if there is no such. */
+static inline const int8_t *sn_row_or(const SnWindow *l, const int8_t *x, int32_t i)
+{
+    return x + (i < 0 || i >= l->in_h ? 0 : i * l->in_row) - l->pad_left;
+}
+
 /* A row's part of three outputs. */
+__attribute__((always_inline))
 static inline void sn_row3(int32_t sum[3], const SnTaps3 *t, int32_t u, const int8_t *from, const SnEdge *k, int32_t stride)
 {
     uint32_t a = sn_load_u32((const uint8_t *)from);
@@ -112,19 +119,15 @@ static inline void sn_row3(int32_t sum[3], const SnTaps3 *t, int32_t u, const in
     }
 }
 
-/* An output from twice its sum; any: the range is not all of int8, or begins below the zero point. */
-static inline int32_t sn_taps3_output(const SnWindow *l, const SnTaps3 *t, int32_t sum, int32_t any)
+/* An output from twice its sum. */
+static inline int32_t sn_taps3_output(const SnWindow *l, const SnTaps3 *t, int32_t sum)
 {
-    int32_t v = sn_smmlar(sum, t->m, t->round);
-
-    if (!any)
-        return sn_ssat8(v >> t->e);
-    v = (v + (sum >> 31)) >> t->e;
-    return sn_within(v, l->lo, l->hi);
+    return sn_within((sn_smmlar(sum, t->m, t->round) + (sum >> 31)) >> t->e, l->lo, l->hi);
 }
 
 /* n rows of outputs from `row` on; as inputs of a panel, or, wide 0, as bytes of an image. */
-static inline void sn_depthwise3(const SnWindow *l, uint8_t *y, const int8_t *x, int32_t row, int32_t n, int32_t wide, int32_t stride, int32_t any)
+__attribute__((always_inline))
+static inline void sn_depthwise3(const SnWindow *l, uint8_t *y, const int8_t *x, int32_t row, int32_t n, int32_t wide, int32_t stride)
 {
     int32_t three = sn_pairs3_bytes(l->out_c);
     int32_t last = (l->out_w - 1) / 3 * 3;
@@ -142,37 +145,38 @@ static inline void sn_depthwise3(const SnWindow *l, uint8_t *y, const int8_t *x,
         int32_t position = 0;
 
         for (int32_t i = row; i < row + n; i++, position += l->out_w) {
-            const int8_t *from[3];
-            int32_t all = 1;
-            int32_t top = i * stride - l->pad_top;
+            int32_t first = i * stride - l->pad_top;
+            const int8_t *top = sn_row_or(l, x, first);
+            const int8_t *middle = sn_row_or(l, x, first + 1);
+            const int8_t *bottom = sn_row_or(l, x, first + 2);
+            int32_t missing = (first < 0 || first >= l->in_h) + 2 * (first < -1 || first + 1 >= l->in_h) + 4 * (first < -2 || first + 2 >= l->in_h);
             int32_t lane = position % 3;
             uint8_t *to = wide ? plane + position / 3 * three + lane * 4 : plane + i * l->out_row;
             int32_t second = wide ? lane == 2 ? three - 8 : 4 : l->out_col;
             int32_t third = wide ? lane ? three - 4 : 8 : 2 * l->out_col;
             int32_t next = wide ? three : 3 * l->out_col;
 
-            for (int32_t u = 0; u < 3; u++) {
-                int32_t inside = top + u >= 0 && top + u < l->in_h;
-
-                from[u] = inside ? x + (top + u) * l->in_row - l->pad_left : 0;
-                all &= inside;
-            }
             for (int32_t j = 0; j < l->out_w; j += 3, to += next) {
-                int32_t sum[3] = { t.bias, t.bias, t.bias };
+                int32_t sum[3];
 
-                if (all && j > 0 && j < last) {
-                    for (int32_t u = 0; u < 3; u++, from[u - 1] += 3 * stride)
-                        sn_row3(sum, &t, u, from[u], 0, stride);
+                sum[0] = sum[1] = sum[2] = t.bias;
+                if (!missing && j > 0 && j < last) {
+                    sn_row3(sum, &t, 0, top, 0, stride);
+                    sn_row3(sum, &t, 1, middle, 0, stride);
+                    sn_row3(sum, &t, 2, bottom, 0, stride);
                 } else {
                     const SnEdge *k = &edge[j == 0 ? 0 : j < last ? 2 : 1];
 
-                    for (int32_t u = 0; u < 3; u++) {
-                        sn_row3(sum, &t, u, from[u] ? from[u] : x, from[u] ? k : &none, stride);
-                        from[u] += from[u] ? 3 * stride : 0;
-                    }
+                    sn_row3(sum, &t, 0, top, missing & 1 ? &none : k, stride);
+                    sn_row3(sum, &t, 1, middle, missing & 2 ? &none : k, stride);
+                    sn_row3(sum, &t, 2, bottom, missing & 4 ? &none : k, stride);
                 }
-                for (int32_t r = 0; r < 3; r++)
-                    sum[r] = sn_taps3_output(l, &t, sum[r], any);
+                top += 3 * stride;
+                middle += 3 * stride;
+                bottom += 3 * stride;
+                sum[0] = sn_taps3_output(l, &t, sum[0]);
+                sum[1] = sn_taps3_output(l, &t, sum[1]);
+                sum[2] = sn_taps3_output(l, &t, sum[2]);
                 if (wide) {
                     *(int16_t *)(void *)to = (int16_t)sum[0];
                     if (j + 1 < l->out_w)
@@ -191,46 +195,220 @@ static inline void sn_depthwise3(const SnWindow *l, uint8_t *y, const int8_t *x,
     }
 }
 
-SN_KERNEL(op=depthwise_panel, x=planar, panel=pairs3, layout=taps3, before=4, after=8, isa=dsp, order=exact)
-static SN_APART void sn_depthwise_panel_taps3(const SnWindow *l, void *panel, const int8_t *x, int32_t row, int32_t n)
-{
-    sn_depthwise3(l, (uint8_t *)panel, x, row, n, 1, 1, 0);
-}
-
-SN_KERNEL(op=depthwise, x=planar, layout=taps3, before=4, after=8, isa=dsp, order=exact)
-static SN_APART void sn_depthwise_taps3(const SnWindow *l, int8_t *y, const int8_t *x, int32_t row, int32_t n)
-{
-    sn_depthwise3(l, (uint8_t *)y, x, row, n, 0, 1, 0);
-}
-
-/* With stride 2. */
-SN_KERNEL(op=depthwise_panel, x=planar, panel=pairs3, layout=taps3_2, before=4, after=8, isa=dsp, order=exact)
-static SN_APART void sn_depthwise_panel_taps3_2(const SnWindow *l, void *panel, const int8_t *x, int32_t row, int32_t n)
-{
-    sn_depthwise3(l, (uint8_t *)panel, x, row, n, 1, 2, 0);
-}
-
-SN_KERNEL(op=depthwise, x=planar, layout=taps3_2, before=4, after=8, isa=dsp, order=exact)
-static SN_APART void sn_depthwise_taps3_2(const SnWindow *l, int8_t *y, const int8_t *x, int32_t row, int32_t n)
-{
-    sn_depthwise3(l, (uint8_t *)y, x, row, n, 0, 2, 0);
-}
-
-/* Either stride, any range of outputs. */
 SN_KERNEL(op=depthwise_panel, x=planar, panel=pairs3, layout=taps3_any, before=4, after=8, isa=dsp, order=exact)
 static SN_APART void sn_depthwise_panel_taps3_any(const SnWindow *l, void *panel, const int8_t *x, int32_t row, int32_t n)
 {
     if (l->stride_w == 1)
-        sn_depthwise3(l, (uint8_t *)panel, x, row, n, 1, 1, 1);
+        sn_depthwise3(l, (uint8_t *)panel, x, row, n, 1, 1);
     else
-        sn_depthwise3(l, (uint8_t *)panel, x, row, n, 1, 2, 1);
+        sn_depthwise3(l, (uint8_t *)panel, x, row, n, 1, 2);
 }
 
 SN_KERNEL(op=depthwise, x=planar, layout=taps3_any, before=4, after=8, isa=dsp, order=exact)
 static SN_APART void sn_depthwise_taps3_any(const SnWindow *l, int8_t *y, const int8_t *x, int32_t row, int32_t n)
 {
     if (l->stride_w == 1)
-        sn_depthwise3(l, (uint8_t *)y, x, row, n, 0, 1, 1);
+        sn_depthwise3(l, (uint8_t *)y, x, row, n, 0, 1);
     else
-        sn_depthwise3(l, (uint8_t *)y, x, row, n, 0, 2, 1);
+        sn_depthwise3(l, (uint8_t *)y, x, row, n, 0, 2);
+}
+
+/* ---- rows of four outputs and more, stride 1, outputs -128 .. 127 and -128 their zero point ---------------------------------- */
+
+/* A row of outputs of one channel; assembly knows the places. */
+typedef struct {
+    uint32_t taps[3][2];        /*  0  of each row: the outer weights, the middle one, doubled */
+    int32_t bias;               /* 24  doubled */
+    int32_t m;                  /* 28 */
+    int32_t round;              /* 32 */
+    int32_t e;                  /* 36 */
+    int32_t second;             /* 40  where the second and third of three outputs lie, and the next three */
+    int32_t third;              /* 44 */
+    int32_t next;               /* 48 */
+    uint32_t zero;              /* 52  the inputs' zero point, in both halves */
+    const int8_t *from[3];      /* 56  the byte before each row */
+    uint8_t *to;                /* 68 */
+    int32_t n;                  /* 72  outputs, at least 4 */
+    int32_t pushed[2];          /* what the assembly pushes, so that the compiler counts it as stack */
+} SnRow3;
+_Static_assert(__builtin_offsetof(SnRow3, n) == 72, "assembly knows where they are");
+
+/* The pairs of three outputs: r3 columns (j, j+2), r4 (j+1, j+3), r5 (j+2, j+4). */
+#define SN_ROW3_LOAD0 "ldr r3, [r8], #3\n\t ldr r5, [r8, #-1]\n\t sxtb16 r4, r3, ror #8\n\t sxtb16 r3, r3\n\t sxtb16 r5, r5\n\t"
+#define SN_ROW3_LOAD1 "ldr r3, [r9], #3\n\t ldr r5, [r9, #-1]\n\t sxtb16 r4, r3, ror #8\n\t sxtb16 r3, r3\n\t sxtb16 r5, r5\n\t"
+#define SN_ROW3_LOAD2 "ldr r3, [r10], #3\n\t ldr r5, [r10, #-1]\n\t sxtb16 r4, r3, ror #8\n\t sxtb16 r3, r3\n\t sxtb16 r5, r5\n\t"
+/* A row's part of r0, r1, r2. */
+#define SN_ROW3_SUM0 \
+    "ldr r2, [r11, #24]\n\t ldrd r6, r7, [r11]\n\t" \
+    "smlad r0, r3, r6, r2\n\t smlad r1, r4, r6, r2\n\t smlad r2, r5, r6, r2\n\t" \
+    "smlabb r0, r4, r7, r0\n\t smlatb r1, r3, r7, r1\n\t smlatb r2, r4, r7, r2\n\t"
+#define SN_ROW3_SUM \
+    "smlad r0, r3, r6, r0\n\t smlad r1, r4, r6, r1\n\t smlad r2, r5, r6, r2\n\t" \
+    "smlabb r0, r4, r7, r0\n\t smlatb r1, r3, r7, r1\n\t smlatb r2, r4, r7, r2\n\t"
+#define SN_ROW3_SUM1 "ldrd r6, r7, [r11, #8]\n\t" SN_ROW3_SUM
+#define SN_ROW3_SUM2 "ldrd r6, r7, [r11, #16]\n\t" SN_ROW3_SUM
+/* The zero point for column j, or for the column behind the last of 1, 2, 3 outputs. */
+#define SN_ROW3_LEFT "ldr r6, [r11, #52]\n\t pkhbt r3, r6, r3\n\t"
+#define SN_ROW3_RIGHT1 "ldr r6, [r11, #52]\n\t pkhbt r3, r3, r6\n\t"
+#define SN_ROW3_RIGHT2 "ldr r6, [r11, #52]\n\t pkhbt r4, r4, r6\n\t"
+#define SN_ROW3_RIGHT3 "ldr r6, [r11, #52]\n\t pkhbt r5, r5, r6\n\t"
+/* Outputs from r0, r1, r2. */
+#define SN_ROW3_FINISH \
+    "ldrd r6, r7, [r11, #28]\n\t ldr r3, [r11, #36]\n\t" \
+    "smmlar r0, r0, r6, r7\n\t smmlar r1, r1, r6, r7\n\t smmlar r2, r2, r6, r7\n\t" \
+    "asrs r0, r3\n\t asrs r1, r3\n\t asrs r2, r3\n\t" \
+    "ssat r0, #8, r0\n\t ssat r1, #8, r1\n\t ssat r2, #8, r2\n\t" \
+    "ldrd r6, r7, [r11, #40]\n\t ldr r3, [r11, #48]\n\t"
+#define SN_ROW3_MIDDLE SN_ROW3_LOAD0 SN_ROW3_SUM0 SN_ROW3_LOAD1 SN_ROW3_SUM1 SN_ROW3_LOAD2 SN_ROW3_SUM2 SN_ROW3_FINISH
+#define SN_ROW3_FIRST \
+    SN_ROW3_LOAD0 SN_ROW3_LEFT SN_ROW3_SUM0 SN_ROW3_LOAD1 SN_ROW3_LEFT SN_ROW3_SUM1 SN_ROW3_LOAD2 SN_ROW3_LEFT SN_ROW3_SUM2 SN_ROW3_FINISH
+#define SN_ROW3_LAST1 \
+    SN_ROW3_LOAD0 SN_ROW3_RIGHT1 SN_ROW3_SUM0 SN_ROW3_LOAD1 SN_ROW3_RIGHT1 SN_ROW3_SUM1 SN_ROW3_LOAD2 SN_ROW3_RIGHT1 SN_ROW3_SUM2 SN_ROW3_FINISH
+#define SN_ROW3_LAST2 \
+    SN_ROW3_LOAD0 SN_ROW3_RIGHT2 SN_ROW3_SUM0 SN_ROW3_LOAD1 SN_ROW3_RIGHT2 SN_ROW3_SUM1 SN_ROW3_LOAD2 SN_ROW3_RIGHT2 SN_ROW3_SUM2 SN_ROW3_FINISH
+#define SN_ROW3_LAST3 \
+    SN_ROW3_LOAD0 SN_ROW3_RIGHT3 SN_ROW3_SUM0 SN_ROW3_LOAD1 SN_ROW3_RIGHT3 SN_ROW3_SUM1 SN_ROW3_LOAD2 SN_ROW3_RIGHT3 SN_ROW3_SUM2 SN_ROW3_FINISH
+#define SN_ROW3_BEGIN \
+    "push {r0, r7}\n\t mov r11, r0\n\t ldr lr, [r11, #72]\n\t add r12, r11, #56\n\t ldmia r12, {r8, r9, r10, r12}\n\t"
+
+static SN_APART void sn_row3_panel(SnRow3 *row)
+{
+    register SnRow3 *r __asm__("r0") = row;
+
+    __asm__ volatile(
+        SN_ROW3_BEGIN SN_ROW3_FIRST
+        "strh r0, [r12]\n\t strh r1, [r12, r6]\n\t strh r2, [r12, r7]\n\t"
+        "1:\n\t"
+        "add r12, r12, r3\n\t subs lr, lr, #3\n\t cmp lr, #3\n\t ble 2f\n\t"
+        SN_ROW3_MIDDLE
+        "strh r0, [r12]\n\t strh r1, [r12, r6]\n\t strh r2, [r12, r7]\n\t"
+        "b 1b\n"
+        "2:\n\t"
+        "beq 4f\n\t cmp lr, #2\n\t beq 3f\n\t"
+        SN_ROW3_LAST1
+        "strh r0, [r12]\n\t"
+        "b 5f\n"
+        "3:\n\t"
+        SN_ROW3_LAST2
+        "strh r0, [r12]\n\t strh r1, [r12, r6]\n\t"
+        "b 5f\n"
+        "4:\n\t"
+        SN_ROW3_LAST3
+        "strh r0, [r12]\n\t strh r1, [r12, r6]\n\t strh r2, [r12, r7]\n"
+        "5:\n\t"
+        "pop {r0, r7}\n\t"
+        : "+r"(r) : : "r1", "r2", "r3", "r4", "r5", "r6", "r8", "r9", "r10", "r11", "r12", "lr", "cc", "memory");
+}
+
+static SN_APART void sn_row3_image(SnRow3 *row)
+{
+    register SnRow3 *r __asm__("r0") = row;
+
+    __asm__ volatile(
+        SN_ROW3_BEGIN SN_ROW3_FIRST
+        "strb r0, [r12]\n\t strb r1, [r12, r6]\n\t strb r2, [r12, r7]\n\t"
+        "1:\n\t"
+        "add r12, r12, r3\n\t subs lr, lr, #3\n\t cmp lr, #3\n\t ble 2f\n\t"
+        SN_ROW3_MIDDLE
+        "strb r0, [r12]\n\t strb r1, [r12, r6]\n\t strb r2, [r12, r7]\n\t"
+        "b 1b\n"
+        "2:\n\t"
+        "beq 4f\n\t cmp lr, #2\n\t beq 3f\n\t"
+        SN_ROW3_LAST1
+        "strb r0, [r12]\n\t"
+        "b 5f\n"
+        "3:\n\t"
+        SN_ROW3_LAST2
+        "strb r0, [r12]\n\t strb r1, [r12, r6]\n\t"
+        "b 5f\n"
+        "4:\n\t"
+        SN_ROW3_LAST3
+        "strb r0, [r12]\n\t strb r1, [r12, r6]\n\t strb r2, [r12, r7]\n"
+        "5:\n\t"
+        "pop {r0, r7}\n\t"
+        : "+r"(r) : : "r1", "r2", "r3", "r4", "r5", "r6", "r8", "r9", "r10", "r11", "r12", "lr", "cc", "memory");
+}
+
+/* A channel's weights, for all of its rows. */
+static inline void sn_row3_channel(SnRow3 *r, const SnWindow *l, int32_t c)
+{
+    SnTaps3 t = sn_taps3(l, c);
+
+    r->taps[0][0] = t.outer[0];
+    r->taps[0][1] = t.middle[0];
+    r->taps[1][0] = t.outer[1];
+    r->taps[1][1] = t.middle[1];
+    r->taps[2][0] = t.outer[2];
+    r->taps[2][1] = t.middle[2];
+    r->bias = t.bias;
+    r->m = t.m;
+    r->round = t.round;
+    r->e = t.e;
+}
+
+/* Row u of the window does not exist: it is the zero point everywhere. */
+static SN_APART void sn_row3_without(SnRow3 *r, int32_t u, int32_t zero)
+{
+    r->bias += zero * ((int16_t)r->taps[u][0] + ((int32_t)r->taps[u][0] >> 16) + (int32_t)r->taps[u][1]);
+    r->taps[u][0] = 0;
+    r->taps[u][1] = 0;
+}
+
+/* One channel, rows row .. row + n - 1 of outputs; x is its plane. */
+__attribute__((always_inline))
+static inline void sn_row3_plane(const SnWindow *l, SnRow3 *r, uint8_t *to, const int8_t *x, int32_t c, int32_t row, int32_t n, int32_t wide)
+{
+    int32_t three = r->next;
+    int32_t lane = 0;
+    const int8_t *from = x + (row - l->pad_top) * l->in_row - 1;
+
+    sn_row3_channel(r, l, c);
+    for (int32_t i = row - l->pad_top; n > 0; n--, i++, from += l->in_row) {
+        int32_t whole = i >= 0 && i + 2 < l->in_h;
+
+        r->from[0] = from;
+        r->from[1] = from + l->in_row;
+        r->from[2] = from + 2 * l->in_row;
+        r->to = to;
+        if (!whole)
+            for (int32_t u = 0; u < 3; u++)
+                if (i + u < 0 || i + u >= l->in_h) {
+                    sn_row3_without(r, u, l->in_zero);
+                    r->from[u] = x;
+                }
+        if (wide) {
+            r->second = lane == 2 ? three - 8 : 4;
+            r->third = lane ? three - 4 : 8;
+            sn_row3_panel(r);
+            lane += l->out_w % 3;
+            to += l->out_w / 3 * three + l->out_w % 3 * 4;
+            if (lane > 2) {
+                lane -= 3;
+                to += three - 12;
+            }
+        } else {
+            sn_row3_image(r);
+            to += l->out_row;
+        }
+        if (!whole)
+            sn_row3_channel(r, l, c);
+    }
+}
+
+SN_KERNEL(op=depthwise_panel, x=planar, panel=pairs3, layout=taps3, before=4, after=8, isa=dsp, order=exact)
+static SN_APART void sn_depthwise_panel_taps3(const SnWindow *l, void *panel, const int8_t *x, int32_t row, int32_t n)
+{
+    SnRow3 r = { .zero = 0x10001u * (uint16_t)l->in_zero, .next = sn_pairs3_bytes(l->out_c), .n = l->out_w };
+
+    for (int32_t c = 0; c < l->out_c; c++, x += l->in_chan)
+        sn_row3_plane(l, &r, (uint8_t *)sn_pairs3_at((uint8_t *)panel, c), x, c, row, n, 1);
+}
+
+SN_KERNEL(op=depthwise, x=planar, layout=taps3, before=4, after=8, isa=dsp, order=exact)
+static SN_APART void sn_depthwise_taps3(const SnWindow *l, int8_t *y, const int8_t *x, int32_t row, int32_t n)
+{
+    SnRow3 r = { .zero = 0x10001u * (uint16_t)l->in_zero, .second = l->out_col, .third = 2 * l->out_col, .next = 3 * l->out_col, .n = l->out_w };
+
+    for (int32_t c = 0; c < l->out_c; c++, x += l->in_chan)
+        sn_row3_plane(l, &r, (uint8_t *)y + row * l->out_row + c * l->out_chan, x, c, row, n, 0);
 }
