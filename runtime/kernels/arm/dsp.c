@@ -428,9 +428,16 @@ static SN_APART void sn_dot_words(const SnWindow *l, int8_t *y, const void *pane
 
 /* ---- fully connected layers ------------------------------------------------------------------------------------------------ */
 
-static inline int8_t sn_fully_finish(const SnFully *l, int32_t sum)
+/* An output, for any shift and range. */
+static SN_APART int8_t sn_fully_any(const SnFully *l, int32_t sum)
 {
     return (int8_t)sn_within(l->zero + sn_rescale_dsp(sum, l->mult, l->shift), l->lo, l->hi);
+}
+
+/* The same where e, from 1 to 16, is the shift to the right, and all of int8 the range; 0: another layer. */
+static inline int8_t sn_fully_finish(const SnFully *l, int32_t sum, int32_t m, int32_t round, int32_t e)
+{
+    return e ? (int8_t)sn_ssat8((sn_smmlar(2 * sum, m, round) + (sum >> 31)) >> e) : sn_fully_any(l, sum);
 }
 
 /* What the sum of four outputs works on; assembly knows the places. */
@@ -442,6 +449,15 @@ typedef struct {
     int32_t pushed[2];          /* what the assembly pushes, so that the compiler counts it as stack */
 } SnPairs4;
 
+/* Four inputs: r1 weights, r2 inputs, r4-r7 sums. */
+#define SN_PAIRS4_FOUR \
+    "ldr r12, [r2], #4\n\t ldmia r1!, {r8, r9, r10, r11}\n\t" \
+    "sxtb16 lr, r12, ror #8\n\t sxtb16 r12, r12\n\t" \
+    "smlad r4, r8, r12, r4\n\t sxtb16 r8, r8\n\t smlad r4, r9, lr, r4\n\t sxtb16 r9, r9\n\t" \
+    "smlad r6, r10, r12, r6\n\t sxtb16 r10, r10\n\t smlad r6, r11, lr, r6\n\t sxtb16 r11, r11\n\t" \
+    "smlad r5, r8, r12, r5\n\t smlad r5, r9, lr, r5\n\t" \
+    "smlad r7, r10, r12, r7\n\t smlad r7, r11, lr, r7\n\t"
+
 /* Moves w on; 16 instructions for 16 multiply-adds. */
 static inline void sn_pairs4_sum(SnPairs4 *sum)
 {
@@ -449,16 +465,14 @@ static inline void sn_pairs4_sum(SnPairs4 *sum)
 
     __asm__ volatile(
         "push {r0, r7}\n\t"
-        "ldmia r0, {r1, r2, r3, r4, r5, r6, r7}\n"
+        "ldmia r0, {r1, r2, r3, r4, r5, r6, r7}\n\t"
+        "sub r0, r3, r2\n\t tst r0, #4\n\t beq 1f\n\t"
+        SN_PAIRS4_FOUR
+        "cmp r2, r3\n\t beq 2f\n"
         "1:\n\t"
-        "ldr r12, [r2], #4\n\t"
-        "ldmia r1!, {r8, r9, r10, r11}\n\t"
-        "sxtb16 lr, r12, ror #8\n\t sxtb16 r12, r12\n\t"
-        "smlad r4, r8, r12, r4\n\t sxtb16 r8, r8\n\t smlad r4, r9, lr, r4\n\t sxtb16 r9, r9\n\t"
-        "smlad r6, r10, r12, r6\n\t sxtb16 r10, r10\n\t smlad r6, r11, lr, r6\n\t sxtb16 r11, r11\n\t"
-        "smlad r5, r8, r12, r5\n\t smlad r5, r9, lr, r5\n\t"
-        "smlad r7, r10, r12, r7\n\t smlad r7, r11, lr, r7\n\t"
-        "cmp r2, r3\n\t bne 1b\n\t"
+        SN_PAIRS4_FOUR SN_PAIRS4_FOUR
+        "cmp r2, r3\n\t bne 1b\n"
+        "2:\n\t"
         "ldr r0, [sp]\n\t"
         "stmia r0, {r1, r2, r3, r4, r5, r6, r7}\n\t"
         "pop {r0, r7}\n\t"
@@ -477,22 +491,24 @@ static SN_APART void sn_fully_pairs4(const SnFully *l, int8_t *y, const int8_t *
 {
     const int32_t *bias = l->bias;
     SnPairs4 s = { .w = (const uint32_t *)l->weights, .end = x + (l->n_in + 3) / 4 * 4 };
-    int32_t c = 0;
+    int32_t m = l->mult;
+    int32_t e = l->shift < 0 && l->shift >= -16 && l->lo == -128 && l->hi == 127 ? -l->shift : 0;
+    int32_t round = ((1 + 2 * l->zero) << e) >> 1;
 
-    for (; c + 4 <= l->n_out; c += 4) {
+    for (int32_t n = l->n_out / 4; n > 0; n--, bias += 4, y += 4) {
         s.x = x;
-        for (int32_t i = 0; i < 4; i += 2) {
-            s.sum[i + 1] = bias[c + i + 1];
-            s.sum[i] = (int32_t)((uint32_t)bias[c + i] << 8) + s.sum[i + 1];
-        }
+        s.sum[0] = (int32_t)((uint32_t)bias[0] << 8) + bias[1];
+        s.sum[1] = bias[1];
+        s.sum[2] = (int32_t)((uint32_t)bias[2] << 8) + bias[3];
+        s.sum[3] = bias[3];
         sn_pairs4_sum(&s);
-        for (int32_t i = 0; i < 4; i += 2) {
-            y[c + i] = sn_fully_finish(l, (s.sum[i] - s.sum[i + 1]) >> 8);
-            y[c + i + 1] = sn_fully_finish(l, s.sum[i + 1]);
-        }
+        y[0] = sn_fully_finish(l, (s.sum[0] - s.sum[1]) >> 8, m, round, e);
+        y[1] = sn_fully_finish(l, s.sum[1], m, round, e);
+        y[2] = sn_fully_finish(l, (s.sum[2] - s.sum[3]) >> 8, m, round, e);
+        y[3] = sn_fully_finish(l, s.sum[3], m, round, e);
     }
-    for (; c < l->n_out; c++) {
-        int32_t sum = bias[c];
+    for (int32_t n = l->n_out & 3; n > 0; n--) {
+        int32_t sum = *bias++;
 
         for (const int8_t *from = x; from != s.end; from += 4) {
             uint32_t v = sn_load_u32((const uint8_t *)from);
@@ -500,6 +516,6 @@ static SN_APART void sn_fully_pairs4(const SnFully *l, int8_t *y, const int8_t *
 
             sum = sn_smlad(sn_sxtb16(a), sn_sxtb16(v), sn_smlad(sn_sxtb16_odd(a), sn_sxtb16_odd(v), sum));
         }
-        y[c] = sn_fully_finish(l, sum);
+        *y++ = sn_fully_finish(l, sum, m, round, e);
     }
 }
