@@ -11,6 +11,7 @@
  *
  * Variables with first values have them behind the constants (`data: copied`), or a boot loader puts them where they belong. */
 #include "codegen/board.h"
+#include "ir/net.h"
 #include "codegen/parts.h"
 
 #include <stdlib.h>
@@ -244,6 +245,8 @@ static void write_main(Writer *w, Buf *b, const BoardSources *s)
     buf_printf(b, "/* %s on a board, with a debugger or an emulator that answers semihosting. */\n#include \"%s.h\"\n#include \"semihost.h\"\n\n", n, n);
     if (module_find_blob(w->m, "selftest"))
         buf_puts(b, "#define HAS_SELFTEST 1\n\n");
+    if (w->m->n_state && module_is_network(w->m))
+        buf_puts(b, "#define HAS_STATE 1\n\n");
     buf_puts(b, "typedef struct { const char *name; size_t bytes; } Port;\n\n");
     buf_printf(b, "static %s_Memory memory;\n\n", n);
     put_ports(w, b, "input", "N_INPUTS", s->in, s->n_in);

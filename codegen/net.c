@@ -104,6 +104,8 @@ static void write_header(const Writer *w, Buf *b)
     emit(&e, " *     static %s_Memory memory;\n *\n", n);
     for (int i = 0; i < n_in; i++)
         emit(&e, " *     fill %s(&memory) with %s_BYTES bytes;\n", in[i].func, in[i].macro);
+    if (w->m->n_state)
+        emit(&e, " *     %s_reset(&memory), once, before the first run;\n", n);
     emit(&e, " *     %s_run(&memory);\n", n);
     for (int i = 0; i < n_out; i++)
         emit(&e, " *     look at %s(&memory)\n", out[i].func);
@@ -119,6 +121,8 @@ static void write_header(const Writer *w, Buf *b)
     write_ports(w, &e, in, n_in, false);
     write_ports(w, &e, out, n_out, true);
     emit(&e, "\n/* Computes the outputs from the inputs. */\n%s_Status %s_run(%s_Memory *m);\n", n, n, n);
+    if (w->m->n_state)
+        emit(&e, "\n/* Forgets what earlier runs have left: before the first run, and where a new sequence begins. */\nvoid %s_reset(%s_Memory *m);\n", n, n);
     if (module_find_blob(w->m, "selftest"))
         emit(&e, "\n/* Runs an input whose outputs were computed when this code was made: %s_OK, or %s_E_SELFTEST.  In a file of its own: who does not call it,\n"
                  " * does not link it. */\n%s_Status %s_selftest(%s_Memory *m);\n", n, n, n, n, n);
@@ -132,7 +136,7 @@ static void write_header(const Writer *w, Buf *b)
 
 static int count_arrays(const Func *f)
 {
-    int n = 1;
+    int n = 1 + f->m->n_state;
 
     for (Op *o = f->body->first; o; o = op_walk(o, f->body))
         n += o->n_in + 2;
@@ -158,6 +162,14 @@ static void write_map_comment(const Writer *w, Emit *e)
              p->at + p->bytes - 1);
         emit(e, *over ? "%-14s   %s\n" : "%s%s\n", shape_c(w, p->v->type), emit_comment(w->a, str_of(over)));
     }
+    for (int i = 0; i < w->m->n_state; i++) {
+        int64_t at = op_attr(w->m->entry[0].func->body->last, "states")->ints[i];
+        uint64_t bytes = 0;
+
+        type_bytes(w->m->state[i]->type, &bytes);
+        emit(e, " *   %-28s %9" PRId64 " %9" PRId64 "   %s, from run to run\n", emit_ident(w->a, str_of(w->m->state[i]->name)), at, at + (int64_t)bytes - 1,
+             shape_c(w, w->m->state[i]->type));
+    }
     emit(e, " */\n");
 }
 
@@ -174,20 +186,116 @@ static void write_access(const Writer *w, Emit *e, NetWriter *z, bool output)
     }
 }
 
-static void write_run(const Writer *w, Emit *e, const Func *f)
+/* Bytes of a tensor; of one of `n` rows of it. */
+static int64_t row_bytes(Type t, int64_t n)
 {
-    emit(e, "%s_Status %s_run(%s_Memory *memory)\n{\n    uint8_t *m = memory->bytes;\n\n", w->name, w->name, w->name);
-    for (const Op *o = f->body->first; o; o = o->next) {
-        const char *name = emit_ident(w->a, str_of(op_str(o, "stage", "?")));
-        uint64_t bytes = 0;
+    uint64_t bytes = 0;
 
-        if (o->kind != OP_fused)
-            continue;
-        type_bytes(o->out[0]->type, &bytes);
-        emit(e, "    %s(m);\n#ifdef %s_TRACE\n    %s_trace(\"%s\", m + %" PRId64 ", %" PRIu64 ");\n#endif\n", name, w->name, w->name, name,
-             net_place_out(o), bytes);
+    type_bytes(t, &bytes);
+    return (int64_t)bytes / n;
+}
+
+/* y = x, of n bytes; steps: how far the next round's are, 0: they are the same.  Nothing where it is there already. */
+static void write_copy(NetWriter *z, Emit *e, int64_t y, int64_t y_step, int64_t x, int64_t x_step, int64_t n)
+{
+    Arena *a = z->w->a;
+
+    if (y == x && !x_step && !y_step)
+        return;
+    emit(e, "%s(m + %" PRId64 "%s, m + %" PRId64 "%s, %" PRId64 ");\n", net_use(z, "sn_copy"), y, y_step ? str_printf(a, " + step * %" PRId64, y_step) : "", x,
+         x_step ? str_printf(a, " + step * %" PRId64, x_step) : "", n);
+}
+
+static int64_t place_of(const Op *o, const char *attr, int i)
+{
+    return op_attr(o, attr)->ints[i];
+}
+
+/* What is carried goes into its places, then round by round a row of each operand. */
+static void begin_scan(NetWriter *z, Emit *e, const Op *o)
+{
+    int64_t count = op_int(o, "count", 1), carried = op_int(o, "carried", 0), rows = op_int(o, "rows", 0);
+
+    for (int i = 0; i < carried; i++)
+        write_copy(z, e, place_of(o, "params", i), 0, place_of(o, "in", i), 0, row_bytes(o->in[i]->type, 1));
+    emit_open(e, "for (int32_t step = 0; step < %" PRId64 "; step++) {", count);
+    for (int i = (int)carried; i < carried + rows; i++) {
+        int64_t n = row_bytes(o->in[i]->type, count);
+
+        write_copy(z, e, place_of(o, "params", i), 0, place_of(o, "in", i), n, n);
     }
-    emit(e, "    return %s_OK;\n}\n", w->name);
+}
+
+static void end_scan(NetWriter *z, Emit *e, const Op *yield)
+{
+    const Op *o = yield->parent->owner;
+    int64_t count = op_int(o, "count", 1), carried = op_int(o, "carried", 0);
+
+    for (int i = (int)carried; i < yield->n_in; i++) {
+        int64_t n = row_bytes(o->out[i]->type, count);
+
+        write_copy(z, e, place_of(o, "out", i), n, place_of(yield, "in", i), 0, n);
+    }
+    for (int i = 0; i < carried; i++)
+        write_copy(z, e, place_of(o, "params", i), 0, place_of(yield, "in", i), 0, row_bytes(yield->in[i]->type, 1));
+    emit_close(e, "");
+}
+
+static void write_call(const Writer *w, Emit *e, const Op *o)
+{
+    const char *name = emit_ident(w->a, str_of(op_str(o, "stage", "?")));
+    uint64_t bytes = 0;
+
+    type_bytes(o->out[0]->type, &bytes);
+    emit(e, "%s(m);\n#ifdef %s_TRACE\n%s_trace(\"%s\", m + %" PRId64 ", %" PRIu64 ");\n#endif\n", name, w->name, w->name, name, net_place_out(o), bytes);
+}
+
+static void write_run(NetWriter *z, Emit *e, const Func *f)
+{
+    const Writer *w = z->w;
+
+    emit_open(e, "%s_Status %s_run(%s_Memory *memory)\n{", w->name, w->name, w->name);
+    emit(e, "uint8_t *m = memory->bytes;\n\n");
+    for (const Op *o = f->body->first; o; o = net_next(o))
+        switch (o->kind) {
+        case OP_fused: write_call(w, e, o); break;
+        case OP_load: write_copy(z, e, place_of(o, "out", 0), 0, place_of(o, "in", 0), 0, row_bytes(o->out[0]->type, 1)); break;
+        case OP_store: write_copy(z, e, place_of(o, "in", 0), 0, place_of(o, "in", 1), 0, row_bytes(o->in[1]->type, 1)); break;
+        case OP_scan: begin_scan(z, e, o); break;
+        case OP_yield: end_scan(z, e, o); break;
+        default: break;
+        }
+    emit(e, "return %s_OK;\n", w->name);
+    emit_close(e, "");
+}
+
+/* NAME_reset: what states begin with. */
+static bool write_reset(NetWriter *z, Emit *e, const Func *f)
+{
+    const Writer *w = z->w;
+    const Module *m = w->m;
+
+    if (!m->n_state)
+        return true;
+    emit_open(e, "\nvoid %s_reset(%s_Memory *memory)\n{", w->name, w->name);
+    emit(e, "uint8_t *m = memory->bytes;\n\n");
+    for (int i = 0; i < m->n_state; i++) {
+        const State *s = m->state[i];
+        const Weight init = { .name = s->name, .type = s->type, .expr = s->init };
+        bool ints = s->type.fmt->kind == FORMAT_int;
+        const void *v = !s->init ? NULL : ints ? (const void *)net_ints(m, &init, w->a, w->d) : (const void *)net_floats(m, &init, w->a, w->d);
+        int64_t at = place_of(f->body->last, "states", i), n = type_n(s->type);
+
+        if (s->init && !v)
+            return false;
+        if (v)
+            emit(e, "for (int32_t i = 0; i < %" PRId64 "; i++)\n    (%s)[i] = %s[i];\n", n, net_address(z, at, s->type.fmt, false),
+                 net_add_array(z, "state", str_printf(w->a, "%d", i), net_c_type(s->type.fmt), v, (uint64_t)n, shape_c(w, s->type)));
+        else
+            emit(e, "for (int32_t i = 0; i < %" PRId64 "; i++)\n    m[%" PRId64 " + i] = 0;\n", row_bytes(s->type, 1), at);
+    }
+    emit_close(e, "");
+    return true;
 }
 
 static bool write_source(NetWriter *z, Buf *b)
@@ -198,12 +306,13 @@ static bool write_source(NetWriter *z, Buf *b)
     write_head(w, &e, "its stages, in the order in which they run");
     write_map_comment(w, &e);
     emit(&e, "#include \"%s.h\"\n#include \"%s_weights.h\"\n#include \"kernels_%s.h\"\n\n", w->name, w->name, w->target[0]);
-    for (const Op *o = z->f->body->first; o; o = o->next)
+    for (const Op *o = z->f->body->first; o; o = net_next(o))
         if (o->kind == OP_fused)
             net_write_stage(z, &e, o);
     write_access(w, &e, z, false);
     write_access(w, &e, z, true);
-    write_run(w, &e, z->f);
+    write_run(z, &e, z->f);
+    z->ok = write_reset(z, &e, z->f) && z->ok;
     buf_put(b, e.b.p, e.b.n);
     return z->ok && w->ok;
 }

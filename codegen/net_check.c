@@ -56,16 +56,31 @@ static bool can_write(const Op *s)
     return true;
 }
 
+/* A scan whose tensors are carried or given row by row, and which carries on what it computes. */
+static bool can_scan(const Op *o)
+{
+    int64_t carried = op_int(o, "carried", 0), rows = op_int(o, "rows", 0);
+    const Region *r = o->region[0];
+
+    for (int i = 0; i < o->n_in; i++)
+        if (net_is_tensor(o->in[i]) ? i >= carried + rows || !is_plain_tensor(o->in[i]) : i < carried + rows)
+            return false;
+    for (int i = 0; i < r->last->n_in; i++)
+        if (!is_plain_tensor(r->last->in[i]) || (net_root(r->last->in[i])->kind != VAL_result && i < carried))
+            return false;
+    return true;
+}
+
 /* All stages and ops that have no C, in one report. */
 static bool all_written(const Check *c, const Func *f)
 {
     Buf list = buf_in(c->m->a);
     int n = 0;
 
-    for (const Op *o = f->body->first; o; o = o->next) {
+    for (const Op *o = f->body->first; o; o = net_next(o)) {
         const Op *what = o->kind == OP_fused ? o->region[0]->first : o;
 
-        if (o->kind == OP_return || o->kind == OP_reshape || (o->kind == OP_fused && can_write(o)))
+        if (o->kind == OP_fused ? can_write(o) : o->kind == OP_scan ? can_scan(o) : !net_is_stage(o))
             continue;
         if (n++ < 24)
             buf_printf(&list, "%s%s (%s%s%s)", n > 1 ? "; " : "", str_show(c->m->a, str_of(what->n_out ? what->out[0]->name : "?"), 60), op_info[what->kind].name,
@@ -110,7 +125,7 @@ static bool check_place(const Check *c, const Op *s, const Value *v, int64_t at)
 {
     uint64_t bytes = 0;
 
-    return !net_is_tensor(v) || (type_bytes(v->type, &bytes) && check_span(c, s, v, at, 0, (int64_t)bytes - 1));
+    return !(net_is_tensor(v) || v->kind == VAL_state) || (type_bytes(v->type, &bytes) && check_span(c, s, v, at, 0, (int64_t)bytes - 1));
 }
 
 static bool check_places(const Check *c, const Op *s, const char *name, Value *const *v, int n)
@@ -222,7 +237,7 @@ static bool check_stage(const Check *c, const Func *f, const Op *s)
 
     if (strcmp(op_str(s, "kind", ""), "image") || !is_c_ident(str_of(name)) || str_begins(str_of(name), "sn_"))
         return fail(c->d, at_stage(c, s), "is no stage of a network, or its name is no name of a C function (is the Module scheduled?)");
-    for (const Op *o = f->body->first; o && o != s; o = o->next)
+    for (const Op *o = f->body->first; o && o != s; o = net_next(o))
         if (o->kind == OP_fused && !strcmp(op_str(o, "stage", ""), name))
             return fail(c->d, at_stage(c, s), "two stages have this name");
     if (!check_places(c, s, "in", s->in, s->n_in) || !check_places(c, s, "out", s->out, s->n_out))
@@ -235,6 +250,21 @@ static bool check_stage(const Check *c, const Func *f, const Op *s)
     return check_kernels(c, s, &k);
 }
 
+/* What copies: loads, stores, the ends of a scan. */
+static bool check_copies(const Check *c, const Op *o)
+{
+    Value **moved = o->kind == OP_scan ? ARENA_ARRAY(c->m->a, Value *, o->n_in + 1) : NULL;
+
+    if (o->kind == OP_reshape || o->kind == OP_return)
+        return true;
+    if (!check_places(c, o, "in", o->in, o->n_in))
+        return false;
+    for (int i = 0; moved && i < o->n_in; i++)
+        moved[i] = o->region[0]->param[i];
+    return (o->kind != OP_load && o->kind != OP_scan) ||
+           (check_places(c, o, "out", o->out, o->n_out) && (!moved || check_places(c, o, "params", moved, o->n_in)));
+}
+
 /* ---- the network ------------------------------------------------------------------------------------------------------------ */
 
 bool net_check(const Module *m, Diag *d)
@@ -244,18 +274,19 @@ bool net_check(const Module *m, Diag *d)
     const Func *f = m->entry[0].func;
     const Op *end = f->body->last;
     bool one = module_meta_int(m, "build.n_target", 0) == 1;
+    Value **state = ARENA_ARRAY(m->a, Value *, m->n_state + 1);
 
     c.unit = kernel_unit(one ? str_z(m->a, (Str){ isas, strcspn(isas, " ") }) : "portable");
     if (!c.unit)
         return fail(d, NOWHERE, "asks for kernels of '%s', which this sinter does not have", str_show(m->a, str_of(isas), 40));
     if (c.arena < 0 || c.arena > INT32_MAX)
         return fail(d, NOWHERE, "arena_bytes is %" PRId64 ": a network has at most %d bytes of memory", c.arena, INT32_MAX);
-    if (m->first_func->next || m->n_state)
-        return fail(d, NOWHERE, "a network with more than one function, or with state, cannot be written yet");
+    if (m->first_func->next)
+        return fail(d, NOWHERE, "a network with more than one function cannot be written yet");
     if (!all_written(&c, f) || (is_microcontroller(m) && !board_check(m, d)))
         return false;
-    for (const Op *o = f->body->first; o; o = o->next)
-        if (o->kind == OP_fused && !check_stage(&c, f, o))
+    for (const Op *o = f->body->first; o; o = net_next(o))
+        if (o->kind == OP_fused ? !check_stage(&c, f, o) : !check_copies(&c, o))
             return false;
     for (int i = 0; i < end->n_in; i++)
         if (!is_plain_tensor(end->in[i]) || !net_is_tensor(end->in[i]))
@@ -263,5 +294,7 @@ bool net_check(const Module *m, Diag *d)
     for (int i = 0; i < f->body->n_param; i++)
         if (!is_plain_tensor(f->body->param[i]) || !net_is_tensor(f->body->param[i]))
             return fail(d, NOWHERE, "input %d is of type %s, which cannot be written yet", i, type_text(m->a, f->body->param[i]->type));
-    return check_places(&c, end, "in", end->in, end->n_in) && check_places(&c, end, "inputs", f->body->param, f->body->n_param);
+    for (int i = 0; i < m->n_state; i++)
+        state[i] = m->state[i]->value;
+    return check_places(&c, end, "in", end->in, end->n_in) && (!m->n_state || check_places(&c, end, "states", state, m->n_state)) && check_places(&c, end, "inputs", f->body->param, f->body->n_param);
 }

@@ -27,6 +27,8 @@ void net_write_main(Writer *w, Buf *b)
     buf_printf(b, "#include \"%s.h\"\n\n#include <stddef.h>\n\n", w->name);
     if (module_find_blob(w->m, "selftest"))
         buf_puts(b, "#define HAS_SELFTEST 1\n\n");
+    if (w->m->n_state)
+        buf_puts(b, "#define HAS_STATE 1\n\n");
     buf_puts(b, "/* An input or output: its name, the C type of its elements, its shape, its size. */\n"
                 "typedef struct { const char *name, *type, *shape; size_t bytes; } Port;\n\n");
     buf_printf(b, "enum { N_INPUTS = %d, N_OUTPUTS = %d };\n\n", net_ports(w, false, &p), net_ports(w, true, &p));
@@ -110,6 +112,8 @@ void net_write_selftest(Writer *w, Buf *b)
     emit_open(&e, "%s_Status %s_selftest(%s_Memory *m)\n{", w->name, w->name, w->name);
     if (n_in)
         emit(&e, "uint32_t s = 1;\n\n");
+    if (w->m->n_state)
+        emit(&e, "%s_reset(m);\n", w->name);
     for (int i = 0; i < n_in; i++)
         write_filler(&e, &in[i]);
     emit(&e, "%s_run(m);\n", w->name);
@@ -123,6 +127,8 @@ void net_write_selftest(Writer *w, Buf *b)
         emit(&e, "    return %s_E_SELFTEST;\n", w->name);
         emit_close(&e, "");
     }
+    if (w->m->n_state)
+        emit(&e, "%s_reset(m);\n", w->name);
     emit(&e, "return %s_OK;\n", w->name);
     emit_close(&e, "");
     buf_put(b, e.b.p, e.b.n);

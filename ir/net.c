@@ -26,23 +26,54 @@ bool net_is_tensor(const Value *v)
     return v->kind == VAL_result || (v->kind == VAL_param && v->stands_for == VAL_result);
 }
 
-int net_param(const Op *fused, const Value *v)
+static int param_of(const Region *r, const Value *v)
 {
-    const Region *r = fused->region[0];
-
     for (int i = 0; i < r->n_param; i++)
         if (r->param[i] == v)
             return i;
     return -1;
 }
 
+int net_param(const Op *fused, const Value *v)
+{
+    return fused->n_region ? param_of(fused->region[0], v) : -1;
+}
+
+/* From a stage's region outwards: that of a scan has parameters, too. */
 const Weight *net_weight(const Op *fused, const Value *v)
 {
-    int i = net_param(fused, v);
+    for (const Op *o = fused; o; o = o->parent->owner) {
+        int i = o->n_region ? param_of(o->region[0], v) : -1;
 
-    if (i >= 0)
-        v = fused->in[i];
+        if (i >= 0)
+            v = o->in[i];
+    }
     return v->kind == VAL_weight ? v->weight : NULL;
+}
+
+bool net_is_stage(const Op *o)
+{
+    return o->kind != OP_reshape && o->kind != OP_load && o->kind != OP_store && o->kind != OP_scan && o->kind != OP_yield && o->kind != OP_return;
+}
+
+Op *net_next(const Op *o)
+{
+    if (o->kind == OP_scan && o->n_region == 1 && o->region[0]->first)
+        return o->region[0]->first;
+    if (o->next)
+        return o->next;
+    return o->parent->owner ? o->parent->owner->next : NULL;
+}
+
+const Value *net_root(const Value *v)
+{
+    for (;;)
+        if (v->kind == VAL_result && v->op->kind == OP_reshape)
+            v = v->op->in[0];
+        else if (v->kind == VAL_result && v->op->kind == OP_scan && v->index < op_int(v->op, "carried", 0))
+            v = v->op->region[0]->param[v->index];
+        else
+            return v;
 }
 
 /* ---- formats of ops ------------------------------------------------------------------------------------------------------ */

@@ -10,6 +10,16 @@
 /* Is this Module such a network? */
 bool module_is_network(const Module *m);
 
+/* What is no stage: reshapes, whose result lies where their operand does; `load` and `store` of a state; a `scan`, whose region holds stages again; ends. */
+bool net_is_stage(const Op *o);
+
+/* All of them and the stages, in the order in which they run, those of a scan's region (up to its yield) between the scan and what follows it:
+ * for (o = f->body->first; o; o = net_next(o)). */
+Op *net_next(const Op *o);
+
+/* What a tensor is another name of: the operand of its reshape, the parameter that a scan carries of its result; itself. */
+const Value *net_root(const Value *v);
+
 typedef enum {
     NET_none,       /* nothing that has a name: cannot be written */
     NET_window,     /* conv2d or dwconv2d, or a matmul whose outputs have their own multipliers; bias; requant, or of floats relu or clamp */

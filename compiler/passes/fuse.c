@@ -49,6 +49,7 @@ typedef struct {
 typedef struct {
     const Env *env;
     Func *f;
+    Region *body;                   /* whose ops they are */
     Node *node;
     Place *place; /* sorted by address */
     int n;        /* ops but the return */
@@ -310,8 +311,8 @@ static bool wanted_outside(const Fuse *z, int g, const Value *x)
         for (int q = 0; q < z->node[k].op->n_in; q++)
             if (z->node[k].op->in[q] == x && z->node[k].group != g)
                 return true;
-    for (int q = 0; q < z->f->body->last->n_in; q++)
-        if (z->f->body->last->in[q] == x)
+    for (int q = 0; q < z->body->last->n_in; q++)
+        if (z->body->last->in[q] == x)
             return true;
     return false;
 }
@@ -420,7 +421,7 @@ static Value *param_for(Op *fused, Value **outside, int *n, Value *v)
 static void build_stage(Fuse *z, int g)
 {
     Module *m = z->f->m;
-    Region *body = z->f->body;
+    Region *body = z->body;
     Value **outside, **given;
     int n_outside = 0, n_given = 0, cap = 0, layer = -1;
     Op *fused, *yield;
@@ -491,7 +492,7 @@ static void move_group(Fuse *z, int g)
 {
     for (int i = 0; i < z->n; i++)
         if (z->node[i].group == g)
-            op_move(z->node[i].op, z->f->body, z->f->body->last);
+            op_move(z->node[i].op, z->body, z->body->last);
 }
 
 /* Groups in an order in which each comes after what it needs; of those ready, the one with the
@@ -541,24 +542,28 @@ static void group_image(Fuse *z)
         op[i] = z->node[i].op;
         group[i] = -1;
     }
-    z->n_group = fuse_image(op, z->n, z->f->body->last, fuse_chains(z->env), group, z->kind);
+    z->n_group = fuse_image(op, z->n, z->body->last, fuse_chains(z->env), group, z->kind);
     for (int i = 0; i < z->n; i++)
         z->node[i].group = group[i];
 }
 
-static void fuse_func(const Env *env, Func *f, unsigned may)
+/* The ops of a function, or of a region of it that is run by itself (of a scan). */
+static void fuse_region(const Env *env, Func *f, Region *body, unsigned may)
 {
-    Fuse z = { .env = env, .f = f, .may = may, .marked = -1 };
+    Fuse z = { .env = env, .f = f, .body = body, .may = may, .marked = -1 };
     int *order;
 
-    for (Op *o = f->body->first; o && o != f->body->last; o = o->next)
+    for (Op *o = body->first; o && o != body->last; o = o->next) {
         z.n++;
+        if (o->kind == OP_scan)
+            fuse_region(env, f, o->region[0], may);
+    }
     z.node = ARENA_ARRAY(env->scratch, Node, z.n + 1);
     z.kind = ARENA_ARRAY(env->scratch, const char *, z.n + 1);
     z.mark = ARENA_ARRAY(env->scratch, bool, z.n + 1);
     order = ARENA_ARRAY(env->scratch, int, z.n + 1);
     z.n = 0;
-    for (Op *o = f->body->first; o && o != f->body->last; o = o->next)
+    for (Op *o = body->first; o && o != body->last; o = o->next)
         z.node[z.n++] = (Node){ .op = o, .group = -1 };
     z.place = ARENA_ARRAY(env->scratch, Place, z.n + 1);
     for (int i = 0; i < z.n; i++)
@@ -647,6 +652,6 @@ bool pass_fuse(Module *m, const Env *env, Diag *d)
     if (env->opt->fuse && !fuse_parse(str_of(env->opt->fuse), &may, &wrong))
         return fail(d, NOWHERE, "--fuse: '%s' is not what can be fused", str_show(m->a, wrong, 40));
     for (Func *f = m->first_func; f; f = f->next)
-        fuse_func(env, f, may);
+        fuse_region(env, f, f->body, may);
     return true;
 }

@@ -175,6 +175,6 @@ int fuse_image(Op *const *op, int n, const Op *end, bool chains, int *group, con
                 take_makers(&z, i, group[i]);
         }
     for (int i = 0; i < n; i++)
-        kind[group[i]] = op[i]->kind == OP_reshape ? NULL : "image";
+        kind[group[i]] = net_is_stage(op[i]) ? "image" : NULL;
     return n_group;
 }

@@ -5,9 +5,12 @@
  * can be called for a row at a time as well: then the result may lie over rows of the operand that are not needed any more.  That is done where the
  * memory becomes smaller by it, and only there.
  *
+ * States lie there, too, from run to run.  What is loaded from one is read where it lies, unless it is still needed when the state has changed.  What a scan carries
+ * lies in the parameters of its region, and so do the rows that it is given; its results are the parameters, and rows that are written one after another.
+ *
  * Leaves on a stage: in and out, the place of each operand and result (bytes from the beginning; -1: a weight), panel_at; order="up" where groups run from the
  * last to the first; rows, where a kernel that works row by row is called for so many at a time; on the return in: the places of the results, and inputs: those
- * of the inputs; the Module's meta arena_bytes. */
+ * of the inputs, and states: those of the states; on a load out, on a store in, on a scan in, params and out, on its yield in; the Module's meta arena_bytes. */
 #include "codegen/codegen.h"
 #include "codegen/kernels.h"
 #include "compiler/passes/image_memory.h"
@@ -23,19 +26,34 @@ typedef struct {
     const KernelUnit *unit;
     MemPlan plan;
     const Value **value;        /* of each buffer; NULL: the panel of a stage */
-    const Op **op;              /* of each stage of the plan */
+    Op **op;                    /* of each stage of the plan */
     int *panel;                 /* of each stage: the buffer of its panel, or -1 */
     bool *cut;                  /* of each stage: row by row, though it has no panel */
     MemTouch *touch;
     int cap_touch;
 } Plan;
 
-/* What a chain of reshapes began with. */
+/* Is what a load gives used after its state has changed? */
+static bool outlives(const Op *load)
+{
+    bool changed = false;
+
+    for (const Op *o = load->next; o; o = net_next(o)) {
+        for (int i = 0; changed && i < o->n_in; i++)
+            if (net_is_tensor(o->in[i]) && net_root(o->in[i]) == load->out[0])
+                return true;
+        changed = changed || (o->kind == OP_store && o->in[0] == load->in[0]);
+        if (o->kind == OP_store && o->in[0] == load->in[0] && net_root(o->in[1]) == load->out[0])
+            return true;
+    }
+    return false;
+}
+
+/* Whose place a tensor has. */
 static const Value *root(const Value *v)
 {
-    while (v->kind == VAL_result && v->op->kind == OP_reshape)
-        v = v->op->in[0];
-    return v;
+    v = net_root(v);
+    return v->kind == VAL_result && v->op->kind == OP_load && !outlives(v->op) ? v->op->in[0] : v;
 }
 
 static int buffer_of(const Plan *p, const Value *v)
@@ -48,7 +66,7 @@ static int buffer_of(const Plan *p, const Value *v)
 
 /* ---- buffers ---- */
 
-static bool add_buffer(Plan *p, const Value *v)
+static bool add_buffer(Plan *p, const Value *v, bool given)
 {
     uint64_t bytes;
 
@@ -56,18 +74,30 @@ static bool add_buffer(Plan *p, const Value *v)
         return fail(p->d, NOWHERE, "buffer '%s' does not fit 64-bit sizes", v->name);
     p->value[p->plan.n_buffer] = v;
     p->plan.buffer[p->plan.n_buffer++] = (MemBuffer){ .name = v->name, .n_plane = 1, .plane_bytes = (int64_t)bytes, .step = (int64_t)bytes, .align = 4,
-                                                      .given = v->kind == VAL_param };
+                                                      .given = given, .kept = v->kind == VAL_state };
     return true;
+}
+
+/* Has operand k of a scan a place of its own inside: what is carried, and a row?  The rest is where it is. */
+static bool is_moved(const Op *scan, int k)
+{
+    return k < op_int(scan, "carried", 0) + op_int(scan, "rows", 0);
 }
 
 static bool list_buffers(Plan *p)
 {
     for (int k = 0; k < p->f->body->n_param; k++)
-        if (net_is_tensor(p->f->body->param[k]) && !add_buffer(p, p->f->body->param[k]))
+        if (net_is_tensor(p->f->body->param[k]) && !add_buffer(p, p->f->body->param[k], true))
             return false;
-    for (const Op *o = p->f->body->first; o; o = o->next) {
+    for (int k = 0; k < p->m->n_state; k++)
+        if (!add_buffer(p, p->m->state[k]->value, true))
+            return false;
+    for (const Op *o = p->f->body->first; o; o = net_next(o)) {
+        for (int k = 0; o->kind == OP_scan && k < o->n_in; k++)
+            if (is_moved(o, k) && !add_buffer(p, o->region[0]->param[k], false))
+                return false;
         for (int k = 0; k < o->n_out; k++)
-            if (o->kind != OP_reshape && !add_buffer(p, o->out[k]))
+            if (root(o->out[k]) == o->out[k] && !add_buffer(p, o->out[k], false))
                 return false;
         for (int k = 0; o->kind == OP_return && k < o->n_in; k++)
             if (net_is_tensor(o->in[k]))
@@ -187,7 +217,50 @@ static bool is_elementwise(const Op *o, const NetStage *s, int i)
            type_n(x->type) == type_n(y->type);
 }
 
-static void add_stage(Plan *p, const Op *o)
+/* A stage that only copies: a load that needs a place of its own, a store, the beginning and the end of a scan. */
+static void add_copies(Plan *p, Op *o)
+{
+    const Op *scan = o->kind == OP_yield ? o->parent->owner : o;
+    int64_t carried = op_int(scan, "carried", 0);
+
+    if (o->kind == OP_load && root(o->out[0]) != o->out[0])
+        return;
+    p->op[p->plan.n_stage] = o;
+    p->panel[p->plan.n_stage] = -1;
+    p->plan.stage[p->plan.n_stage++] = (MemStage){ .n_group = 1 };
+    switch (o->kind) {
+    case OP_load:
+        touch_all(p, o->in[0], MEM_READ);
+        touch_all(p, o->out[0], MEM_WRITE);
+        return;
+    case OP_store:
+        touch_all(p, o->in[1], MEM_READ);
+        touch_all(p, o->in[0], MEM_WRITE);
+        return;
+    case OP_scan:                                           /* rows of results are written now and then, so they have their place from now on */
+        for (int k = 0; k < o->n_in; k++)
+            if (net_is_tensor(o->in[k]))
+                touch_all(p, o->in[k], MEM_READ);
+        for (int k = 0; k < o->n_in; k++)
+            if (is_moved(o, k))
+                touch_all(p, o->region[0]->param[k], MEM_WRITE);
+        for (int64_t k = carried; k < o->n_out; k++)
+            touch_all(p, o->out[k], MEM_WRITE);
+        return;
+    default:                                                /* the yield: everything that the next round reads is needed until here */
+        for (int k = 0; k < o->n_in; k++)
+            touch_all(p, o->in[k], MEM_READ);
+        for (int k = 0; k < scan->n_in; k++)
+            if (net_is_tensor(scan->in[k]) && k >= carried)
+                touch_all(p, scan->in[k], MEM_READ);
+        for (int64_t k = carried; k < scan->n_out; k++)
+            touch_all(p, scan->out[k], MEM_READ);
+        for (int64_t k = 0; k < carried; k++)
+            touch_all(p, scan->region[0]->param[k], MEM_WRITE);
+    }
+}
+
+static void add_stage(Plan *p, Op *o)
 {
     NetStage s = net_stage(o);
     int stage = p->plan.n_stage++;
@@ -217,7 +290,7 @@ static void add_stage(Plan *p, const Op *o)
 /* How images lie is said by the stages that move windows over them. */
 static void lay_images(Plan *p)
 {
-    for (const Op *o = p->f->body->first; o; o = o->next) {
+    for (const Op *o = p->f->body->first; o; o = net_next(o)) {
         NetStage s;
         NetWindow w;
 
@@ -243,28 +316,31 @@ static int64_t try_plan(Plan *p)
     if (!list_buffers(p))
         return -1;
     lay_images(p);
-    for (const Op *o = p->f->body->first; o; o = o->next)
+    for (Op *o = p->f->body->first; o; o = net_next(o))
         if (o->kind == OP_fused)
             add_stage(p, o);
+        else if (o->kind == OP_load || o->kind == OP_store || o->kind == OP_scan || o->kind == OP_yield)
+            add_copies(p, o);
     p->plan.touch = p->touch;
     bytes = image_memory_place(&p->plan, p->env->scratch);
     return (int64_t)align_up((uint64_t)bytes, 8);
 }
 
 /* Cuts stages into rows where that makes the memory smaller; the plan that stays is the last one tried. */
-static int64_t best_plan(Plan *p, int n_stage)
+static int64_t best_plan(Plan *p)
 {
     int64_t whole = try_plan(p), best;
-    int i = 0, n_tries = 0;
+    int i = 0, n_tries = 0, n_stage = p->plan.n_stage;
 
     if (whole < 0)
         return -1;
-    for (const Op *o = p->f->body->first; o; o = o->next)
-        if (o->kind == OP_fused) {
-            NetStage s = net_stage(o);
+    for (; i < n_stage; i++) {
+        NetStage s = { .kind = NET_none };
 
-            p->cut[i++] = works_by_rows(o, &s);
-        }
+        if (p->op[i]->kind == OP_fused)
+            s = net_stage(p->op[i]);
+        p->cut[i] = works_by_rows(p->op[i], &s);
+    }
     best = try_plan(p);
     for (i = 0; i < n_stage && (best >= whole || n_tries < MAX_TRIES); i++) {
         if (!p->cut[i])
@@ -284,12 +360,34 @@ static void write_places(Plan *p, Op *o, const char *attr, Value *const *v, int 
     int64_t *at = ARENA_ARRAY(p->m->a, int64_t, n + 1);
 
     for (int i = 0; i < n; i++)
-        at[i] = net_is_tensor(v[i]) ? p->plan.buffer[buffer_of(p, v[i])].at : PLACE_none;
+        at[i] = net_is_tensor(v[i]) || v[i]->kind == VAL_state ? p->plan.buffer[buffer_of(p, v[i])].at : PLACE_none;
     op_set_attr(o, attr_ints(attr, at, n));
 }
 
-static void write_stage(Plan *p, Op *o, int stage)
+/* The places of a scan's parameters: -1 where an operand is used as it is. */
+static void write_params(Plan *p, Op *scan)
 {
+    int64_t *at = ARENA_ARRAY(p->m->a, int64_t, scan->n_in + 1);
+
+    for (int i = 0; i < scan->n_in; i++)
+        at[i] = is_moved(scan, i) ? p->plan.buffer[buffer_of(p, scan->region[0]->param[i])].at : PLACE_none;
+    op_set_attr(scan, attr_ints("params", at, scan->n_in));
+}
+
+static void write_states(Plan *p, Op *end)
+{
+    int64_t *at = ARENA_ARRAY(p->m->a, int64_t, p->m->n_state + 1);
+
+    for (int i = 0; i < p->m->n_state; i++)
+        at[i] = p->plan.buffer[buffer_of(p, p->m->state[i]->value)].at;
+    if (p->m->n_state)
+        op_set_attr(end, attr_ints("states", at, p->m->n_state));
+}
+
+static void write_stage(Plan *p, int stage)
+{
+    Op *o = p->op[stage];
+
     write_places(p, o, "in", o->in, o->n_in);
     write_places(p, o, "out", o->out, o->n_out);
     if (p->panel[stage] >= 0)
@@ -307,26 +405,33 @@ bool net_memory(Module *m, const Env *env, Diag *d)
     int64_t total;
 
     p.unit = kernel_unit(env->n_target == 1 ? env->target[0]->isa[0] : "portable");
-    for (const Op *o = p.f->body->first; o; o = o->next) {
-        n += o->n_out + 1;
-        n_stage += o->kind == OP_fused;
+    n += m->n_state;
+    for (const Op *o = p.f->body->first; o; o = net_next(o)) {
+        n += o->n_out + 1 + (o->kind == OP_scan ? o->n_in : 0);
+        n_stage++;
     }
     p.plan.buffer = ARENA_ARRAY(env->scratch, MemBuffer, n);
     p.value = ARENA_ARRAY(env->scratch, const Value *, n);
     p.plan.stage = ARENA_ARRAY(env->scratch, MemStage, n_stage + 1);
-    p.op = ARENA_ARRAY(env->scratch, const Op *, n_stage + 1);
+    p.op = ARENA_ARRAY(env->scratch, Op *, n_stage + 1);
     p.panel = ARENA_ARRAY(env->scratch, int, n_stage + 1);
     p.cut = ARENA_ARRAY(env->scratch, bool, n_stage + 1);
-    total = best_plan(&p, n_stage);
+    total = best_plan(&p);
     if (total < 0)
         return false;
-    n_stage = 0;
-    for (Op *o = p.f->body->first; o; o = o->next) {
-        if (o->kind == OP_fused)
-            write_stage(&p, o, n_stage++);
-        if (o->kind == OP_return) {
+    for (int i = 0; i < p.plan.n_stage; i++)
+        if (p.op[i]->kind == OP_fused)
+            write_stage(&p, i);
+    for (Op *o = p.f->body->first; o; o = net_next(o)) {
+        if (o->kind != OP_fused && o->kind != OP_reshape)
             write_places(&p, o, "in", o->in, o->n_in);
+        if (o->kind == OP_load || o->kind == OP_scan)
+            write_places(&p, o, "out", o->out, o->n_out);
+        if (o->kind == OP_scan)
+            write_params(&p, o);
+        if (o->kind == OP_return) {
             write_places(&p, o, "inputs", p.f->body->param, p.f->body->n_param);
+            write_states(&p, o);
         }
     }
     module_set_meta(m, "arena_bytes", attr_int("", total));

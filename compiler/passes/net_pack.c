@@ -306,7 +306,7 @@ bool net_pack(Module *m, const Env *env, Diag *d)
     if (!p.unit)
         return fail(d, NOWHERE, "there are no kernels for '%s'", p.isas[0]);
     for (Func *f = m->first_func; f; f = f->next)
-        for (Op *o = f->body->first; o; o = o->next)
+        for (Op *o = f->body->first; o; o = net_next(o))
             if (o->kind == OP_fused && net_stage(o).kind != NET_none)
                 ok = choose_kernels(&p, o) && ok;
     module_set_meta(m, "packed_bytes", attr_int("", (int64_t)p.packed));

@@ -24,7 +24,7 @@ static const char *fresh_name(Module *m, const Func *f, const Op *fused)
     for (int n = 1;; n++) {
         bool taken = !strcmp(name, "run");
 
-        for (const Op *o = f->body->first; o && o != fused; o = o->next)
+        for (const Op *o = f->body->first; o && o != fused; o = net_next(o))
             taken = taken || (o->kind == OP_fused && !strcmp(op_str(o, "stage", ""), name));
         if (!taken)
             return name;
@@ -103,7 +103,7 @@ bool net_schedule(Module *m, const Env *env, Diag *d)
 {
     (void)d;
     for (Func *f = m->first_func; f; f = f->next)
-        for (Op *o = f->body->first; o; o = o->next)
+        for (Op *o = f->body->first; o; o = net_next(o))
             if (o->kind == OP_fused)
                 schedule_stage(m, env, f, o);
     return true;

@@ -214,6 +214,9 @@ int main(int argc, char **argv)
 {
     bool stats = false;
 
+#ifdef HAS_STATE
+    NAME_reset(&memory);
+#endif
     for (int i = 0; i < N_INPUTS; i++)
         inputs[i].port = &input_ports[i];
     for (int i = 0; i < N_OUTPUTS; i++)

@@ -156,6 +156,9 @@ int main(void)
         while (*words == ' ')
             words++;
         if (*words) {
+#ifdef HAS_STATE
+            NAME_reset(&memory);
+#endif
             open_files(&f, words);
             run_files(&f);
             semihost_exit(0);

@@ -45,7 +45,7 @@ class Model:
             if kind == "f32":
                 data = self.rng.standard_normal(n)
             else:
-                low, high = {"i8": (-127, 128), "i32": (-20000, 20000), "i16": (-32767, 32768)}[kind]
+                low, high = {"i8": (-127, 128), "i32": (-20000, 20000), "i16": (-3000, 3001)}[kind]
                 data = self.rng.integers(low, high, n)
         if data is not None:
             data = np.asarray(data, TYPES[kind][1]).reshape(shape)

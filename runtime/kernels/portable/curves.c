@@ -2,6 +2,13 @@
  * the numbers are integers, exactly as ir/ref_int.c computes. */
 #include "../image.h"
 
+/* n bytes from x to y; y may be x. */
+static SN_APART void sn_copy(uint8_t *y, const uint8_t *x, int32_t n)
+{
+    for (int32_t i = 0; i < n; i++)
+        y[i] = x[i];
+}
+
 /* Sigmoid in Q0.15: v = x m / 2^shift in units of 1 / 12288, between table[|v| / 512] and the next (units of 2^-16, less 2^15).
  * [tensorflow/lite/kernels/internal/reference/integer_ops/logistic.h] */
 static SN_APART int32_t sn_sigmoid_int(int32_t x, const int16_t *table, int32_t m, int32_t shift)
