@@ -56,6 +56,7 @@ Value *tf_refuse_types(Build *b, const char *supported);
 const TfOp *tf_op(const Build *b);
 const TfTensor *tf_in(const Build *b, int k);                   /* operand k; NULL: it is left out */
 const TfTensor *tf_out(const Build *b);                         /* the output at hand */
+const char *tf_from(const Build *b);                            /* what the file calls it, for Op.from; NULL: nothing */
 int tf_option(Build *b, int field, int bytes, int otherwise);
 float tf_float_option(Build *b, int field, float otherwise);
 /* The numbers of operand k, a constant i32 (or i64) tensor of at most n; their count, -1 after a report. */

@@ -116,6 +116,11 @@ bool tf_same_quant(const TfTensor *a, const TfTensor *b)
     return a->fmt == b->fmt && a->n_scale == b->n_scale && (!a->n_scale || (a->scale[0] == b->scale[0] && a->zero[0] == b->zero[0]));
 }
 
+const char *tf_from(const Build *b)
+{
+    return tf_op(b)->n_out && tf_out(b)->name.n ? str_z(b->m->a, tf_out(b)->name) : NULL;
+}
+
 /* ---- values ----------------------------------------------------------------------------------------------------------- */
 
 /* "conv_2d_3", or "conv_2d_3.acc": values and weights are called after their operator, because tensors' names are long and may be equal.
@@ -141,7 +146,7 @@ Value *tf_put_many(Build *b, OpKind k, const char *part, Value *const *in, int n
         return NULL;
     }
     o = op_new(b->r, NULL, k, func_fresh_name(b->f, name_of(b, part)), in, n, attr, n_attr);
-    o->from = tf_op(b)->n_out ? str_z(b->m->a, tf_out(b)->name) : "";
+    o->from = tf_from(b);
     return o->out[0];
 }
 

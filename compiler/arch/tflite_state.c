@@ -24,6 +24,29 @@ static TfVariable *variable_of(Build *b, int i)
     return NULL;
 }
 
+/* The numbers of a constant tensor, written in the Module: what states begin with is read again when C is written. */
+static WExpr *numbers_of(Build *b, const TfTensor *x)
+{
+    WExpr *e = wexpr_new(b->m, W_const, tf_type(b->m, x->fmt, x->rank, x->dim));
+    int32_t *v = ARENA_ARRAY(b->m->a, int32_t, x->n + 1);
+    float *f = ARENA_ARRAY(b->m->a, float, x->n + 1);
+
+    for (int64_t i = 0; i < x->n; i++) {
+        const uint8_t *p = x->p + i * x->fmt->bytes;
+
+        if (x->fmt->kind == FORMAT_float)
+            x->fmt->decode(&f[i], p, 1);
+        else
+            v[i] = x->fmt->bytes == 1 ? tf_is_type(x, "u8") ? p[0] : (int8_t)p[0]
+                   : x->fmt->bytes == 2 ? (int16_t)(p[0] | p[1] << 8) : (int32_t)(p[0] | (uint32_t)p[1] << 8 | (uint32_t)p[2] << 16 | (uint32_t)p[3] << 24);
+    }
+    if (x->fmt->kind == FORMAT_float)
+        e->value = f;
+    else
+        e->ints = v;
+    return e;
+}
+
 bool tf_var_handle(Build *b)
 {
     Str name = variable_name(b->g, tf_op(b));
@@ -127,11 +150,10 @@ bool tf_call_once(Build *b)
             name[o->out[0]] = variable_name(g, o);
             continue;
         }
-        if (!x || !x->p || !x->fmt || x->rank > MAX_RANK || o->in[0] < 0)
+        if (!x || !x->p || !x->fmt || x->rank > MAX_RANK || o->in[0] < 0 || x->fmt->bytes > 4 || x->fmt->block > 1)
             return tf_unsupported(b, "does something else than giving constants to variables");
         v = ARENA_NEW(b->m->a, TfVariable);
-        *v = (TfVariable){ .name = name[o->in[0]], .next = b->variables, .init = wexpr_new(b->m, W_view, tf_type(b->m, x->fmt, x->rank, x->dim)) };
-        v->init->off = x->off;
+        *v = (TfVariable){ .name = name[o->in[0]], .next = b->variables, .init = numbers_of(b, x) };
         for (const TfVariable *u = b->variables; u; u = u->next)
             if (str_eq(u->name, v->name))
                 return tf_unsupported(b, "gives a variable two values, or comes after its use");
@@ -513,7 +535,7 @@ static Value *lstm_scan(Build *b, const Lstm *l, Value *x, int64_t n_time, Value
     op_set_attr(scan, attr_int("count", n_time));
     op_set_attr(scan, attr_int("carried", 2));
     op_set_attr(scan, attr_int("rows", 1));
-    scan->from = str_z(b->m->a, tf_out(b)->name);
+    scan->from = tf_from(b);
     *h = op_add_result(scan, func_fresh_name(b->f, "h"), ph->type);
     *c = op_add_result(scan, func_fresh_name(b->f, "c"), pc->type);
     row = px->type;
