@@ -154,7 +154,7 @@ static void write_map_comment(const Writer *w, Emit *e)
         const NetPlace *p = &map.place[i];
         const char *over = p->first >= 0 ? net_map_over(&map, p->first, w->a) : "input";
 
-        if (!p->v)
+        if (!p->v || p->v->kind == VAL_state)
             continue;
         if (p->last == map.n_stage)
             over = str_printf(w->a, "%s%soutput", over, *over ? "; " : "");

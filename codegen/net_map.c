@@ -1,16 +1,9 @@
 #include "codegen/net_map.h"
 
-static const Value *root(const Value *v)
-{
-    while (v->kind == VAL_result && v->op->kind == OP_reshape)
-        v = v->op->in[0];
-    return v;
-}
-
 static NetPlace *place_of(const NetMap *map, const Value *v)
 {
     for (int i = 0; i < map->n_place; i++)
-        if (map->place[i].v == root(v))
+        if (map->place[i].v == net_root(v))
             return &map->place[i];
     return NULL;
 }
@@ -80,9 +73,9 @@ NetMap net_map(const Module *m, Arena *a)
 {
     const Func *f = m->entry[0].func;
     NetMap map = { 0 };
-    int n = f->body->n_param + 1, n_stage = 0;
+    int n = f->body->n_param + m->n_state + 1, n_stage = 0;
 
-    for (const Op *o = f->body->first; o; o = o->next) {
+    for (const Op *o = f->body->first; o; o = net_next(o)) {
         n += o->n_out + o->n_attr;
         n_stage += o->kind == OP_fused;
     }
@@ -91,12 +84,16 @@ NetMap net_map(const Module *m, Arena *a)
     for (int i = 0; i < f->body->n_param; i++)
         if (net_is_tensor(f->body->param[i]))
             add_place(&map, f->body->param[i], f->body->param[i]->name, op_attr(f->body->last, "inputs")->ints[i], bytes_of(f->body->param[i]), -1);
-    for (const Op *o = f->body->first; o; o = o->next) {
+    for (const Op *o = f->body->first; o; o = net_next(o)) {
         if (o->kind == OP_fused)
             add_stage(&map, o, a);
         for (int i = 0; o->kind == OP_return && i < o->n_in; i++)
             if (place_of(&map, o->in[i]))
                 place_of(&map, o->in[i])->last = n_stage;
+    }
+    for (int i = 0; i < m->n_state; i++) {
+        add_place(&map, m->state[i]->value, m->state[i]->name, op_attr(f->body->last, "states")->ints[i], bytes_of(m->state[i]->value), -1);
+        map.place[map.n_place - 1].last = n_stage;
     }
     return map;
 }
