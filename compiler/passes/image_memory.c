@@ -122,18 +122,36 @@ static int cuts_of(const Plan *s, int buffer)
     return m;
 }
 
+/* The piece that begins at this cut. */
+static int piece_at(const Plan *s, int n, int64_t from)
+{
+    int lo = 0, hi = n;
+
+    while (lo < hi) {
+        int mid = (lo + hi) / 2;
+
+        if (s->cut[mid] < from)
+            lo = mid + 1;
+        else
+            hi = mid;
+    }
+    return lo;
+}
+
 /* The pieces of a buffer; neighbours that live equally are one.  Bytes that nobody touches are in none. */
 static int pieces_of(const Plan *s, int buffer, const Turn *turn, Piece *x)
 {
     const MemBuffer *b = &s->p->buffer[buffer];
     int n = cuts_of(s, buffer) - 1, m = 0;
 
+    for (int k = 0; k < n; k++)
+        x[k] = (Piece){ s->cut[k], s->cut[k + 1], ALWAYS, -1, -1 };
+    for (int i = s->first_touch[buffer]; i < s->first_touch[buffer + 1]; i++)
+        for (int k = piece_at(s, n, s->touch[i]->from); k < n && x[k].to <= s->touch[i]->to; k++)
+            note_touch(s, s->touch[i], turn, &x[k]);
     for (int k = 0; k < n; k++) {
-        Piece y = { s->cut[k], s->cut[k + 1], ALWAYS, -1, -1 };
+        Piece y = x[k];
 
-        for (int i = s->first_touch[buffer]; i < s->first_touch[buffer + 1]; i++)
-            if (y.from >= s->touch[i]->from && y.to <= s->touch[i]->to)
-                note_touch(s, s->touch[i], turn, &y);
         if (y.dies < 0 && !b->kept)             /* between touches */
             continue;
         if (b->given || y.born == ALWAYS)       /* (read, but never written: as if it were given) */

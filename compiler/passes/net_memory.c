@@ -16,7 +16,11 @@
 #include "compiler/passes/image_memory.h"
 #include "compiler/passes/net.h"
 
-enum { MAX_TRIES = 48 };        /* stages of which it is tried whether they need to be cut */
+enum {
+    MAX_TRIES = 48,             /* stages of which it is tried whether they need to be cut */
+    MAX_GROUPS = 128,           /* groups of a stage that are looked at one by one */
+    MAX_WORK = 400000           /* touches in all tries together: a bound on the time */
+};
 
 typedef struct {
     Module *m;
@@ -184,7 +188,8 @@ static void touch_windows(Plan *p, const Op *o, const NetStage *s)
     const Value *x_value = o->in[net_param(o, s->op->in[0])];
     const Attr *in = op_attr(o, "x"), *out = op_attr(o, "y");
     int stage = p->plan.n_stage - 1, x = buffer_of(p, x_value), y = buffer_of(p, o->out[0]);
-    int64_t n = outputs_of_group(p, stage, &w), all = w.out_h * w.out_w;
+    int64_t all = w.out_h * w.out_w, group = outputs_of_group(p, stage, &w), n = group * ((all + group - 1) / group / MAX_GROUPS + 1);
+    MemKind read = op_attr(o, "panel") && n == group ? MEM_READ_FIRST : MEM_READ;       /* (of several groups as one, some read when others have written) */
     bool whole_rows = n % w.out_w == 0 || p->plan.buffer[y].n_plane > 1 || out->ints[0] != w.out_w * out->ints[1];
 
     if (w.n_images > 1) {
@@ -200,7 +205,7 @@ static void touch_windows(Plan *p, const Op *o, const NetStage *s)
         x0 = x0 < 0 ? 0 : x0 > w.in_h ? w.in_h : x0;
         x1 = x1 > w.in_h ? w.in_h : x1 < x0 ? x0 : x1;
         if (x1 > x0)
-            touch(p, g, x, op_attr(o, "panel") ? MEM_READ_FIRST : MEM_READ, x0 * in->ints[0], x1 * in->ints[0]);
+            touch(p, g, x, read, x0 * in->ints[0], x1 * in->ints[0]);
         if (whole_rows)
             touch(p, g, y, MEM_WRITE, y0 * out->ints[0], (y1 + 1) * out->ints[0]);
         else
@@ -342,7 +347,7 @@ static int64_t best_plan(Plan *p)
         p->cut[i] = works_by_rows(p->op[i], &s);
     }
     best = try_plan(p);
-    for (i = 0; i < n_stage && (best >= whole || n_tries < MAX_TRIES); i++) {
+    for (i = 0; i < n_stage && (best >= whole || (n_tries < MAX_TRIES && n_tries * p->plan.n_touch < MAX_WORK)); i++) {
         if (!p->cut[i])
             continue;
         p->cut[i] = false;

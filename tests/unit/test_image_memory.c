@@ -10,7 +10,7 @@
 
 #include "compiler/passes/image_memory.h"
 
-enum { MAX_TOUCH = 20000, MAX_BUFFER = 300, MAX_STAGE = 120 };
+enum { MAX_TOUCH = 40000, MAX_BUFFER = 300, MAX_STAGE = 120 };
 
 /* ---- networks ---- */
 
@@ -518,16 +518,16 @@ static void the_same_network_lies_the_same(void **state)
 static void a_hundred_stages_are_planned_at_once(void **state)
 {
     Net *n = net_new();
-    int x = image(n, 48, 48 * 8, 1, 0);
+    int x = image(n, 96, 96 * 8, 1, 0);
     clock_t before;
     int64_t bytes;
 
     (void)state;
     n->buffer[x].given = true;
     for (int i = 0; i < 100; i++) {
-        int y = image(n, 48, 48 * (8 + i % 3), 1, 0);
+        int y = image(n, 96, 96 * (8 + i % 3), 1, 0);
 
-        window(n, x, y, 3, 1, 1, 2, 500);
+        window(n, x, y, 3, 1, 1, 1, 500);
         x = y;
     }
     n->buffer[x].kept = true;
