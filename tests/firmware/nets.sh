@@ -3,6 +3,8 @@
 #
 #     tests/firmware/nets.sh OBJ [--all]      Cortex-M4, Cortex-M55 and RV32 with gcc, a few models; --all: all recorded models, every board, clang
 #
+# Random networks (tests/nets/random_net.py) have no recorded bytes: what they give is compared with the interpreter by the self-test alone.
+#
 # Each model becomes a board's folder, is built without warnings, tests itself under QEMU, and computes the recorded inputs; outputs must be the
 # recorded bytes.  `make size` must know the stack: no recursion, no arrays of variable length, no calls through pointers; nothing of a C library is
 # linked, so nothing allocates.  Boards that QEMU does not have are linked.
@@ -20,7 +22,7 @@ if [ "${2-}" = --all ]; then
     compilers="gcc clang" all=1
 fi
 
-# one BOARD COMPILER MODEL INPUT OUTPUT
+# one BOARD COMPILER MODEL INPUT OUTPUT    INPUT -: there are none
 one() {
     model=$(basename "$3" .tflite) what="$1 $2 $(basename "$3")"
     dir=$work/$1-$2-$model
@@ -49,6 +51,7 @@ one() {
     has "$(emulator "$(family "$1")")" || { skip "$what: no emulator"; return; }
     # shellcheck disable=SC2086 -- a command with its options
     timeout 120 $run "$dir/net.elf" > "$dir/out" 2>&1 && grep -q 'selftest passed' "$dir/out" && ok || { bad "$what: self-test"; cat "$dir/out"; }
+    [ "$4" != - ] || { rm -rf "$dir"; return; }
     cp "$4" "$dir/in"
     # shellcheck disable=SC2086
     (cd "$dir" && timeout 120 $run net.elf -append "--in in --out have") > "$dir/out" 2>&1 && cmp "$dir/have" "$5" > "$dir/out" 2>&1 && ok ||
@@ -62,6 +65,9 @@ models() {
         case $all-$(basename "$m" .tflite) in
         1-* | -conv_same | -pools | -softmax_sharp) echo "$m" "${m%.tflite}.in" "${m%.tflite}.out" ;;
         esac
+    done
+    for seed in 1 2 3 4 ${all:+5 6 7 8 9 10 11 12}; do
+        "$here/../nets/random_net.py" $seed > "$work/random_$seed.sir" && echo "$work/random_$seed.sir" - -
     done
     while read -r m v; do
         echo "$data/$m.tflite" "$data/${m%/*}/$v.in" "$data/${m%/*}/$v.out"

@@ -89,5 +89,18 @@ tflite-micro/micro_speech_quantized micro_speech_quantized
 tflite-micro/keyword_scrambled_8bit keyword_scrambled_8bit
 tflite-micro/keyword_svdf_test keyword_svdf_test
 END
+# Random networks: their self-test compares with the interpreter; sanitizers see what is read or written elsewhere.
+for seed in 1 2 3 4 5 6 7 8 9 10; do
+    [ -z "$only" ] || break
+    dir=$work/random_$seed
+    rm -rf "$dir"
+    tests/nets/random_net.py $seed > "$work/random.sir" || { skipped=$((skipped + 1)); continue; }
+    if "$obj/sinter" build "$work/random.sir" -t portable --name net -o "$dir" > "$dir.log" 2>&1 &&
+       make -s -C "$dir" CC=gcc CFLAGS='-O1 -g -fsanitize=address,undefined -fno-sanitize-recover=all' > "$dir.log" 2>&1 && "$dir/net" --selftest > "$dir.log" 2>&1; then
+        passed=$((passed + 1))
+    else
+        fails "random network $seed: does not compute what the interpreter does" "$dir.log"
+    fi
+done
 echo "nets: $passed passed, $failed failed, $skipped skipped"
 [ $failed = 0 ]
