@@ -34,6 +34,11 @@ static SN_APART void sn_edge_mve(int8_t *d, const int8_t *x, const SnPieceMve *w
 {
     uint8x16_t at = vidupq_n_u8(0, 1);
 
+    if ((w->k | w->bytes | w->chan) % 16 == 0) {
+        for (int32_t i = 0; i < w->bytes; i += 16, d += 64)
+            vstrbq_s8(d, i >= lo && i < hi ? vldrbq_s8(x + i) : vdupq_n_s8((int8_t)zero));
+        return;
+    }
     at = vaddq_m_n_u8(at, at, 48, vcmphiq_n_u8(at, (uint8_t)(15 - w->k % 16)));
     for (int32_t i = 0; i < w->bytes; i += 16, d += 64) {
         uint32_t end = hi > i ? (uint32_t)(hi - i) : 0;
@@ -109,6 +114,71 @@ static SN_APART void sn_piece_mve(const SnWindow *l, int8_t *panel, const int8_t
     }
 }
 
+enum { SN_SMALL_WINDOW = 64 };  /* bytes of K that sn_small_mve takes */
+
+/* A window that begins at x, whose bytes lie `at` behind it: rows lo .. hi-1 and columns left .. right-1 are inside. */
+static SN_APART void sn_small_edge_mve(int8_t *d, const int8_t *x, const uint8_t *at, int32_t k_bytes, const int32_t *limits, int32_t zero)
+{
+    for (int32_t k = 0; k < k_bytes; k += 16, at += 16, d += 64) {
+        uint8x16_t row = vldrbq_u8(at + SN_SMALL_WINDOW);
+        uint8x16_t col = vldrbq_u8(at + 2 * SN_SMALL_WINDOW);
+        mve_pred16_t in = vcmpcsq_n_u8(row, (uint8_t)limits[0]);
+
+        in = vcmphiq_m_u8(vdupq_n_u8((uint8_t)limits[1]), row, in);
+        in = vcmpcsq_m_n_u8(col, (uint8_t)limits[2], in);
+        in = vcmphiq_m_u8(vdupq_n_u8((uint8_t)limits[3]), col, in);
+        vstrbq_s8(d, vpselq_s8(vldrbq_gather_offset_z_s8(x, vldrbq_u8(at), in), vdupq_n_s8((int8_t)zero), in));
+    }
+}
+
+static inline int32_t sn_within(int32_t v, int32_t lo, int32_t hi)
+{
+    return v < lo ? lo : v > hi ? hi : v;
+}
+
+/* Windows of few bytes that lie near each other: 16 bytes of a window are gathered at once, over its rows. */
+static SN_APART void sn_small_mve(const SnWindow *l, int8_t *panel, const int8_t *x, int32_t p, int32_t n)
+{
+    uint8_t at[3 * SN_SMALL_WINDOW];        /* of each byte: where it lies, its row, its column */
+    int32_t width = l->kernel_w * l->in_c;
+    int32_t k_bytes = (l->kernel_h * width + 15) & ~15;
+    int32_t row = p / l->out_w;
+    int32_t col = p % l->out_w;
+
+    for (int32_t k = 0, i = 0, j = 0, c = 0; k < k_bytes; k++) {
+        int32_t in = i < l->kernel_h;       /* what K is filled up with is outside */
+
+        at[k] = (uint8_t)(in ? i * l->in_row + j * l->in_col + c : 0);
+        at[SN_SMALL_WINDOW + k] = (uint8_t)(in ? i : 255);
+        at[2 * SN_SMALL_WINDOW + k] = (uint8_t)j;
+        if (++c == l->in_c) {
+            c = 0;
+            if (++j == l->kernel_w) {
+                j = 0;
+                i++;
+            }
+        }
+    }
+    for (int32_t q = 0; q < n; q++) {
+        int32_t top = row * l->stride_h - l->pad_top;
+        int32_t left = col * l->stride_w - l->pad_left;
+        int32_t limits[4] = { sn_within(-top, 0, 254), sn_within(l->in_h - top, 0, l->kernel_h), sn_within(-left, 0, 254),
+                              sn_within(l->in_w - left, 0, l->kernel_w) };
+        const int8_t *s = x + top * l->in_row + left * l->in_col;
+        int8_t *d = panel + q / 4 * 4 * k_bytes + q % 4 * 16;
+
+        if (limits[0] + limits[2] == 0 && limits[1] == l->kernel_h && limits[3] == l->kernel_w) {
+            for (int32_t k = 0; k < k_bytes; k += 16, d += 64)
+                vstrbq_s8(d, vldrbq_gather_offset_s8(s, vldrbq_u8(at + k)));
+        } else
+            sn_small_edge_mve(d, s, at, k_bytes, limits, l->in_zero);
+        if (++col == l->out_w) {
+            col = 0;
+            row++;
+        }
+    }
+}
+
 /* Windows of positions p .. p+n-1 into a panel.  Where the columns of a window follow each other in memory a row of it is one piece. */
 SN_KERNEL(op=im2col, x=nhwc, panel=rows16, isa=mve, order=exact)
 static SN_APART void sn_im2col_nhwc_rows16_mve(const SnWindow *l, void *panel, const int8_t *x, int32_t p, int32_t n)
@@ -116,9 +186,14 @@ static SN_APART void sn_im2col_nhwc_rows16_mve(const SnWindow *l, void *panel, c
     int32_t width = l->dilation_w == 1 && l->in_col == l->in_c ? l->kernel_w : 1;
     SnPieceMve w = { 0, width * l->in_c, l->in_c, width };
 
+    if (l->kernel_h * l->kernel_w * l->in_c <= SN_SMALL_WINDOW && l->dilation_h == 1 && l->dilation_w == 1 && w.bytes % 16 &&
+        (l->kernel_h - 1) * l->in_row + (l->kernel_w - 1) * l->in_col + l->in_c <= 256) {
+        sn_small_mve(l, (int8_t *)panel, x, p, n);
+        return;
+    }
     for (int32_t i = 0; i < l->kernel_h; i++)
         for (int32_t j = 0; j < l->kernel_w; j += width, w.k += w.bytes)
-            sn_piece_mve(l, panel, x, &w, p, n, i, j);
+            sn_piece_mve(l, (int8_t *)panel, x, &w, p, n, i, j);
 }
 
 /* The same of an image that lies otherwise, byte by byte. */
