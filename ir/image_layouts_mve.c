@@ -138,6 +138,37 @@ static void pack_taps4(const ImageLayer *l, uint8_t *weights, uint8_t *channels)
     }
 }
 
+/* ---- depthwise on narrow images ---------------------------------------------------------------------------------------------- */
+
+/* A window of 16 bytes in rows that are one longer than the image; offsets of outputs are 16 bits. */
+static bool fits_narrow16(const ImageLayer *l)
+{
+    return l->depthwise && l->kernel_w == 3 && l->in_c == l->n_out && l->stride_h == 1 && l->stride_w == 1 && l->dilation_h == 1 && l->dilation_w == 1 &&
+           l->pad_left == 1 && l->out_w == l->in_w && l->in_w >= 2 && l->in_w <= 22 && (l->kernel_h - 1) * (l->in_w + 1) + 3 <= 16 && l->n_out <= 512 &&
+           fits_24(l, 0) && l->zero == -128;
+}
+
+static uint64_t narrow16_weight_bytes(const ImageLayer *l)
+{
+    return (uint64_t)(l->n_out * l->kernel_h * 3);
+}
+
+static uint64_t narrow16_channel_bytes(const ImageLayer *l)
+{
+    return (uint64_t)(8 * l->n_out);
+}
+
+static void pack_narrow16(const ImageLayer *l, uint8_t *weights, uint8_t *channels)
+{
+    int64_t n_taps = 3 * l->kernel_h;
+
+    for (int64_t c = 0; c < l->n_out; c++) {
+        for (int64_t k = 0; k < n_taps; k++)
+            weights[c * n_taps + k] = (uint8_t)l->w[k * l->n_out + c];
+        put_24(channels + 8 * c, l->mult[c], l->bias[c], l->shift[c]);
+    }
+}
+
 /* ---- depthwise 3 x 3 -------------------------------------------------------------------------------------------------------- */
 
 static bool fits_taps8(const ImageLayer *l)
@@ -223,6 +254,10 @@ const ImageLayout image_layout_pairs16_any = {
 const ImageLayout image_layout_taps4 = {
     .name = "taps4", .help = "weights of four channels of a depthwise layer, tap by tap, for Helium",
     .fits = fits_taps4, .weight_bytes = taps4_weight_bytes, .channel_bytes = taps4_channel_bytes, .pack = pack_taps4
+};
+const ImageLayout image_layout_narrow16 = {
+    .name = "narrow16", .help = "weights of a depthwise layer on narrow images, channel by channel, for Helium; results below zero are clamped away",
+    .fits = fits_narrow16, .weight_bytes = narrow16_weight_bytes, .channel_bytes = narrow16_channel_bytes, .pack = pack_narrow16
 };
 const ImageLayout image_layout_taps8 = {
     .name = "taps8", .help = "weights and constants of eight channels of a depthwise layer of 3 x 3, for Helium; results below zero are clamped away",
