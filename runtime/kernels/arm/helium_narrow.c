@@ -57,21 +57,28 @@ static void sn_narrow_planes_mve(__attribute__((unused)) SnNarrowMve *t)
             "vpop {d8-d11}\n pop {r4-r11, pc}\n");
 }
 
-/* Rows `top` .. top+rows-1 of eight channels as planes; columns lie apart by `pitch`, which is one more than the image is wide. */
+/* n columns of a row, eight channels. */
+__attribute__((always_inline))
+static inline void sn_turn_row_mve(int8_t *d, const int8_t *x, int32_t n, int32_t col, uint16x8_t at)
+{
+    for (; n > 0; n--, x += col)
+        vstrbq_scatter_offset_s16(d++, at, vldrbq_s16(x));
+}
+
+/* Rows `top` .. top+rows-1 of eight channels as planes of `pitch` bytes a row, one more than the image is wide; what lies outside stays. */
 static SN_APART void sn_turn_mve(const SnWindow *l, int8_t *plane, const int8_t *x, int32_t top, int32_t rows, int32_t pitch)
 {
     uint16x8_t at = vmulq_n_u16(vidupq_n_u16(0, 1), SN_NARROW_PLANE);
+    int32_t n = l->in_w;
+    int32_t row = l->in_row;
+    int32_t col = l->in_col;
+    int32_t outside = top < 0 ? -top : 0;
 
-    for (int32_t i = 0; i < 8 * SN_NARROW_PLANE; i += 16)
-        vst1q_s8(plane + i, vdupq_n_s8(l->in_zero));
-    plane++;
-    for (int32_t i = 0; i < rows; i++, plane += pitch) {
-        const int8_t *s = x + (top + i) * l->in_row;
-
-        if ((uint32_t)(top + i) < (uint32_t)l->in_h)
-            for (int32_t j = 0; j < l->in_w; j++, s += l->in_col)
-                vstrbq_scatter_offset_s16(plane + j, at, vldrbq_s16(s));
-    }
+    rows = top + rows > l->in_h ? l->in_h - top : rows;
+    plane += 1 + outside * pitch;
+    x += (top + outside) * row;
+    for (rows -= outside; rows > 0; rows--, plane += pitch, x += row)
+        sn_turn_row_mve(plane, x, n, col, at);
 }
 
 /* Rows row .. row+n-1.  y: their outputs' place; in a panel, where the first position is number q (else -1). */
@@ -105,6 +112,8 @@ static SN_APART void sn_narrow_mve(const SnWindow *l, int8_t *y, const int8_t *x
                 i++;
             }
         }
+        for (int32_t i = 0; i < 8 * SN_NARROW_PLANE; i += 16)
+            vst1q_s8(plane + i, vdupq_n_s8(l->in_zero));
         for (int32_t c = 0; c < l->out_c; c += 8) {
             sn_turn_mve(l, plane, x + c, row - l->pad_top, m + l->kernel_h - 1, pitch);
             t = (SnNarrowMve){ plane, (const int8_t *)l->weights + c * 3 * l->kernel_h, 3 * l->kernel_h, index, mask, (m * pitch + 6) / 8, off, l->zero,

@@ -96,7 +96,47 @@ static SN_APART void sn_depthwise_any_taps4_rows16_mve(const SnWindow *l, void *
         sn_depthwise_taps4_mve(l, (int8_t *)panel + q / 4 * 4 * k_bytes + q % 4 * 16, 64, 1, x, row + q / l->out_w, q % l->out_w);
 }
 
-/* The mean of what lies inside, to nearest, halves away from zero. */
+/* To nearest, halves away from zero, within the limits. */
+static inline int8_t sn_mean_mve(const SnWindow *l, int32_t sum, int32_t count)
+{
+    int32_t mean = sum > 0 ? (sum + count / 2) / count : (sum - count / 2) / count;
+
+    return (int8_t)(mean < l->lo ? l->lo : mean > l->hi ? l->hi : mean);
+}
+
+/* The mean of what lies inside.  Eight channels, which lie next to each other: a row of the window is summed in 16 bits (at most 255 columns). */
+SN_KERNEL(op=avgpool, x=nhwc, isa=mve, order=exact)
+static SN_APART void sn_avgpool_nhwc_mve(const SnWindow *l, int8_t *y, const int8_t *x, int32_t row, int32_t n)
+{
+    for (int32_t i = row; i < row + n; i++)
+        for (int32_t j = 0; j < l->out_w; j++) {
+            SnTapsMve t = sn_taps_mve(l, x, i, j);
+            int32_t count = (t.bottom - t.top) * (t.right - t.left);
+
+            for (int32_t c = 0; c < l->in_c; c += 8) {
+                mve_pred16_t some = vctp16q((uint32_t)(l->in_c - c));
+                int32x4_t even = vdupq_n_s32(0);
+                int32x4_t odd = vdupq_n_s32(0);
+                int32_t sums[8];
+
+                for (int32_t u = t.top; u < t.bottom; u++) {
+                    const int8_t *s = t.x + u * l->in_row + t.left * l->in_col + c;
+                    int16x8_t sum = vdupq_n_s16(0);
+
+                    for (int32_t v = t.right - t.left; v > 0; v--, s += l->in_col)
+                        sum = vaddq_s16(sum, vldrbq_z_s16(s, some));
+                    even = vaddq_s32(even, vmovlbq_s16(sum));
+                    odd = vaddq_s32(odd, vmovltq_s16(sum));
+                }
+                vst1q_s32(sums, even);
+                vst1q_s32(sums + 4, odd);
+                for (int32_t k = 0; k < 8 && c + k < l->in_c; k++)
+                    y[i * l->out_row + j * l->out_col + (c + k) * l->out_chan] = sn_mean_mve(l, sums[k % 2 * 4 + k / 2], count);
+            }
+        }
+}
+
+/* The same of an image that lies anyhow. */
 SN_KERNEL(op=avgpool, x=any, isa=mve, order=exact)
 static SN_APART void sn_avgpool_any_mve(const SnWindow *l, int8_t *y, const int8_t *x, int32_t row, int32_t n)
 {
@@ -119,12 +159,8 @@ static SN_APART void sn_avgpool_any_mve(const SnWindow *l, int8_t *y, const int8
                         sum = vaddq_s32(sum, vldrbq_gather_offset_z_s32(s, from, some));
                 }
                 vst1q_s32(sums, sum);
-                for (int32_t k = 0; k < m; k++) {
-                    int32_t mean = sums[k] > 0 ? (sums[k] + count / 2) / count : (sums[k] - count / 2) / count;
-
-                    mean = mean < l->lo ? l->lo : mean > l->hi ? l->hi : mean;
-                    y[i * l->out_row + j * l->out_col + (c + k) * l->out_chan] = (int8_t)mean;
-                }
+                for (int32_t k = 0; k < m; k++)
+                    y[i * l->out_row + j * l->out_col + (c + k) * l->out_chan] = sn_mean_mve(l, sums[k], count);
             }
         }
 }
