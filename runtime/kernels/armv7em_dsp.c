@@ -2,3 +2,4 @@
 #include "portable.c"
 #include "arm/dsp.c"
 #include "arm/dsp_depthwise.c"
+#include "arm/dsp_image.c"

@@ -83,12 +83,19 @@ static inline int16_t *sn_pairs3_at(uint8_t *position, int32_t k)
     return (int16_t *)(void *)(position + (k >> 2) * 24 + (k & 1) * 12 + (k & 2));
 }
 
-static inline void sn_pairs3_four(uint32_t *to, const int8_t *from)
+/* n fours of bytes, none as well. */
+#define SN_PAIRS3_PUT "ldr r3, [%[from]], #4\n\t sxtb16 r2, r3\n\t sxtb16 r3, r3, ror #8\n\t str r2, [%[to]], #12\n\t str r3, [%[to]], #12\n\t"
+static inline uint32_t *sn_pairs3_fours(uint32_t *to, const int8_t *from, int32_t n)
 {
-    uint32_t v = sn_load_u32((const uint8_t *)from);
-
-    to[0] = sn_sxtb16(v);
-    to[3] = sn_sxtb16_odd(v);
+    __asm__ volatile(
+        "subs %[n], %[n], #4\n\t blt 2f\n"
+        "1:\n\t" SN_PAIRS3_PUT SN_PAIRS3_PUT SN_PAIRS3_PUT SN_PAIRS3_PUT "subs %[n], %[n], #4\n\t bge 1b\n"
+        "2:\n\t"
+        "adds %[n], %[n], #4\n\t beq 4f\n"
+        "3:\n\t" SN_PAIRS3_PUT "subs %[n], %[n], #1\n\t bne 3b\n"
+        "4:\n\t"
+        : [to] "+r"(to), [from] "+r"(from), [n] "+r"(n) : : "r2", "r3", "cc", "memory");
+    return to;
 }
 
 /* n bytes, one after another, become inputs k .. k + n - 1. */
@@ -99,14 +106,9 @@ static SN_APART void sn_pairs3_put(uint8_t *position, int32_t k, const int8_t *f
     for (; (k & 3) && n > 0; n--)
         *sn_pairs3_at(position, k++) = *from++;
     to = (uint32_t *)(void *)sn_pairs3_at(position, k);
-    for (; n >= 16; n -= 16, from += 16, to += 24) {
-        sn_pairs3_four(to, from);
-        sn_pairs3_four(to + 6, from + 4);
-        sn_pairs3_four(to + 12, from + 8);
-        sn_pairs3_four(to + 18, from + 12);
-    }
-    for (; n >= 4; n -= 4, from += 4, to += 6)
-        sn_pairs3_four(to, from);
+    to = sn_pairs3_fours(to, from, n / 4);
+    from += n & ~3;
+    n &= 3;
     for (int16_t *last = (int16_t *)(void *)to; n > 0; n--, last += last == (int16_t *)(void *)to ? 6 : -5)
         *last = *from++;
 }
@@ -139,6 +141,14 @@ static inline void sn_window_nhwc(const SnWindow *l, uint8_t *position, const in
     int32_t across = dense ? l->kernel_w : 1;
     int32_t k = 0;
 
+    if (dense && !(across * c & 3) && j >= 0 && j + across <= l->in_w && i >= 0 && i + (l->kernel_h - 1) * l->dilation_h < l->in_h) {
+        uint32_t *to = (uint32_t *)(void *)position;
+        const int8_t *from = x + i * l->in_row + j * c;
+
+        for (int32_t u = l->kernel_h; u > 0; u--, from += l->dilation_h * l->in_row)
+            to = sn_pairs3_fours(to, from, across * c / 4);
+        return;
+    }
     for (int32_t u = 0; u < l->kernel_h; u++, i += l->dilation_h) {
         const int8_t *row = x + i * l->in_row;
         int32_t at = j;

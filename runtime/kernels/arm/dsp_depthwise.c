@@ -195,24 +195,6 @@ static inline void sn_depthwise3(const SnWindow *l, uint8_t *y, const int8_t *x,
     }
 }
 
-SN_KERNEL(op=depthwise_panel, x=planar, panel=pairs3, layout=taps3_any, before=4, after=8, isa=dsp, order=exact)
-static SN_APART void sn_depthwise_panel_taps3_any(const SnWindow *l, void *panel, const int8_t *x, int32_t row, int32_t n)
-{
-    if (l->stride_w == 1)
-        sn_depthwise3(l, (uint8_t *)panel, x, row, n, 1, 1);
-    else
-        sn_depthwise3(l, (uint8_t *)panel, x, row, n, 1, 2);
-}
-
-SN_KERNEL(op=depthwise, x=planar, layout=taps3_any, before=4, after=8, isa=dsp, order=exact)
-static SN_APART void sn_depthwise_taps3_any(const SnWindow *l, int8_t *y, const int8_t *x, int32_t row, int32_t n)
-{
-    if (l->stride_w == 1)
-        sn_depthwise3(l, (uint8_t *)y, x, row, n, 0, 1);
-    else
-        sn_depthwise3(l, (uint8_t *)y, x, row, n, 0, 2);
-}
-
 /* ---- rows of four outputs and more, stride 1, outputs -128 .. 127 and -128 their zero point ---------------------------------- */
 
 /* A row of outputs of one channel; assembly knows the places. */
@@ -411,4 +393,24 @@ static SN_APART void sn_depthwise_taps3(const SnWindow *l, int8_t *y, const int8
 
     for (int32_t c = 0; c < l->out_c; c++, x += l->in_chan)
         sn_row3_plane(l, &r, (uint8_t *)y + row * l->out_row + c * l->out_chan, x, c, row, n, 0);
+}
+
+/* ---- everything else: behind the kernels above, because the first one that fits is taken ------------------------------------ */
+
+SN_KERNEL(op=depthwise_panel, x=planar, panel=pairs3, layout=taps3_any, before=4, after=8, isa=dsp, order=exact)
+static SN_APART void sn_depthwise_panel_taps3_any(const SnWindow *l, void *panel, const int8_t *x, int32_t row, int32_t n)
+{
+    if (l->stride_w == 1)
+        sn_depthwise3(l, (uint8_t *)panel, x, row, n, 1, 1);
+    else
+        sn_depthwise3(l, (uint8_t *)panel, x, row, n, 1, 2);
+}
+
+SN_KERNEL(op=depthwise, x=planar, layout=taps3_any, before=4, after=8, isa=dsp, order=exact)
+static SN_APART void sn_depthwise_taps3_any(const SnWindow *l, int8_t *y, const int8_t *x, int32_t row, int32_t n)
+{
+    if (l->stride_w == 1)
+        sn_depthwise3(l, (uint8_t *)y, x, row, n, 0, 1);
+    else
+        sn_depthwise3(l, (uint8_t *)y, x, row, n, 0, 2);
 }
