@@ -139,7 +139,8 @@ static bool panels_pay(Sched *s)
         const KernelInfo *k = kernel_for(s, t, "gemm", NULL, "i8", 0);
 
         if (k && !strcmp(k->isa, "portable") && !t->portable_only)
-            return fail(s->d, NOWHERE, "--act prefill=i8 has no kernels for %s (x86_64-v4 and x86_64-v4-amx have; use prefill=q8)",
+            return fail(s->d, NOWHERE, "--act prefill=i8 has no kernels for %s (targets with AVX-VNNI, AVX-512 VNNI, AMX or "
+                        "ARM's dot products have; use prefill=q8)",
                         t->name);
     }
     return true;

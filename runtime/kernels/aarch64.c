@@ -3,3 +3,4 @@
 #include "aarch64/neon.c"
 #include "aarch64/neon_planes.c"
 #include "aarch64/neon_ternary.c"
+#include "aarch64/neon_gemm.c"

@@ -3,6 +3,8 @@
 #include "aarch64/neon.c"
 #include "aarch64/neon_planes.c"
 #include "aarch64/neon_ternary.c"
+#include "aarch64/neon_gemm.c"
 #include "aarch64/dotprod.c"
 #include "aarch64/dotprod_planes.c"
 #include "aarch64/dotprod_ternary.c"
+#include "aarch64/dotprod_gemm.c"

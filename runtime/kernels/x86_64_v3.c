@@ -4,3 +4,4 @@
 #include "x86_64/avx2_ternary.c"
 #include "x86_64/avx2_planes.c"
 #include "x86_64/avx2_split.c"
+#include "x86_64/avx2_gemm.c"

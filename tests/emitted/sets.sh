@@ -53,6 +53,20 @@ else
     refuses 1 'amx_tile\|avx' amx_x86_64_v4_amx/story/story -p x
 fi
 
+# Panels on another instruction set: the same bits, as far as those of attention are.
+if grep -q -w avx_vnni /proc/cpuinfo && grep -q -w avx512_vnni /proc/cpuinfo; then
+    long=$(for i in 1 2 3 4 5 6 7 8 9 10 11 12 13; do printf '%s who saw a little dog. ' "$text"; done)
+    for targets in x86_64-avxvnni x86_64-v4; do
+        that "builds for $targets, i8" build "$story" -t $targets --act prefill=i8 -o panels_$targets/story
+        quiet "make $targets, i8" make -s -C panels_$targets/story
+        that "panels of $targets" panels_$targets/story/story -p "$long" -n 0 --logits panels_$targets.logits
+    done
+    that 'panels of AVX-VNNI and of AVX-512: the same logits' cmp panels_x86_64-avxvnni.logits panels_x86_64-v4.logits
+else
+    skip 'panels of two instruction sets: this CPU has not both'
+fi
+refuses 1 'prefill=i8 has no kernels for x86_64-v3' build "$story" -t x86_64-v3 --act prefill=i8 -o panels_v3/story
+
 # A prompt through AMX's tiles, as compiled, with the bits of AVX-512's.  Where the CPU has none, the program is told that it has, and
 # what traps is carried out in a handler of SIGILL.
 if grep -q -w avx512_vnni /proc/cpuinfo && grep -q -w avx512bw /proc/cpuinfo && ! grep -q -w amx_int8 /proc/cpuinfo; then

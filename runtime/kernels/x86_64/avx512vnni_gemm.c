@@ -5,7 +5,7 @@
  * (6 KB for 192 columns) stays in the first-level cache; the float sums wait in memory.
  *
  * unpack: the layout's own codes go to their places in the panel as bytes first, what they are multiplied with and what is added
- * (w = d code + o, exact but for the sum with a minimum) to the stack, as 32 floats for every `sub` columns that share them.  Then a
+ * (SnSubs) to the stack, as 32 floats for every `sub` columns that share them.  Then a
  * group is turned and rounded where it lies, 16 rows at a time.  Rows are lanes, four columns of a row the four bytes of a lane, so
  * turning adds vectors: three rounds of 8 columns in registers, and three more of 8 columns that are 8 apart. */
 #include <immintrin.h>
@@ -81,14 +81,6 @@ static SN_APART void sn_gemm_i8_avx512vnni(float *acc, int acc_stride, const uin
 
 /* ---- unpack ---------------------------------------------------------------------------------------------------------------- */
 
-enum { SN_MAX_SUBS = SN_I8_GROUP / 16 };
-
-/* What `sub` columns are worth in rows 16 h and up: w = d code + o. */
-typedef struct {
-    float d[SN_MAX_SUBS * SN_ROWS];
-    float o[SN_MAX_SUBS * SN_ROWS];
-} SnSubs;
-
 /* Sums and differences of what is `h` apart among 8 vectors. */
 __attribute__((always_inline))
 static inline void sn_turn8_avx512(__m512 *v, int h)
@@ -149,9 +141,67 @@ static inline __m512i sn_turn_codes_avx512(float *v, const uint8_t *p, const flo
     return max_bits;
 }
 
-/* The codes of a group, which lie at `panel`, turned and rounded to 8 bits; its scales to scale[32]. */
+/* The codes around 0 of 32 columns of 16 rows, at p, turned in quads: v[i] is quad i's bytes plus 128.  Eight codes of at most 5 bits
+ * add up to no more than a byte holds. */
 __attribute__((always_inline))
-static inline void sn_round_avx512(uint8_t *panel, float *scale, const SnSubs *subs, int group, int sub)
+static inline void sn_turn_quads_avx512(__m512i *v, const uint8_t *p, __m512i center)
+{
+    #pragma GCC unroll 8
+    for (int i = 0; i < 8; i++)
+        v[i] = _mm512_sub_epi8(_mm512_loadu_si512(p + 128 * i), center);
+    #pragma GCC unroll 3
+    for (int h = 1; h < 8; h *= 2) {
+        #pragma GCC unroll 8
+        for (int i = 0; i < 8; i++)
+            if (!(i & h)) {
+                const __m512i sum = _mm512_add_epi8(v[i], v[i + h]);
+
+                v[i + h] = _mm512_sub_epi8(v[i], v[i + h]);
+                v[i] = sum;
+            }
+    }
+    #pragma GCC unroll 8
+    for (int i = 0; i < 8; i++)
+        v[i] = _mm512_xor_si512(v[i], _mm512_set1_epi8(-128));
+}
+
+/* sn_turn_codes_avx512 of codes of at most 5 bits without offsets.  Inside 32 columns, which share a scale, sums are integers: they have
+ * 10 bits and the scale 11, so the float sums of the definition are exact too, and only the last round rounds. */
+__attribute__((always_inline))
+static inline __m512i sn_turn_integers_avx512(float *v, const uint8_t *p, const float *d, int center, __m512i max_bits)
+{
+    const __m512i positive = _mm512_set1_epi32(0x7fffffff);
+    const __m512i start[4] = { _mm512_set1_epi32(-4 * 128), _mm512_setzero_si512(), _mm512_setzero_si512(), _mm512_setzero_si512() };
+    const __m512i sign[4] = { _mm512_set1_epi32(0x01010101), _mm512_set1_epi32((int)0xff01ff01), _mm512_set1_epi32((int)0xffff0101),
+                              _mm512_set1_epi32(0x01ffff01) };
+    const __m512 d0 = _mm512_loadu_ps(d);
+    const __m512 d1 = _mm512_loadu_ps(d + 32);
+    __m512i a[8], b[8];
+
+    sn_turn_quads_avx512(a, p, _mm512_set1_epi8((char)center));
+    sn_turn_quads_avx512(b, p + 1024, _mm512_set1_epi8((char)center));
+    #pragma GCC unroll 8
+    for (int i = 0; i < 8; i++) {
+        #pragma GCC unroll 4
+        for (int k = 0; k < 4; k++) {
+            const __m512 x = _mm512_mul_ps(_mm512_cvtepi32_ps(_mm512_dpbusd_epi32(start[k], a[i], sign[k])), d0);
+            const __m512 y = _mm512_cvtepi32_ps(_mm512_dpbusd_epi32(start[k], b[i], sign[k]));
+            const __m512 sum = _mm512_fmadd_ps(y, d1, x);
+            const __m512 difference = _mm512_fnmadd_ps(y, d1, x);
+
+            max_bits = _mm512_max_epi32(max_bits, _mm512_max_epi32(_mm512_and_si512(_mm512_castps_si512(sum), positive),
+                                                                   _mm512_and_si512(_mm512_castps_si512(difference), positive)));
+            _mm512_storeu_ps(v + 16 * (4 * i + k), sum);
+            _mm512_storeu_ps(v + 16 * (32 + 4 * i + k), difference);
+        }
+    }
+    return max_bits;
+}
+
+/* The codes of a group, which lie at `panel`, turned and rounded to 8 bits; its scales to scale[32].  center: of codes that
+ * sn_turn_integers_avx512 takes, or 0. */
+__attribute__((always_inline))
+static inline void sn_round_avx512(uint8_t *panel, float *scale, const SnSubs *subs, int group, int sub, int center)
 {
     const __m512 middle = _mm512_set1_ps(12583040.0f);      /* 1.5 * 2^23 + 128: rounds, and leaves code + 128 in the low byte */
     const __m512i up = _mm512_broadcast_i32x4(_mm_set_epi8(12, 12, 12, 12, 8, 8, 8, 8, 4, 4, 4, 4, 0, 0, 0, 0));
@@ -163,8 +213,11 @@ static inline void sn_round_avx512(uint8_t *panel, float *scale, const SnSubs *s
         __mmask16 sound;
 
         for (int c = 0; c < group; c += SN_TURN)
-            max_bits = sn_turn_codes_avx512(v + 16 * c, panel + 32 * c + 64 * h, subs->d + 32 * (c / sub) + 16 * h,
-                                            subs->o + 32 * (c / sub) + 16 * h, sub, max_bits);
+            if (center)
+                max_bits = sn_turn_integers_avx512(v + 16 * c, panel + 32 * c + 64 * h, subs->d + c + 16 * h, center, max_bits);
+            else
+                max_bits = sn_turn_codes_avx512(v + 16 * c, panel + 32 * c + 64 * h, subs->d + 32 * (c / sub) + 16 * h,
+                                                subs->o + 32 * (c / sub) + 16 * h, sub, max_bits);
         max = _mm512_castsi512_ps(max_bits);
         sound = _mm512_cmp_ps_mask(max, _mm512_set1_ps(1e-30f), _CMP_GT_OQ) &
                 _mm512_cmp_ps_mask(max, _mm512_set1_ps(3.402823466e38f), _CMP_LE_OQ);
@@ -185,12 +238,17 @@ static inline void sn_round_avx512(uint8_t *panel, float *scale, const SnSubs *s
 
 static SN_APART void sn_round32_avx512(uint8_t *panel, float *scale, const SnSubs *subs, int group)
 {
-    sn_round_avx512(panel, scale, subs, group, 32);
+    sn_round_avx512(panel, scale, subs, group, 32, 0);
+}
+
+static SN_APART void sn_round_integers_avx512(uint8_t *panel, float *scale, const SnSubs *subs, int group, int center)
+{
+    sn_round_avx512(panel, scale, subs, group, 32, center);
 }
 
 static SN_APART void sn_round16_avx512(uint8_t *panel, float *scale, const SnSubs *subs, int group)
 {
-    sn_round_avx512(panel, scale, subs, group, 16);
+    sn_round_avx512(panel, scale, subs, group, 16, 0);
 }
 
 /* Four columns of 32 rows to their place. */
@@ -314,7 +372,10 @@ static inline void sn_unpack_one_level_avx512(uint8_t *panel, const uint8_t *w, 
                 sn_put_i4_avx512(to, w);
             sn_put_halves_avx512(&subs, b, w + scales, center, minimum);
         }
-        sn_round32_avx512(panel + 32 * c, sn_panel_scales(panel, n_in) + c / group * SN_ROWS, &subs, group);
+        if (bits < 8 && !minimum)
+            sn_round_integers_avx512(panel + 32 * c, sn_panel_scales(panel, n_in) + c / group * SN_ROWS, &subs, group, center);
+        else
+            sn_round32_avx512(panel + 32 * c, sn_panel_scales(panel, n_in) + c / group * SN_ROWS, &subs, group);
     }
 }
 
@@ -324,7 +385,7 @@ static SN_APART void sn_unpack_i8g32_r32k4_avx512vnni(uint8_t *panel, const uint
     sn_unpack_one_level_avx512(panel, w, n_in, group, 8, SN_I8_BLOCK, 1024, 128, 0);
 }
 
-SN_KERNEL(op=unpack, layout=i4g32_r32k4, isa=avx512vnni, features=x86_64_v4, order=exact)
+SN_KERNEL(op=unpack, layout=i4g32_r32k4, isa=avx512vnni, features=x86_64_v4+avx512vnni, order=exact)
 static SN_APART void sn_unpack_i4g32_r32k4_avx512vnni(uint8_t *panel, const uint8_t *w, int n_in, int group)
 {
     sn_unpack_one_level_avx512(panel, w, n_in, group, 4, SN_I4_BLOCK, 512, 8, 0);
@@ -336,7 +397,7 @@ static SN_APART void sn_unpack_i4g32m_r32k4_avx512vnni(uint8_t *panel, const uin
     sn_unpack_one_level_avx512(panel, w, n_in, group, 4, SN_I4M_BLOCK, 512, 0, 1);
 }
 
-SN_KERNEL(op=unpack, layout=i5g32_r32k4, isa=avx512vnni, features=x86_64_v4, order=exact)
+SN_KERNEL(op=unpack, layout=i5g32_r32k4, isa=avx512vnni, features=x86_64_v4+avx512vnni, order=exact)
 static SN_APART void sn_unpack_i5g32_r32k4_avx512vnni(uint8_t *panel, const uint8_t *w, int n_in, int group)
 {
     sn_unpack_one_level_avx512(panel, w, n_in, group, 5, SN_I5_BLOCK, 640, 16, 0);
@@ -453,18 +514,22 @@ static SN_APART void sn_unpack_t5g256_r32k4_avx512vnni(uint8_t *panel, const uin
 
 /* ---- activations ----------------------------------------------------------------------------------------------------------- */
 
-/* Sums and differences of lanes whose numbers differ in one bit: `other` has them exchanged, `minus` is where the bit is set. */
-static inline __m512 sn_turn_lanes_avx512(__m512 v, __m512 other, __mmask16 minus)
+/* Sums and differences of lanes whose numbers differ in one bit: `other` has them exchanged, `sign` is -1 where the bit is set.  The
+ * product is exact, so one operation adds here and subtracts there with the bits of either. */
+static inline __m512 sn_turn_lanes_avx512(__m512 v, __m512 other, __m512 sign)
 {
-    return _mm512_mask_sub_ps(_mm512_add_ps(v, other), minus, other, v);
+    return _mm512_fmadd_ps(v, sign, other);
 }
 
 static inline __m512 sn_turn16_avx512(__m512 v)
 {
-    v = sn_turn_lanes_avx512(v, _mm512_permute_ps(v, 0xb1), 0xaaaa);
-    v = sn_turn_lanes_avx512(v, _mm512_permute_ps(v, 0x4e), 0xcccc);
-    v = sn_turn_lanes_avx512(v, _mm512_shuffle_f32x4(v, v, 0xb1), 0xf0f0);
-    return sn_turn_lanes_avx512(v, _mm512_shuffle_f32x4(v, v, 0x4e), 0xff00);
+    const __m512 one = _mm512_set1_ps(1.0f);
+    const __m512 minus = _mm512_set1_ps(-1.0f);
+
+    v = sn_turn_lanes_avx512(v, _mm512_permute_ps(v, 0xb1), _mm512_mask_blend_ps(0xaaaa, one, minus));
+    v = sn_turn_lanes_avx512(v, _mm512_permute_ps(v, 0x4e), _mm512_mask_blend_ps(0xcccc, one, minus));
+    v = sn_turn_lanes_avx512(v, _mm512_shuffle_f32x4(v, v, 0xb1), _mm512_mask_blend_ps(0xf0f0, one, minus));
+    return sn_turn_lanes_avx512(v, _mm512_shuffle_f32x4(v, v, 0x4e), _mm512_mask_blend_ps(0xff00, one, minus));
 }
 
 SN_KERNEL(op=quant_i8, x=f32, isa=avx512vnni, features=x86_64_v4, order=exact)
@@ -497,14 +562,17 @@ static SN_APART void sn_quant_i8_avx512vnni(int8_t *q, SnI8Scale *scale, const f
     }
     max = sn_float((uint32_t)_mm512_reduce_max_epi32(max_bits));
     inverse = sn_to_codes(max);
-    for (int i = 0; i < n; i += 16) {
+    for (int i = 0; i < n; i += SN_TURN) {
         const __mmask16 sound = inverse > 0 ? 0xffff : 0;
-        const __m512 v = _mm512_fmadd_ps(_mm512_maskz_loadu_ps(sound, turned + i), _mm512_set1_ps(inverse), middle);
-        const __m512i code = _mm512_sub_epi32(_mm512_castps_si512(v), _mm512_castps_si512(middle));
 
-        sum = _mm512_add_epi32(sum, code);
-        _mm_storeu_si128((__m128i *)(void *)(q + i), _mm512_cvtepi32_epi8(code));
+        for (int k = 0; k < SN_TURN; k += 16) {                 /* a code is the low byte of its float */
+            const __m512 v = _mm512_fmadd_ps(_mm512_maskz_loadu_ps(sound, turned + i + k), _mm512_set1_ps(inverse), middle);
+
+            _mm_storeu_si128((__m128i *)(void *)(q + i + k), _mm512_cvtepi32_epi8(_mm512_castps_si512(v)));
+        }
+        sum = _mm512_add_epi64(sum, _mm512_sad_epu8(_mm512_xor_si512(_mm512_loadu_si512(q + i), _mm512_set1_epi8(-128)),
+                                                    _mm512_setzero_si512()));
     }
     scale->d = max / 127.0f * 0.125f;
-    scale->sum = _mm512_reduce_add_epi32(sum);
+    scale->sum = (int32_t)_mm512_reduce_add_epi64(sum) - 128 * n;
 }
