@@ -34,7 +34,7 @@ static void measure_images(NetMap *map, const Op *o)
     NetWindow w;
     NetPlace *x, *y;
 
-    if ((s.kind != NET_window && s.kind != NET_pool) || !op_attr(o, "x") || !op_attr(o, "y"))
+    if ((s.kind != NET_window && s.kind != NET_pool && s.kind != NET_chain) || !op_attr(o, "x") || !op_attr(o, "y"))
         return;
     w = net_window(&s);
     if (w.n_images > 1)
@@ -44,7 +44,7 @@ static void measure_images(NetMap *map, const Op *o)
     if (x)
         x->bytes = extent(op_attr(o, "x"), w.in_h, w.in_w, w.in_c, s.op->in[0]->type.fmt->bytes);
     if (y)
-        y->bytes = extent(op_attr(o, "y"), w.out_h, w.out_w, w.out_c, o->out[0]->type.fmt->bytes);
+        y->bytes = extent(op_attr(o, "y"), w.out_h, w.out_w, net_dim(o->out[0]->type, o->out[0]->type.rank - 1), o->out[0]->type.fmt->bytes);
 }
 
 static void add_stage(NetMap *map, const Op *o, Arena *a)

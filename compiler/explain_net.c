@@ -3,34 +3,46 @@
 #include "codegen/net_map.h"
 #include "compiler/explain.h"
 
+/* The windows of a stage: of a chain both. */
+static int windows_of(const Op *o, const NetStage *s, NetStage part[2])
+{
+    part[0] = *s;
+    if (s->kind != NET_chain)
+        return s->kind == NET_window || s->kind == NET_pool;
+    part[0] = net_part(o, 0);
+    part[1] = net_part(o, 1);
+    return 2;
+}
+
 static uint64_t macs_of(const Op *o)
 {
-    NetStage s = net_stage(o);
-    NetWindow w;
+    NetStage s = net_stage(o), part[2];
+    uint64_t macs = 0;
 
     if (s.kind == NET_fully)
         return (uint64_t)(type_n(s.op->in[1]->type) * (type_n(s.op->out[0]->type) / net_dim(s.op->in[1]->type, 0)));
-    if (s.kind != NET_window)
-        return 0;
-    w = net_window(&s);
-    return (uint64_t)(w.n_images * w.out_h * w.out_w * type_n(s.op->in[1]->type));
+    for (int i = 0; s.kind != NET_pool && i < windows_of(o, &s, part); i++) {
+        NetWindow w = net_window(&part[i]);
+
+        macs += (uint64_t)(w.n_images * w.out_h * w.out_w * type_n(part[i].op->in[1]->type));
+    }
+    return macs;
 }
 
 /* "dwconv2d 3 x 3 / 2", "add, clamp": what the stage's ops are. */
 static const char *what_of(Look *k, const Op *o)
 {
-    NetStage s = net_stage(o);
+    NetStage s = net_stage(o), part[2];
     Buf b = buf_in(k->a);
 
-    if (s.kind == NET_window || s.kind == NET_pool) {
-        NetWindow w = net_window(&s);
+    for (int i = 0; i < windows_of(o, &s, part); i++) {
+        NetWindow w = net_window(&part[i]);
 
-        buf_printf(&b, "%s %" PRId64 " x %" PRId64, op_info[s.op->kind].name, w.kernel_h, w.kernel_w);
+        buf_printf(&b, "%s%s %" PRId64 " x %" PRId64, i ? ", " : "", op_info[part[i].op->kind].name, w.kernel_h, w.kernel_w);
         if (w.stride_h > 1 || w.stride_w > 1)
             buf_printf(&b, " / %" PRId64, w.stride_h > w.stride_w ? w.stride_h : w.stride_w);
-        return buf_z(&b);
     }
-    for (const Op *p = o->region[0]->first; p && p->kind != OP_yield; p = p->next)
+    for (const Op *p = b.n ? NULL : o->region[0]->first; p && p->kind != OP_yield; p = p->next)
         buf_printf(&b, "%s%s", b.n ? ", " : "", op_info[p->kind].name);
     return b.n > 40 ? str_printf(k->a, "%.37s...", buf_z(&b)) : buf_z(&b);
 }
@@ -62,10 +74,10 @@ static const NetPlace *made_by(const NetMap *map, int stage)
 /* How its work is cut. */
 static const char *groups_of(Look *k, const Op *o)
 {
-    if (op_attr(o, "panel"))
-        return str_printf(k->a, "groups of %" PRId64 " positions", op_int(o, "positions", 1));
     if (op_int(o, "rows", 0) > 0)
         return str_printf(k->a, "groups of %s", explain_many(k, op_int(o, "rows", 1), "row"));
+    if (op_attr(o, "panel"))
+        return str_printf(k->a, "groups of %s", explain_many(k, op_int(o, "positions", 1), "position"));
     return "at once";
 }
 
@@ -73,13 +85,13 @@ static void print_stages(Look *k, const NetMap *map)
 {
     uint64_t all = 0;
 
-    buf_printf(k->out, "\n  %-22s %-24s %12s   %-22s %s\n", "stage", "what it computes", "multiply-adds", "result in bytes", "kernels");
+    buf_printf(k->out, "\n  %-22s %-30s %13s   %-18s %s\n", "stage", "what it computes", "multiply-adds", "result in bytes", "kernels");
     for (int i = 0; i < map->n_stage; i++) {
         const Op *o = map->stage[i];
         const NetPlace *y = made_by(map, i);
         const char *over = net_map_over(map, i, k->a);
 
-        buf_printf(k->out, "  %-22s %-24s %12s   %-22s %s; %s%s%s\n", explain_stage_name(k, o), what_of(k, o), explain_number(k, macs_of(o)), range(k, y->at, y->bytes),
+        buf_printf(k->out, "  %-22s %-30s %13s   %-18s %s; %s%s%s\n", explain_stage_name(k, o), what_of(k, o), explain_number(k, macs_of(o)), range(k, y->at, y->bytes),
                    kernels_of(k, o), groups_of(k, o), *over ? "; " : "", explain_show(k, over));
         all += macs_of(o);
     }
