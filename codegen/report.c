@@ -6,11 +6,14 @@
  *   4. the arena: address against time, one box per buffer
  *   5. weights by layout
  *
+ * Of a network (docs/networks.md): its stages with their kernels, and its memory.
+ *
  * Pictures are inline SVG.  All text from the model comes through emit_html. */
 #include "codegen/report.h"
 
 #include "codegen/codegen.h"
 #include "codegen/emit.h"
+#include "codegen/net_map.h"
 #include "ir/base/version.h"
 #include "ir/stages.h"
 
@@ -87,6 +90,12 @@ static void head(Page *p, const char *name)
                    html(p, module_meta_str(m, str_printf(p->a, "target.%d.name", (int)i), "?")));
     buf_printf(p->b, ".<br><code>%s</code></p>\n<div class=cards>\n",
                html(p, module_meta_str(m, "build.command", "")));
+    if (module_is_network(m)) {
+        card(p, size_text(p, (uint64_t)module_meta_int(m, "packed_bytes", 0)), "weights, packed for their kernels");
+        card(p, size_text(p, (uint64_t)module_meta_int(m, "arena_bytes", 0)), "memory, inputs and outputs in it");
+        buf_puts(p->b, "</div>\n");
+        return;
+    }
     card(p, size_text(p, m->weights_bytes), "weights file");
     card(p, size_text(p, (uint64_t)module_meta_int(m, "arena_bytes", 0)), "arena (activations)");
     card(p, size_text(p, (uint64_t)module_meta_int(m, "scratch_bytes", 0)), "scratch per thread");
@@ -262,6 +271,87 @@ static void note_box(Box *box, int *n, int cap, const Value *v, int64_t place, i
         box[(*n)++] = (Box){ v->name, place, bytes, when, when };
 }
 
+static void draw_boxes(Page *p, const Box *box, int n, const char *const *when, int t, double total, const char *name)
+{
+    buf_printf(p->b, "<p class=soft>%s from top to bottom.</p>\n", size_text(p, (uint64_t)total));
+    buf_printf(p->b, "<svg viewBox=\"0 0 900 %d\" role=img aria-label=\"arena of %s\">\n", 400,
+               html(p, name));
+    for (int i = 0; i < t; i++)
+        buf_printf(p->b, "<text class=soft x=%d y=326 transform=\"rotate(35 %d 326)\">%s</text>\n",
+                   20 + i * 860 / t, 20 + i * 860 / t, html(p, when[i]));
+    for (int i = 0; i < n; i++) {
+        int x = 20 + box[i].begin * 860 / t, w = (box[i].end - box[i].begin + 1) * 860 / t - 2;
+        int y = 8 + (int)(300.0 * (double)box[i].at / total),
+            h = (int)(300.0 * (double)box[i].bytes / total);
+
+        buf_printf(
+            p->b,
+            "<g><title>%s: %s at %" PRId64
+            "</title><rect x=%d y=%d width=%d height=%d rx=2 fill=\"%s\" fill-opacity=.75 />",
+            html(p, box[i].name), size_text(p, box[i].bytes), box[i].at, x, y, w, h > 2 ? h : 2,
+            colour[i % 6]);
+        if (h > 12 && w > 40)
+            buf_printf(p->b, "<text x=%d y=%d>%s %s</text>", x + 5, y + (h < 24 ? h - 3 : 15),
+                       html(p, box[i].name), size_text(p, box[i].bytes));
+        buf_puts(p->b, "</g>\n");
+    }
+    buf_puts(p->b, "</svg>\n");
+}
+
+/* The stages of a network: their kernels, and where their results lie. */
+static void network_stages(Page *p)
+{
+    NetMap map = net_map(p->m, p->a);
+
+    buf_puts(p->b, "<table><tr><th>stage</th><th>ops fused in it</th><th>kernels</th><th class=n>bytes while it runs</th></tr>\n");
+    for (int i = 0; i < map.n_stage; i++) {
+        const Op *s = map.stage[i];
+        bool any = false;
+
+        buf_printf(p->b, "<tr><td><b>%s</b></td><td class=mono>", html(p, op_str(s, "stage", "?")));
+        for (const Op *o = s->n_region ? s->region[0]->first : NULL; o && o->kind != OP_yield; o = o->next)
+            buf_printf(p->b, "%s%s", o == s->region[0]->first ? "" : " &middot; ", op_info[o->kind].name);
+        buf_puts(p->b, "</td><td class=mono>");
+        for (int k = 0; k < s->n_attr; k++)
+            if (s->attr[k].kind == ATTR_str && strchr(s->attr[k].name, '.')) {
+                buf_printf(p->b, "%s%s", any ? "<br>" : "", html(p, str_z(p->a, s->attr[k].s)));
+                any = true;
+            }
+        buf_printf(p->b, "%s</td><td class=n>%" PRId64 "</td></tr>\n", any ? "" : "plain loops", net_map_bytes(&map, i));
+    }
+    buf_puts(p->b, "</table>\n");
+}
+
+/* A network's memory: what lies over something else is drawn over it. */
+static void network_map(Page *p)
+{
+    NetMap map = net_map(p->m, p->a);
+    Box *box = ARENA_ARRAY(p->a, Box, map.n_place + 1);
+    const char **when = ARENA_ARRAY(p->a, const char *, map.n_stage + 1);
+    double total = (double)module_meta_int(p->m, "arena_bytes", 0);
+
+    for (int i = 0; i < map.n_stage; i++)
+        when[i] = op_str(map.stage[i], "stage", "?");
+    for (int i = 0; i < map.n_place; i++) {
+        const NetPlace *q = &map.place[i];
+        int end = q->last < map.n_stage ? q->last : map.n_stage - 1;
+
+        box[i] = (Box){ q->name, q->at, (uint64_t)q->bytes, q->first > 0 ? q->first : 0, end > 0 ? end : 0 };
+    }
+    if (!map.n_stage || total < 1)
+        return;
+    draw_boxes(p, box, map.n_place, when, map.n_stage, total, p->m->entry[0].name);
+    buf_puts(p->b, "<table><tr><th>tensor</th><th class=n>from</th><th class=n>to</th><th>where</th></tr>\n");
+    for (int i = 0; i < map.n_place; i++) {
+        const NetPlace *q = &map.place[i];
+
+        buf_printf(p->b, "<tr><td class=mono>%s</td><td class=n>%" PRId64 "</td><td class=n>%" PRId64 "</td><td>%s</td></tr>\n",
+                   html(p, q->name), q->at, q->at + q->bytes - 1,
+                   !q->v ? str_printf(p->a, "of %s alone", html(p, when[q->first])) : q->first < 0 ? "input" : html(p, net_map_over(&map, q->first, p->a)));
+    }
+    buf_puts(p->b, "</table>\n");
+}
+
 /* Address downwards, stages from left to right; a layer's stages are drawn once. */
 static void arena_map(Page *p, const Func *f)
 {
@@ -299,29 +389,7 @@ static void arena_map(Page *p, const Func *f)
     for (int i = 0; i < n; i++) /* the picture is as high as what this function uses of the arena */
         if (total < (double)box[i].at + (double)box[i].bytes)
             total = (double)box[i].at + (double)box[i].bytes;
-    buf_printf(p->b, "<p class=soft>%s from top to bottom.</p>\n", size_text(p, (uint64_t)total));
-    buf_printf(p->b, "<svg viewBox=\"0 0 900 %d\" role=img aria-label=\"arena of %s\">\n", 400,
-               html(p, f->name));
-    for (int i = 0; i < t; i++)
-        buf_printf(p->b, "<text class=soft x=%d y=326 transform=\"rotate(35 %d 326)\">%s</text>\n",
-                   20 + i * 860 / t, 20 + i * 860 / t, html(p, when[i]));
-    for (int i = 0; i < n; i++) {
-        int x = 20 + box[i].begin * 860 / t, w = (box[i].end - box[i].begin + 1) * 860 / t - 2;
-        int y = 8 + (int)(300.0 * (double)box[i].at / total),
-            h = (int)(300.0 * (double)box[i].bytes / total);
-
-        buf_printf(
-            p->b,
-            "<g><title>%s: %s at %" PRId64
-            "</title><rect x=%d y=%d width=%d height=%d rx=2 fill=\"%s\" fill-opacity=.75 />",
-            html(p, box[i].name), size_text(p, box[i].bytes), box[i].at, x, y, w, h > 2 ? h : 2,
-            colour[i % 6]);
-        if (h > 12 && w > 40)
-            buf_printf(p->b, "<text x=%d y=%d>%s %s</text>", x + 5, y + (h < 24 ? h - 3 : 15),
-                       html(p, box[i].name), size_text(p, box[i].bytes));
-        buf_puts(p->b, "</g>\n");
-    }
-    buf_puts(p->b, "</svg>\n");
+    draw_boxes(p, box, n, when, t, total, f->name);
 }
 
 static void weights(Page *p)
@@ -349,20 +417,24 @@ static void weights(Page *p)
 void report_write(const Module *m, const char *name, Buf *out)
 {
     Page p = { m, out, m->a };
+    bool network = module_is_network(m);
 
     head(&p, name);
-    if (m->n_entry)
+    if (m->n_entry && !network)
         buf_puts(out, "<h2>What one token reads</h2>\n");
     for (int i = 0; i < m->n_entry; i++)
         if (!strcmp(m->entry[i].name, "decode"))
             bars(&p, m->entry[i].func);
-    if (m->n_entry)
+    if (network) {
+        buf_puts(out, "<h2>Stages</h2>\n");
+        network_stages(&p);
+    } else if (m->n_entry)
         buf_puts(out, "<h2>Stages</h2>\n<p>A stage is what runs between two meetings of the "
                       "threads; a chunk is what one thread takes at a "
                       "time.</p>\n");
-    for (int i = 0; i < m->n_entry; i++)
+    for (int i = 0; i < m->n_entry && !network; i++)
         stages(&p, m->entry[i].func, m->entry[i].func->name);
-    for (const Func *f = m->first_func; f; f = f->next) {
+    for (const Func *f = m->first_func; f && !network; f = f->next) {
         bool entry = false;
 
         for (int i = 0; i < m->n_entry; i++)
@@ -370,11 +442,15 @@ void report_write(const Module *m, const char *name, Buf *out)
         if (!entry)
             stages(&p, f, f->name);
     }
-    if (m->n_entry)
+    if (network) {
+        buf_puts(out, "<h2>The memory</h2>\n<p>Everything that is written, inputs and outputs too: address downwards, stages from left to right. A result may lie "
+                      "over what its stage has read already: it runs in groups of rows, from the first or from the last.</p>\n");
+        network_map(&p);
+    } else if (m->n_entry)
         buf_puts(out, "<h2>The arena</h2>\n<p>Buffers between stages: address downwards, stages "
                       "from left to right. Two boxes never overlap; "
                       "a layer's stages are drawn once.</p>\n");
-    for (int i = 0; i < m->n_entry; i++) {
+    for (int i = 0; i < m->n_entry && !network; i++) {
         buf_printf(out, "<h3>%s</h3>\n", html(&p, m->entry[i].name));
         arena_map(&p, m->entry[i].func);
     }
