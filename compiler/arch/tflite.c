@@ -22,6 +22,7 @@ static const Builder builders[] = {
     { TF_DEPTHWISE_CONV_2D, 2, 1, tf_convolution, NULL },
     { TF_TRANSPOSE_CONV, 3, 1, tf_transpose_conv, NULL },
     { TF_FULLY_CONNECTED, 2, 1, tf_fully_connected, NULL },
+    { TF_BATCH_MATMUL, 2, 1, tf_batch_matmul, NULL },
     { TF_AVERAGE_POOL_2D, 1, 1, tf_pool, NULL },
     { TF_MAX_POOL_2D, 1, 1, tf_pool, NULL },
 

@@ -106,7 +106,7 @@ int32_t tf_to_i8(int64_t v);
 /* ---- the builders ----------------------------------------------------------------------------------------------------- */
 
 /* tflite_conv.c */
-OpBuilder tf_convolution, tf_transpose_conv, tf_fully_connected, tf_pool;
+OpBuilder tf_convolution, tf_transpose_conv, tf_fully_connected, tf_batch_matmul, tf_pool;
 /* tflite_math.c */
 OpBuilder tf_softmax, tf_arithmetic, tf_extremum, tf_prelu, tf_l2_normalization, tf_reduce, tf_reduce_extremum, tf_arg_extremum;
 /* tflite_unary.c */

@@ -162,6 +162,86 @@ Value *tf_fully_connected(Build *b)
     v = finish(b, v, x, w, tf_in(b, 2), w->dim[0], tf_option(b, 0, 1, ACT_none));
     return v && y->n == flat[0] * w->dim[0] ? tf_shaped(b, v, y->rank, y->dim) : v;
 }
+/* The last two dimensions of a value change places, unless they are as wanted. */
+static Value *turned(Build *b, const char *part, Value *v, bool turn)
+{
+    int64_t perm[MAX_RANK];
+    int rank = v ? v->type.rank : 0;
+    Attr a;
+
+    if (!turn || !v)
+        return v;
+    for (int i = 0; i < rank; i++)
+        perm[i] = i < rank - 2 ? i : 2 * rank - 3 - i;
+    a = attr_ints("perm", perm, rank);
+    return tf_put(b, OP_transpose, part, v, &a, 1);
+}
+
+/* How many matrices a tensor is. */
+static int64_t n_matrices(const TfTensor *t)
+{
+    int64_t n = 1;
+
+    for (int i = 0; i + 2 < t->rank; i++)
+        n *= t->dim[i];
+    return n;
+}
+
+/* Matrix i of the output is made from which matrix of t?  Dimensions of 1 repeat. */
+static int64_t matrix_of(const TfTensor *t, const TfTensor *y, int64_t i)
+{
+    int64_t at = 0, step = 1;
+
+    for (int k = y->rank - 3; k >= 0; k--) {
+        int d = k - (y->rank - t->rank);
+
+        if (d >= 0) {
+            at += t->dim[d] == 1 ? 0 : i % y->dim[k] * step;
+            step *= t->dim[d];
+        }
+        i /= y->dim[k];
+    }
+    return at;
+}
+
+/* Rows of the first operand's matrices meet the second one's: `matmul` with the number of a matrix for each row. */
+Value *tf_batch_matmul(Build *b)
+{
+    const TfTensor *x = tf_in(b, 0), *w = tf_in(b, 1), *y = tf_out(b);
+    bool turn_x = tf_option(b, 0, 1, 0) != 0, turn_w = tf_option(b, 1, 1, 0) == 0, ints = tf_is_i8(x) && tf_is_i8(w) && tf_is_i8(y);
+    Value *in[3] = { tf_operand(b, 0), tf_operand(b, 1) };
+    int64_t n_row, n_k, n_out, n_w, n_y;
+    int32_t *slice;
+    double factor;
+    Attr a[2];
+
+    if (!in[0] || !in[1])
+        return NULL;
+    if (!ints && !(tf_is_f32(x) && tf_is_f32(w) && tf_is_f32(y)))
+        return tf_refuse_types(b, "FLOAT32 throughout, or quantized INT8");
+    if (x->rank < 2 || w->rank < 2 || y->rank < 2 || w->rank > y->rank || n_matrices(x) != n_matrices(y) || (ints && (x->n_scale != 1 || w->n_scale != 1)))
+        return tf_refuse(b, "its first operand does not have a matrix for each of its output, or they are quantized along a dimension");
+    n_row = y->dim[y->rank - 2];
+    n_out = y->dim[y->rank - 1];
+    n_k = x->dim[x->rank - (turn_x ? 2 : 1)];
+    n_w = n_matrices(w);
+    n_y = n_matrices(y);
+    if (n_y * n_row > 1 << 16 || x->n != n_y * n_row * n_k || w->n != n_w * n_out * n_k)
+        return tf_refuse(b, "its matrices do not fit each other, or have too many rows");
+    slice = ARENA_ARRAY(b->m->a, int32_t, n_y * n_row + 1);
+    for (int64_t i = 0; i < n_y * n_row; i++)
+        slice[i] = (int32_t)matrix_of(w, y, i / n_row);
+    in[0] = tf_shaped(b, turned(b, "x", in[0], turn_x), 2, (int64_t[]){ n_y * n_row, n_k });
+    in[1] = turned(b, "w", in[1], turn_w);
+    in[1] = n_w == 1 ? tf_shaped(b, in[1], 2, (int64_t[]){ n_out, n_k }) : tf_shaped(b, in[1], 3, (int64_t[]){ n_w, n_out, n_k });
+    in[2] = n_w == 1 ? NULL : tf_int_weight(b, "matrix", slice, (int)(n_y * n_row));
+    a[0] = attr_int("x_zero", ints ? x->zero[0] : 0);
+    a[1] = attr_int("w_zero", ints ? w->zero[0] : 0);
+    in[0] = tf_put_many(b, OP_matmul, ints ? "acc" : "", in, n_w == 1 ? 2 : 3, a, ints ? 2 : 0);
+    factor = ints ? (double)x->scale[0] * (double)w->scale[0] / (double)y->scale[0] : 1;
+    return tf_shaped_out(b, ints ? tf_requant(b, in[0], 0, y, &factor, 1, ACT_none) : in[0]);
+}
+
 /* ---- pools ------------------------------------------------------------------------------------------------------------ */
 
 Value *tf_pool(Build *b)

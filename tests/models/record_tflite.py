@@ -22,7 +22,7 @@ DEPTH_TO_SPACE, DEQUANTIZE, FLOOR, L2_NORM, RESIZE_BILINEAR, SPACE_TO_DEPTH, GAT
 BATCH_TO_SPACE, SPACE_TO_BATCH, DIV, EXP, SPLIT, CAST, PRELU, MAXIMUM, ARG_MAX, MINIMUM, NEG = 37, 38, 42, 47, 49, 53, 54, 55, 56, 57, 59
 TRANSPOSE_CONV, LOG, SQRT, RSQRT, ARG_MIN, REDUCE_MAX, PACK, UNPACK, REDUCE_MIN, SQUARE = 67, 73, 75, 76, 79, 82, 83, 88, 89, 92
 RESIZE_NEAREST, SQUARED_DIFFERENCE, MIRROR_PAD, ABS, SPLIT_V, CEIL, REVERSE, ELU, ROUND, BROADCAST_TO = 97, 99, 100, 101, 102, 104, 105, 111, 116, 130
-SVDF, LSTM, CALL_ONCE, VAR_HANDLE, READ_VARIABLE, ASSIGN_VARIABLE = 27, 44, 129, 142, 143, 144
+SVDF, LSTM, CALL_ONCE, VAR_HANDLE, READ_VARIABLE, ASSIGN_VARIABLE, BATCH_MATMUL = 27, 44, 129, 142, 143, 144, 126
 SAME, VALID = 0, 1
 NO_ACT, ACT_RELU, ACT_N1, ACT_RELU6 = 0, 1, 2, 3
 
@@ -560,10 +560,27 @@ def variables(m):
     m.outputs = [m.op(MEAN, [new, m.ints(1)], [1, 6], (27, [(0, 1, 0)]), scale=0.05, zero=3), y]
 
 
+def matmuls(m):
+    """Attention without its softmax: queries by keys, their products by values; and matrices that are turned, shared, constant."""
+    x = m.input([2, 3, 4, 5])
+    k = m.input([2, 3, 6, 5], scale=0.04, zero=-7)
+    y = m.op(BATCH_MATMUL, [x, k], [2, 3, 4, 6], (101, [(1, 1, 1)]), scale=0.3)
+    z = m.op(BATCH_MATMUL, [y, k], [2, 3, 4, 5], (101, []), scale=1.5, zero=9)
+    w = m.tensor([3, 4, 7], scale=0.01, data="random")
+    u = m.op(BATCH_MATMUL, [x, w], [2, 3, 5, 7], (101, [(0, 1, 1)]), scale=0.1)
+    m.outputs = [z, u, m.op(BATCH_MATMUL, [x, m.tensor([5, 2], scale=0.01, data="random")], [2, 3, 4, 2], (101, []), scale=0.05)]
+
+
+def matmul_float(m):
+    x = m.input([2, 3, 4], "f32")
+    y = m.op(BATCH_MATMUL, [x, x], [2, 3, 3], (101, [(1, 1, 1)]), kind="f32")
+    m.outputs = [m.op(BATCH_MATMUL, [m.op(SOFTMAX, [y], [2, 3, 3], (9, [(0, "f", 1.0)]), kind="f32"), x], [2, 3, 4], (101, []), kind="f32")]
+
+
 CASES = [conv_same, conv_dilated, conv_no_bias, depthwise_wide, connected_int8, pools, arithmetic, softmaxes, softmax_sharp, functions, moves, floats,
          sigmoids, sigmoid_wide, tanh_narrow, hinges, hard_swish_fine, means, cuts, float_functions, transpose_convs, steps, parts, resizes, blocks, gathers,
          quantizations, broadcasts, extremes, tables, float_all, svdf_wide,
-         svdf_narrow, svdf_float, lstm_int8, lstm_batches, lstm_float, curves, variables]
+         svdf_narrow, svdf_float, lstm_int8, lstm_batches, lstm_float, curves, variables, matmuls, matmul_float]
 
 
 def draw(kind, shape, rng, k):
