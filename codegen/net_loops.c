@@ -78,13 +78,14 @@ static const char *requant_c(Map *x, const Op *o)
     NetWriter *z = x->c->z;
     Arena *a = z->w->a;
     int64_t lo, hi, zero = op_int(o, "zero", 0), left = op_int(o, "left", 0);
-    bool single = !strcmp(op_str(o, "rounding", "double"), "single"), wide = !strcmp(o->out[0]->type.fmt->name, "i32");
+    const char *rounding = op_str(o, "rounding", "double");
+    bool wide = !strcmp(o->out[0]->type.fmt->name, "i32");
     const char *v = less(a, find_local(x, o->in[0]), op_int(o, "x_zero", 0));
     const char *stem = x->n_local > 0 ? str_printf(a, "scale_%d", x->n_local) : "scale";
 
     if (left)
         v = str_printf(a, "%s * (1 << %" PRId64 ")", v, left);
-    v = str_printf(a, "%s(%s, %s, %s)", net_use(z, single ? "sn_rescale_once" : "sn_rescale"), v, scale_c(x, o->in[1], str_printf(a, "%s_mult", stem)),
+    v = str_printf(a, "%s(%s, %s, %s)", net_use(z, !strcmp(rounding, "single") ? "sn_rescale_once" : !strcmp(rounding, "short") ? "sn_rescale_short" : "sn_rescale"), v, scale_c(x, o->in[1], str_printf(a, "%s_mult", stem)),
                    scale_c(x, o->in[2], str_printf(a, "%s_shift", stem)));
     if (zero)
         v = str_printf(a, "%s %c %" PRId64, v, zero < 0 ? '-' : '+', zero < 0 ? -zero : zero);

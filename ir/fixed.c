@@ -37,6 +37,13 @@ int32_t fixed_rescale(int32_t x, int32_t m, int s, bool single)
     return fixed_shift(fixed_mul(fixed_wrap((int64_t)((uint64_t)(int64_t)x << (s > 0 ? s : 0))), m), s < 0 ? -s : 0);
 }
 
+int32_t fixed_rescale_short(int32_t x, int32_t m, int s)
+{
+    int64_t upper = m < 0x7fff0000 ? (m + (1 << 15)) >> 16 : 0x7fff;
+
+    return fixed_saturate((x * upper + ((int64_t)1 << (14 - s))) >> (15 - s));
+}
+
 /* e^x of -1/4 <= x < 0 in Q0.31: Taylor's terms about -1/8.  [gemmlowp, exp_on_interval_between_negative_one_quarter_and_0_excl] */
 static int32_t exp_quarter(int32_t x)
 {

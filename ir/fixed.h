@@ -20,6 +20,9 @@ int32_t fixed_shift(int32_t x, int n);
 /* x m 2^(s - 31), -31 <= s <= 31, rounded twice or once (s <= 30).  [MultiplyByQuantizedMultiplier] */
 int32_t fixed_rescale(int32_t x, int32_t m, int s, bool single);
 
+/* The same with m rounded to 15 bits, once.  s <= 14.  [MultiplyByQuantizedMultiplier of int64_t] */
+int32_t fixed_rescale_short(int32_t x, int32_t m, int s);
+
 /* e^x of x <= 0 with 4 or 5 integer bits, as Q0.31.  [exp_on_negative_values] */
 int32_t fixed_exp_negative(int32_t x, int integer_bits);
 

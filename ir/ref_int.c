@@ -19,19 +19,19 @@ bool ref_requant(const RefArgs *a)
     const Tensor *x = a->in[0], *m = a->in[1], *s = a->in[2];
     int64_t lo, hi, zero = op_int(a->op, "zero", 0), x_zero = op_int(a->op, "x_zero", 0), n = last_dim(x);
     int left = (int)op_int(a->op, "left", 0);
-    bool single = !strcmp(op_str(a->op, "rounding", "double"), "single");
+    bool single = !strcmp(op_str(a->op, "rounding", "double"), "single"), shortened = !strcmp(op_str(a->op, "rounding", "double"), "short");
 
     for (int64_t i = 0; i < m->n; i++)
-        if (m->i[i] < 0 || s->i[i] < -31 || s->i[i] > 30)
-            return fail(a->d, a->at, "multiplier %" PRId32 " or shift %" PRId32 " is out of range (0 .. 2^31 - 1, -31 .. 30)",
-                        m->i[i], s->i[i]);
+        if (m->i[i] < 0 || s->i[i] < -31 || s->i[i] > (shortened ? 14 : 30))
+            return fail(a->d, a->at, "multiplier %" PRId32 " or shift %" PRId32 " is out of range (0 .. 2^31 - 1, -31 .. %d)",
+                        m->i[i], s->i[i], shortened ? 14 : 30);
     format_int_range(a->out->type.fmt, &lo, &hi);
     lo = op_int(a->op, "lo", lo);
     hi = op_int(a->op, "hi", hi);
     for (int64_t i = 0; i < x->n; i++) {
         int64_t c = m->n == 1 ? 0 : i % n;
         int32_t v = fixed_wrap((int64_t)((uint64_t)(x->i[i] - x_zero) << left));
-        int64_t y = zero + fixed_rescale(v, m->i[c], s->i[c], single);
+        int64_t y = zero + (shortened ? fixed_rescale_short(v, m->i[c], s->i[c]) : fixed_rescale(v, m->i[c], s->i[c], single));
 
         a->out->i[i] = (int32_t)(y < lo ? lo : y > hi ? hi : y);
     }

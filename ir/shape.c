@@ -329,6 +329,12 @@ static bool is_byte(Type t)
     return t.fmt == fmt(FMT_i8) || t.fmt == fmt(FMT_u8);
 }
 
+/* Integers whose products have i32 sums: bytes, and i16 by i8 (which wrap, if there are many). */
+static bool are_factors(Type x, Type w)
+{
+    return is_byte(w) && (is_byte(x) || (x.fmt == fmt(FMT_i16) && w.fmt == fmt(FMT_i8)));
+}
+
 /* How many products of bytes certainly fit an i32 sum: 2^15 of 255 * 255, 2^16 of 255 * 128. */
 static int64_t most_terms(const Rule *r)
 {
@@ -502,7 +508,7 @@ static bool shape_matmul(const Rule *r)
     }
     if (!want_rank(r, 1, 2 + lead))
         return false;
-    if (x.rank == 0 || ((x.fmt->kind == FORMAT_int || w.fmt->kind == FORMAT_int) && !(is_byte(x) && is_byte(w))))
+    if (x.rank == 0 || ((x.fmt->kind == FORMAT_int || w.fmt->kind == FORMAT_int) && !are_factors(x, w)))
         return fail(r->d, r->at, "'matmul' of %s and %s is not defined", show(r, x), show(r, w));
     if (!want_zero(r, "x_zero", x) || !want_zero(r, "w_zero", w))
         return false;
@@ -514,7 +520,7 @@ static bool shape_matmul(const Rule *r)
         return fail(r->d, r->at, "'matmul': %s does not give a slice of w for each row of %s", show(r, in_type(r, 2)),
                     show(r, x));
     y = x;
-    y.fmt = fmt(is_byte(x) ? FMT_i32 : FMT_f32);
+    y.fmt = fmt(x.fmt->kind == FORMAT_int ? FMT_i32 : FMT_f32);
     y.dim[y.rank - 1] = w.dim[lead];
     r->t[0] = y;
     return true;
@@ -580,7 +586,7 @@ static bool shape_conv2d(const Rule *r)
 
     if (!want_rank(r, 0, 4) || !want_rank(r, 1, depthwise ? 3 : 4) || !want_const(r, 0, dx) || !want_const(r, 1, dw))
         return false;
-    if (!(is_float(x) && is_float(w)) && !(is_byte(x) && is_byte(w)) && !(depthwise && x.fmt == fmt(FMT_i16) && w.fmt == fmt(FMT_i16)))
+    if (!(is_float(x) && is_float(w)) && !are_factors(x, w) && !(depthwise && x.fmt == fmt(FMT_i16) && w.fmt == fmt(FMT_i16)))
         return fail(r->d, r->at, "'%s' of %s and %s is not defined", name(r), show(r, x), show(r, w));
     if (!want_zero(r, "x_zero", x) || !want_zero(r, "w_zero", w))
         return false;
@@ -604,7 +610,7 @@ static bool shape_tconv2d(const Rule *r)
 
     if (!want_rank(r, 0, 4) || !want_rank(r, 1, 4) || !want_const(r, 0, dx) || !want_const(r, 1, dw))
         return false;
-    if (!(is_float(x) && is_float(w)) && !(is_byte(x) && is_byte(w)))
+    if (!(is_float(x) && is_float(w)) && !are_factors(x, w))
         return fail(r->d, r->at, "'tconv2d' of %s and %s is not defined", show(r, x), show(r, w));
     if (!want_zero(r, "x_zero", x) || !want_zero(r, "w_zero", w) || !want_equal(r, x.dim[3], w.dim[3], "the channels of x and w"))
         return false;
@@ -617,7 +623,7 @@ static bool shape_tconv2d(const Rule *r)
         if (out[i] < 1 || out[i] > MAX_IMAGE)
             return fail(r->d, r->at, "'tconv2d': nothing is left of %s, or too much", show(r, x));
     }
-    r->t[0] = type_of(fmt(is_byte(x) ? FMT_i32 : FMT_f32), 4, (Dim[]){ x.dim[0], dim_const(r->m, out[0]), dim_const(r->m, out[1]), w.dim[0] });
+    r->t[0] = type_of(fmt(is_float(x) ? FMT_f32 : FMT_i32), 4, (Dim[]){ x.dim[0], dim_const(r->m, out[0]), dim_const(r->m, out[1]), w.dim[0] });
     return true;
 }
 
@@ -670,8 +676,8 @@ static bool shape_requant(const Rule *r)
         return fail(r->d, r->at, "'requant' of %s, which has no integers of at most 32 bits", show(r, x));
     if (!f || f->kind != FORMAT_int || f->bytes > 4)
         return fail(r->d, r->at, "'requant' to '%s', which is no integer format of at most 32 bits", op_str(r->o, "to", ""));
-    if (strcmp(rounding, "double") && strcmp(rounding, "single"))
-        return fail(r->d, r->at, "'requant': rounding is \"double\" or \"single\", not \"%s\"", rounding);
+    if (strcmp(rounding, "double") && strcmp(rounding, "single") && strcmp(rounding, "short"))
+        return fail(r->d, r->at, "'requant': rounding is \"double\", \"single\" or \"short\", not \"%s\"", rounding);
     for (int i = 1; i < 3; i++)
         if (!want_i32(r, i) || !want_rank(r, i, 1))
             return false;

@@ -6,23 +6,58 @@ enum { PADDING_same = 0 };
 /* ---- contractions ----------------------------------------------------------------------------------------------------- */
 
 /* What both convolutions, FULLY_CONNECTED and their quantized forms end with: bias, and the way into the output's quantization. */
+/* Bias of int16 activations, as i32: INT64 in the file, or none.  The sums of TensorFlow Lite have 64 bits then, ours 32: they are equal as long as no sum can
+ * leave 32 bits, which follows from the weights.  w: [outer, channels, inner], one sum for each channel.  NULL after a report. */
+static Value *short_bias(Build *b, const TfTensor *w, const TfTensor *bias, int64_t n_outer, int64_t c_out)
+{
+    int64_t inner = w->n / (c_out * n_outer);
+    int32_t *v = ARENA_ARRAY(b->m->a, int32_t, c_out);
+
+    for (int64_t c = 0; c < c_out; c++) {
+        uint64_t sum = 0;
+        int64_t k = 0;
+
+        for (int64_t i = 0; i < w->n / c_out; i++) {
+            int64_t q = (int8_t)w->p[(i / inner * c_out + c) * inner + i % inner];
+
+            sum += (uint64_t)(q < 0 ? -q : q);
+        }
+        for (int i = 7; bias && i >= 0; i--)
+            k = (int64_t)((uint64_t)k << 8 | bias->p[8 * c + i]);
+        if (k < -INT32_MAX || k > INT32_MAX || sum > (1 << 16) || (sum << 15) + (uint64_t)(k < 0 ? -k : k) > INT32_MAX)
+            return tf_refuse(b, "has sums of INT16 that may need more than 32 bits, which is not supported");
+        v[c] = (int32_t)k;
+    }
+    return tf_int_weight(b, "b", v, (int)c_out);
+}
+
 static Value *finish(Build *b, Value *acc, const TfTensor *x, const TfTensor *w, const TfTensor *bias, int64_t c_out, int act)
 {
+    bool wide = tf_is_i16(x) && !tf_is_type(bias, "i32");
+    int64_t w_outer = tf_op(b)->code == TF_DEPTHWISE_CONV_2D ? w->n / c_out : 1;
     const TfTensor *y = tf_out(b);
+    Value *y_value;
     double *factor = ARENA_ARRAY(b->m->a, double, c_out + 1);
 
-    if (bias) {
-        if (!bias->p || !tf_is_type(bias, tf_is_i8(x) ? "i32" : "f32") || bias->n != c_out) {
-            fail(b->d, tf_here(b), "its bias is no constant of %" PRId64 " numbers of type %s", c_out, tf_is_i8(x) ? "INT32" : "FLOAT32");
-            return NULL;
-        }
-        acc = tf_put_two(b, OP_add, "bias", acc, tf_weight_as(b, "b", bias, 1, &c_out), NULL, 0);
+    if (wide && bias && !(bias->p && tf_is_type(bias, "i64") && bias->n == c_out))
+        return tf_refuse(b, "its bias is no constant of INT32 or INT64, a number for each output");
+    if (!wide && bias && (!bias->p || !tf_is_type(bias, tf_is_f32(x) ? "f32" : "i32") || bias->n != c_out)) {
+        fail(b->d, tf_here(b), "its bias is no constant of %" PRId64 " numbers of type %s", c_out, tf_is_f32(x) ? "FLOAT32" : "INT32");
+        return NULL;
     }
-    if (!tf_is_i8(x))
+    if (wide)
+        acc = tf_put_two(b, OP_add, "bias", acc, short_bias(b, w, bias, w_outer, c_out), NULL, 0);
+    else if (bias)
+        acc = tf_put_two(b, OP_add, "bias", acc, tf_weight_as(b, "b", bias, 1, &c_out), NULL, 0);
+    if (tf_is_f32(x))
         return tf_activate(b, acc, act);
     for (int64_t i = 0; i < (w->n_scale == 1 ? 1 : c_out); i++)
-        factor[i] = (double)x->scale[0] * (double)w->scale[i] / (double)y->scale[0];
-    return tf_requant(b, acc, 0, y, factor, w->n_scale == 1 ? 1 : (int)c_out, act);
+        if (!((factor[i] = (double)x->scale[0] * (double)w->scale[i] / (double)y->scale[0]) < (wide ? 1 << 13 : 2147483648.0)))
+            return tf_refuse(b, "its output's scale is too small for its operands'");
+    y_value = tf_requant(b, acc, 0, y, factor, w->n_scale == 1 ? 1 : (int)c_out, act);
+    if (wide && y_value)
+        op_set_attr(y_value->op, attr_str("rounding", "short"));
+    return y_value;
 }
 
 /* Formats that a contraction may have: all f32, or int8 with int8 weights whose zero points are 0. */
@@ -34,9 +69,8 @@ static bool contraction_formats(Build *b, const TfTensor *x, const TfTensor *w, 
         return true;
     if (tf_is_f32(x) && tf_is_type(w, "i8"))
         return tf_unsupported(b, "has float activations and int8 weights (hybrid): quantize the activations too, or leave the weights in float");
-    if (!tf_is_i8(x) || !tf_is_i8(w) || !tf_is_i8(y))
-        return fail(b->d, tf_here(b), "types %s, %s -> %s are not supported (FLOAT32 throughout, or quantized INT8)", x->type_name,
-                    w->type_name, y->type_name);
+    if (!tf_is_i8(w) || !((tf_is_i8(x) && tf_is_i8(y)) || (tf_is_i16(x) && tf_is_i16(y) && x->zero[0] == 0 && y->zero[0] == 0)))
+        return tf_refuse_types(b, "FLOAT32 throughout, or quantized INT8, or INT16 by INT8 with zero points of 0"), false;
     if (w->n_scale > 1 && (w->q_dim != w_dim || w->n_scale != c_out))
         return tf_unsupported(b, "its weights are not quantized along their output channels");
     for (int i = 0; i < w->n_scale; i++)

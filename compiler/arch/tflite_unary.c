@@ -26,14 +26,16 @@ Value *tf_relu(Build *b)
         return NULL;
     if (tf_is_f32(x) && tf_is_f32(y))
         return tf_activate(b, v, act);
-    if (!tf_is_i8(x) || !tf_is_i8(y) || !tf_range(b, y, act, &lo, &hi))
-        return tf_refuse(b, "is FLOAT32 or quantized INT8");
+    if (!(tf_is_i8(x) && tf_is_i8(y)) && !(tf_is_i16(x) && tf_is_i16(y)))
+        return tf_refuse_types(b, "FLOAT32 throughout, or quantized INT8 or INT16");
+    if (!tf_range(b, y, act, &lo, &hi))
+        return NULL;
     if (code != TF_RELU)                                    /* these only clamp, in the input's quantization */
         return tf_put(b, OP_clamp, "", v, (Attr[]){ attr_float("lo", (double)lo), attr_float("hi", (double)hi) }, 2);
     m = ARENA_ARRAY(b->m->a, int32_t, 2);
     if (!tf_multiplier(b, (double)(x->scale[0] / y->scale[0]), &m[0], &m[1]))
         return NULL;
-    a[0] = attr_str("to", "i8");
+    a[0] = attr_str("to", y->fmt->name);
     a[1] = attr_int("zero", y->zero[0]);
     a[2] = attr_int("x_zero", x->zero[0]);
     a[3] = attr_int("lo", lo);

@@ -14,7 +14,7 @@ import numpy as np
 import tflite_micro
 
 HERE = os.path.join(os.path.dirname(os.path.abspath(__file__)), "tflite")
-TYPES = {"f32": (0, np.float32), "i32": (2, np.int32), "i16": (7, np.int16), "i8": (9, np.int8), "resource": (13, np.int8)}
+TYPES = {"f32": (0, np.float32), "i32": (2, np.int32), "i16": (7, np.int16), "i64": (4, np.int64), "i8": (9, np.int8), "resource": (13, np.int8)}
 ADD, AVERAGE_POOL, CONCAT, CONV, DEPTHWISE, FC, MAX_POOL, MUL = 0, 1, 2, 3, 4, 9, 17, 18
 RELU, RELU6, RESHAPE, SOFTMAX, PAD, TRANSPOSE, SUB, QUANTIZE = 19, 21, 22, 25, 34, 39, 41, 114
 LOGISTIC, TANH, MEAN, STRIDED_SLICE, SLICE, SUM, LEAKY_RELU, HARD_SWISH = 14, 28, 40, 45, 65, 74, 98, 117
@@ -45,7 +45,7 @@ class Model:
             if kind == "f32":
                 data = self.rng.standard_normal(n)
             else:
-                low, high = {"i8": (-127, 128), "i32": (-20000, 20000), "i16": (-3000, 3001)}[kind]
+                low, high = {"i8": (-127, 128), "i32": (-20000, 20000), "i16": (-3000, 3001), "i64": (-2000000, 2000000)}[kind]
                 data = self.rng.integers(low, high, n)
         if data is not None:
             data = np.asarray(data, TYPES[kind][1]).reshape(shape)
@@ -577,10 +577,25 @@ def matmul_float(m):
     m.outputs = [m.op(BATCH_MATMUL, [m.op(SOFTMAX, [y], [2, 3, 3], (9, [(0, "f", 1.0)]), kind="f32"), x], [2, 3, 4], (101, []), kind="f32")]
 
 
+def int16_layers(m):
+    """Activations of int16, weights of int8, biases of int64 (sums of 64 bits, short multipliers), of int32, and none."""
+    x = m.input([1, 6, 5, 3], "i16", scale=0.0003, zero=0)
+    w = m.tensor([4, 3, 3, 3], scale=scales(m, 4), data="random")
+    y = m.op(CONV, [x, w, m.tensor([4], "i64", data="random")], [1, 3, 3, 4], conv(SAME, 2, 2, ACT_RELU), kind="i16", scale=0.002, zero=0)
+    w = m.tensor([1, 2, 2, 8], scale=scales(m, 8), axis=3, data="random")
+    y = m.op(DEPTHWISE, [y, w, m.tensor([8], "i64", data="random")], [1, 2, 2, 8], depthwise(VALID, 1, 1, 2), kind="i16", scale=0.002, zero=0)
+    u = m.op(CONV, [y, m.tensor([3, 1, 1, 8], scale=0.004, data="random"), m.tensor([3], "i32", data="random")], [1, 2, 2, 3], conv(VALID, 1, 1), kind="i16", scale=0.003, zero=0)
+    t = m.op(TRANSPOSE_CONV, [m.ints(1, 4, 4, 2), m.tensor([2, 2, 2, 8], scale=0.004, data="random"), y, m.tensor([2], "i64", data="random")], [1, 4, 4, 2],
+             transposed(SAME, 2, 2), kind="i16", scale=0.004, zero=0)
+    z = m.op(FC, [y, m.tensor([5, 32], scale=0.005, data="random"), m.tensor([5], "i64", data="random")], [1, 5], connected(), kind="i16", scale=0.005, zero=0)
+    m.outputs = [u, t, m.op(RELU, [z], [1, 5], (), kind="i16", scale=0.004, zero=0), m.op(QUANTIZE, [z], [1, 5], (), scale=1.0, zero=-4)]
+
+
 CASES = [conv_same, conv_dilated, conv_no_bias, depthwise_wide, connected_int8, pools, arithmetic, softmaxes, softmax_sharp, functions, moves, floats,
          sigmoids, sigmoid_wide, tanh_narrow, hinges, hard_swish_fine, means, cuts, float_functions, transpose_convs, steps, parts, resizes, blocks, gathers,
          quantizations, broadcasts, extremes, tables, float_all, svdf_wide,
-         svdf_narrow, svdf_float, lstm_int8, lstm_batches, lstm_float, curves, variables, matmuls, matmul_float]
+         svdf_narrow, svdf_float, lstm_int8, lstm_batches, lstm_float, curves, variables, matmuls, matmul_float,
+         int16_layers]
 
 
 def draw(kind, shape, rng, k):

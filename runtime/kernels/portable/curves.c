@@ -9,6 +9,15 @@ static SN_APART void sn_copy(uint8_t *y, const uint8_t *x, int32_t n)
         y[i] = x[i];
 }
 
+/* v mult 2^(shift - 31) with mult rounded to 15 bits, rounded once. */
+static SN_APART int32_t sn_rescale_short(int32_t v, int32_t mult, int32_t shift)
+{
+    int32_t upper = mult < 0x7fff0000 ? (mult + (1 << 15)) >> 16 : 0x7fff;
+    int64_t y = ((int64_t)v * upper + ((int64_t)1 << (14 - shift))) >> (15 - shift);
+
+    return y > INT32_MAX ? INT32_MAX : y < -INT32_MAX - 1 ? -INT32_MAX - 1 : (int32_t)y;
+}
+
 /* Sigmoid in Q0.15: v = x m / 2^shift in units of 1 / 12288, between table[|v| / 512] and the next (units of 2^-16, less 2^15).
  * [tensorflow/lite/kernels/internal/reference/integer_ops/logistic.h] */
 static SN_APART int32_t sn_sigmoid_int(int32_t x, const int16_t *table, int32_t m, int32_t shift)
