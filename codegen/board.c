@@ -78,6 +78,14 @@ static bool check_region(Diag *d, const Memory *r)
     return true;
 }
 
+static bool is_board_ram(const Module *m, const char *name)
+{
+    for (int i = 0; i < module_meta_int(m, "board.n_region", 0); i++)
+        if (!strcmp(region_of(m, i).name, name) && !strcmp(region_of(m, i).kind, "ram"))
+            return true;
+    return false;
+}
+
 bool board_check(const Module *m, Diag *d)
 {
     int64_t n = module_meta_int(m, "board.n_region", 0);
@@ -95,6 +103,8 @@ bool board_check(const Module *m, Diag *d)
         if (!check_region(d, &r))
             return false;
     }
+    if (*module_meta_str(m, "board.memory", "") && !is_board_ram(m, module_meta_str(m, "board.memory", "")))
+        return fail(d, NOWHERE, "the Module's board has no RAM for the model's memory");
     for (int t = 0; things[t]; t++) {
         int found = 0;
 
@@ -121,6 +131,12 @@ static bool is_copied(const Module *m)
     return strcmp(module_meta_str(m, "board.data", "copied"), "loaded") != 0;
 }
 
+/* Where the model's memory lies, "": with the variables. */
+static const char *memory_region(const Module *m)
+{
+    return module_meta_str(m, "board.memory", "");
+}
+
 static void put_memory(Emit *e, const Module *m)
 {
     emit_open(e, "MEMORY {");
@@ -133,12 +149,76 @@ static void put_memory(Emit *e, const Module *m)
     emit_close(e, "");
 }
 
-static void put_tables(Emit *e, const Module *m)
+static Memory region_named(const Module *m, const char *name)
+{
+    for (int i = 0; i < module_meta_int(m, "board.n_region", 0); i++)
+        if (!strcmp(region_of(m, i).name, name))
+            return region_of(m, i);
+    return (Memory){ .name = NULL };
+}
+
+static bool is_ram(const Memory *r)
+{
+    return !strcmp(r->kind, "ram");
+}
+
+static bool is_placed_in(const BoardSources *s, const Memory *r)
+{
+    for (int i = 0; i < s->n_placed; i++)
+        if (!strcmp(s->placed[i].region, r->name))
+            return true;
+    return false;
+}
+
+/* The section of weights that lie in a region of their own: in RAM copied there at start. */
+static const char *placed_section(const Module *m, const Memory *r)
+{
+    return str_printf(m->a, ".%s_%s", is_ram(r) ? "hot" : "weights", r->name);
+}
+
+/* What pass place has decided: each region with the stages whose weights it has, their bytes, how often each byte is read in a run. */
+static void put_plan(Emit *e, const Module *m)
+{
+    const Func *f = m->n_entry ? m->entry[0].func : NULL;
+
+    for (const Op *o = f ? f->body->first : NULL; o; o = o->next)
+        if (o->kind == OP_fused && op_attr(o, "weight_bytes"))
+            emit(e, " *   %-32s %9" PRId64 " bytes  in %-10s %8" PRId64 " reads\n", emit_comment(m->a, str_of(op_str(o, "stage", ""))), op_int(o, "weight_bytes", 0),
+                 emit_comment(m->a, str_of(op_str(o, "region", holder(m, "weights").name))), op_int(o, "reads", 0));
+}
+
+static void put_placed(Emit *e, const Module *m, const BoardSources *s)
+{
+    for (int i = 0; i < module_meta_int(m, "board.n_region", 0); i++) {
+        Memory r = region_of(m, i);
+
+        if (!is_placed_in(s, &r))
+            continue;
+        emit_open(e, "%s : ALIGN(16) {", placed_section(m, &r));
+        for (int k = 0; k < s->n_placed; k++)
+            if (!strcmp(s->placed[k].region, r.name))
+                emit(e, "*%s.o(.rodata.%s)\n", s->weights, s->placed[k].array);
+        emit(e, ". = ALIGN(8);\n");
+        emit_close(e, str_printf(m->a, " > %s%s%s", r.name, is_ram(&r) ? " AT> " : "", is_ram(&r) ? holder(m, "weights").name : ""));
+    }
+}
+
+static void put_tables(Emit *e, const Module *m, const BoardSources *s)
 {
     emit(e, ". = ALIGN(4);\ncopied_begin = .;\n");
     if (is_copied(m))
         emit(e, "LONG(LOADADDR(.data)) LONG(ADDR(.data)) LONG(SIZEOF(.data))\n");
-    emit(e, "copied_end = .;\nzeroed_begin = .;\nLONG(ADDR(.bss)) LONG(SIZEOF(.bss))\nzeroed_end = .;\n");
+    for (int i = 0; i < module_meta_int(m, "board.n_region", 0); i++) {
+        Memory r = region_of(m, i);
+        const char *name = placed_section(m, &r);
+
+        if (is_ram(&r) && is_placed_in(s, &r))
+            emit(e, "LONG(LOADADDR(%s)) LONG(ADDR(%s)) LONG(SIZEOF(%s))\n", name, name, name);
+    }
+    emit(e, "copied_end = .;\nzeroed_begin = .;\nLONG(ADDR(.bss)) LONG(SIZEOF(.bss))\n");
+    if (*memory_region(m))
+        emit(e, "LONG(ADDR(.memory)) LONG(SIZEOF(.memory))\n");
+    emit(e, "zeroed_end = .;\n");
 }
 
 static void put_sections(Emit *e, const Module *m, const BoardSources *s)
@@ -146,16 +226,19 @@ static void put_sections(Emit *e, const Module *m, const BoardSources *s)
     const char *data = holder(m, "data").name;
 
     emit(e, ".start : { KEEP(*(.start)) KEEP(*(.start.header)) } > %s\n", holder(m, "start").name);
+    put_placed(e, m, s);
     if (s->weights)
         emit(e, ".weights : ALIGN(16) { *%s.o(.rodata .rodata.*) } > %s\n", s->weights, holder(m, "weights").name);
     emit(e, ".text : ALIGN(16) { *(.text .text.*) } > %s\n", holder(m, "code").name);
     emit_open(e, ".constants : ALIGN(16) {");
     emit(e, "*(.rodata .rodata.* .srodata .srodata.*)\n");
-    put_tables(e, m);
+    put_tables(e, m, s);
     emit_close(e, str_printf(m->a, " > %s", holder(m, "constants").name));
     emit(e, ".stack (NOLOAD) : ALIGN(8) { stack_begin = .; . += stack_bytes; . = ALIGN(8); stack_end = .; } > %s\n", holder(m, "stack").name);
     emit(e, ".data : ALIGN(8) { __global_pointer$ = . + 0x800; *(.data .data.* .sdata .sdata.*) . = ALIGN(8); } > %s%s%s\n", data,
          is_copied(m) ? " AT> " : "", is_copied(m) ? holder(m, "constants").name : "");
+    if (*memory_region(m))
+        emit(e, ".memory (NOLOAD) : ALIGN(16) { *main.o(.bss.memory) . = ALIGN(8); } > %s\n", memory_region(m));
     emit(e, ".bss (NOLOAD) : ALIGN(8) { *(.sbss .sbss.* .bss .bss.* COMMON) . = ALIGN(8); } > %s\n", data);
     emit(e, "/DISCARD/ : { *(.ARM.exidx*) *(.ARM.extab*) *(.eh_frame*) *(.comment) *(.note*) *(.riscv.attributes) }\n");
 }
@@ -164,7 +247,9 @@ static void write_linker_script(Writer *w, Buf *b, const BoardSources *s)
 {
     Emit e = emit_new(w->a);
 
-    emit(&e, "/* %s on %s: what lies where. */\n", w->name, emit_comment(w->a, str_of(module_meta_str(w->m, "target.0.name", ""))));
+    emit(&e, "/* %s on %s: what lies where.  Weights, as pass place has put them:\n *\n", w->name, emit_comment(w->a, str_of(module_meta_str(w->m, "target.0.name", ""))));
+    put_plan(&e, w->m);
+    emit(&e, " */\n");
     emit(&e, "ENTRY(Reset_Handler)\nPROVIDE(stack_bytes = %" PRId64 ");    /* make STACK= */\n\n", s->stack_bytes);
     put_memory(&e, w->m);
     emit(&e, "\n");
@@ -270,7 +355,7 @@ static void put_objects(Buf *b, const BoardSources *s)
 }
 
 /* `make size`: the model and its start-up code are linked without the program, so that what is counted is what a product has. */
-static void put_size(Writer *w, Buf *b)
+static void put_size(Writer *w, Buf *b, const BoardSources *s)
 {
     const char *n = w->name;
 
@@ -279,7 +364,33 @@ static void put_size(Writer *w, Buf *b)
     buf_printf(b, "size: alone.elf %s.elf\n\t@($(SIZE) -A alone.elf; $(NM) -S %s.elf; cat *.ci 2>/dev/null) | awk -f size.awk root=%s_run where=\"", n, n, n);
     for (int i = 0; i < (int)(sizeof sections / sizeof *sections); i++)
         buf_printf(b, "%s%s=%s", i ? " " : "", sections[i].name, holder(w->m, sections[i].thing).name);
+    for (int i = 0; i < module_meta_int(w->m, "board.n_region", 0); i++) {
+        Memory r = region_of(w->m, i);
+
+        if (is_placed_in(s, &r))
+            buf_printf(b, " %s=%s", placed_section(w->m, &r), r.name);
+    }
     buf_puts(b, "\" -\n\n");
+}
+
+/* The sections that are kept in the region of the vector table, as objcopy's words. */
+static void put_programmed(Writer *w, Buf *b, const BoardSources *s)
+{
+    Memory start = holder(w->m, "start");
+    bool with_weights = has_word(start.holds, "weights");
+
+    buf_puts(b, " -j .start");
+    for (int i = 0; i < (int)(sizeof sections / sizeof *sections); i++)
+        if (strcmp(sections[i].thing, "start") && strcmp(sections[i].thing, "data") && has_word(start.holds, sections[i].thing))
+            buf_printf(b, " -j %s", sections[i].name);
+    if (is_copied(w->m) && has_word(start.holds, "constants"))
+        buf_puts(b, " -j .data");
+    for (int i = 0; i < module_meta_int(w->m, "board.n_region", 0); i++) {
+        Memory r = region_of(w->m, i);
+
+        if (is_placed_in(s, &r) && (is_ram(&r) ? with_weights : !strcmp(r.name, start.name)))
+            buf_printf(b, " -j %s", placed_section(w->m, &r));
+    }
 }
 
 static void put_program(Writer *w, Buf *b, const BoardSources *s)
@@ -293,13 +404,14 @@ static void put_program(Writer *w, Buf *b, const BoardSources *s)
     buf_printf(b, "                                 $(shell %s $(machine) -print-libgcc-file-name 2>/dev/null)))\n\n", flags(w, "target.0.cc"));
     buf_puts(b, "link = $(CC) $(machine) $(LDFLAGS) -static -nostdlib -Wl,--gc-sections -Wl,--build-id=none -Wl,--defsym=stack_bytes=$(STACK)\n\n");
     buf_printf(b, "%s.elf: $(objects) main.o startup.o semihost.o %s.ld\n\t$(link) -T %s.ld $(filter %%.o,$^) $(libgcc) -o $@\n\n", n, n, n);
-    buf_printf(b, "# What is programmed into the region with the vector table; weights elsewhere are in the .elf alone.\n"
-                  "%s.bin: %s.elf\n\t$(OBJCOPY) -O binary%s $< $@\n\n", n, n,
-               strcmp(holder(w->m, "start").name, holder(w->m, "weights").name) ? " -R .weights" : "");
+    buf_printf(b, "# What is programmed into the region with the vector table; what lies elsewhere is in the .elf alone.\n"
+                  "%s.bin: %s.elf\n\t$(OBJCOPY) -O binary", n, n);
+    put_programmed(w, b, s);
+    buf_puts(b, " $< $@\n\n");
     if (*run)
         buf_printf(b, "qemu: %s.elf\n\t$(QEMU) $< $(if $(ARGS),-append \"$(ARGS)\")\n\n", n);
     if (s->n_in > 0)
-        put_size(w, b);
+        put_size(w, b, s);
     else
         buf_printf(b, "size: %s.elf\n\t$(SIZE) -A $<\n\n", n);
 }
@@ -356,6 +468,9 @@ bool board_write(Writer *w, FileSet *fs, const char *dir, const BoardSources *s)
         return false;
     if (!has_board(w->m))
         return true;
+    for (int i = 0; i < s->n_placed; i++)
+        if (!region_named(w->m, s->placed[i].region).name)
+            return fail(w->d, NOWHERE, "the Module has weights in a region that its board does not have");
     b = buf_in(w->a);
     write_linker_script(w, &b, s);
     if (!put(w, fs, dir, str_printf(w->a, "%s.ld", w->name), &b))

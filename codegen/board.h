@@ -11,12 +11,17 @@ typedef struct {
     uint64_t bytes;
 } BoardPort;
 
+/* An array of the weights that a stage has in a region of its own. */
+typedef struct { const char *array, *region; } BoardPlaced;
+
 /* The files that the folder's writer has written. */
 typedef struct {
     const char *const *source;      /* C files, NULL-terminated; main.c is none of them, it is there if there is a board */
     const char *const *header;      /* their headers, likewise; NULL: not a network, whose headers no tool is told of */
     const char *weights;            /* the one of them whose constants are the weights, without ".c"; NULL: none */
     int64_t stack_bytes;            /* what the linker script sets aside unless `make STACK=` says otherwise */
+    BoardPlaced *placed;            /* what lies elsewhere than the other weights */
+    int n_placed;
     const BoardPort *in, *out;      /* of a network, whose main.c is written, too: n_in > 0; NAME.h has the API of docs/networks.md */
     int n_in, n_out;
 } BoardSources;

@@ -336,25 +336,31 @@ static BoardPort *board_ports(const Writer *w, bool output, int *n)
     return b;
 }
 
-static bool write_for_board(Writer *w, FileSet *fs, const char *dir)
+static bool write_for_board(const NetWriter *z, FileSet *fs, const char *dir)
 {
+    Writer *w = z->w;
     const char *const source[] = { str_printf(w->a, "%s.c", w->name), str_printf(w->a, "%s_weights.c", w->name),
                                    module_find_blob(w->m, "selftest") ? str_printf(w->a, "%s_selftest.c", w->name) : NULL, NULL };
     const char *const header[] = { str_printf(w->a, "%s.h", w->name), str_printf(w->a, "%s_weights.h", w->name),
                                    str_printf(w->a, "kernels_%s.h", w->target[0]), NULL };
     BoardSources s = { .source = source, .header = header, .weights = str_printf(w->a, "%s_weights", w->name), .stack_bytes = 4096 };
 
+    s.placed = ARENA_ARRAY(w->a, BoardPlaced, z->n_array + 1);
+    for (int i = 0; i < z->n_array; i++)
+        if (z->array[i].region)
+            s.placed[s.n_placed++] = (BoardPlaced){ z->array[i].name, z->array[i].region };
     s.in = board_ports(w, false, &s.n_in);
     s.out = board_ports(w, true, &s.n_out);
     return board_write(w, fs, dir, &s);
 }
 
-static bool write_build_files(Writer *w, FileSet *fs, const char *dir)
+static bool write_build_files(const NetWriter *z, FileSet *fs, const char *dir)
 {
+    Writer *w = z->w;
     Buf b = buf_in(w->a);
 
     if (is_microcontroller(w->m))
-        return write_for_board(w, fs, dir);
+        return write_for_board(z, fs, dir);
     net_write_makefile(w, &b);
     if (!put(w, fs, dir, "Makefile", &b))
         return false;
@@ -398,5 +404,5 @@ bool net_write_folder(Writer *w, FileSet *fs, const char *dir)
         if (!w->ok || !put(w, fs, dir, str_printf(w->a, "%s_selftest.c", w->name), &b))
             return false;
     }
-    return write_build_files(w, fs, dir);
+    return write_build_files(&z, fs, dir);
 }

@@ -33,6 +33,7 @@ typedef struct {
     const char *name, *type, *comment;
     const void *p;              /* the numbers: of `type` uint32_t: bytes, little-endian, filled up to words with zeros */
     uint64_t n;                 /* how many; words of uint32_t */
+    const char *region;         /* of the board, NULL: where weights lie */
 } NetArray;
 
 /* A network while it is printed. */
@@ -43,6 +44,7 @@ typedef struct {
     bool *wanted;               /* of the unit's entities */
     NetArray *array;
     int n_array, cap_array;
+    const char *region;         /* for the arrays of the stage that is printed */
     bool ok;
 } NetWriter;
 

@@ -466,6 +466,7 @@ void net_write_stage(NetWriter *z, Emit *e, const Op *fused)
 {
     NetCode c = { z, e, fused, net_stage(fused), emit_ident(z->w->a, str_of(op_str(fused, "stage", "stage"))), "layout" };
 
+    z->region = op_str(fused, "region", NULL);
     describe(&c);
     emit_open(e, "static void %s(uint8_t *m)\n{", c.name);
     switch (c.k.kind) {

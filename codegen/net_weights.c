@@ -9,7 +9,7 @@ const char *net_add_array(NetWriter *z, const char *stage, const char *what, con
 
     if (z->n_array > z->cap_array)
         bug("more arrays than were counted");
-    *a = (NetArray){ str_printf(z->w->a, "%s_%s_%s", z->w->name, stage, what), type, comment, p, n };
+    *a = (NetArray){ str_printf(z->w->a, "%s_%s_%s", z->w->name, stage, what), type, comment, p, n, z->region };
     return a->name;
 }
 

@@ -111,6 +111,7 @@ typedef struct {
     const Format *quant;        /* what weights are rounded to; NULL: they stay as they are */
     bool exact;                 /* only kernels with the portable ones' order of sums */
     bool link_weights;
+    const char *place;          /* "conv_2d_0=qspi,hot=dtcm": what lies in which region of a board; NULL: as the board says */
     const char *project;        /* "plain", "cmake", "arduino", "zephyr"; NULL: plain */
     const char *spec;           /* "none": no code for it; "lookup": the program's default; NULL: it can, if asked */
     const char *head;           /* "two-stage": where it can be; "full", NULL: never */

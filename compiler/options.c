@@ -355,6 +355,14 @@ SETTER(set_project)
     return SET_ok;
 }
 
+SETTER(set_place)
+{
+    (void)a;
+    (void)why;
+    b->place = value;
+    return SET_ok;
+}
+
 SETTER(set_print_after)
 {
     const char *names[64];
@@ -411,6 +419,7 @@ const Option build_option_table[] = {
     { "--emit", 0, "WHAT", "c", "c, or ir (the Module as text)", set_emit, false },
     ROW_LINK,
     { "--project", 0, "KIND", "plain", "plain or cmake (both files are always there), arduino, zephyr", set_project, false },
+    { "--place", 0, "PLAN", NULL, "boards: STAGE=REGION, hot=REGION, weights=REGION, memory=REGION, with commas", set_place, false },
     { "--spec", 0, "SPEC", NULL, "lookup: the program guesses unless told not to; none: it cannot (else: if told to)", set_spec, false },
     { "--head", 0, "HOW", "full", "two-stage: only rows of the head that may win are read whole; full: all", set_head, false },
     { "--max-ram", 0, "SIZE", NULL, "exit 3 if a session with one thread needs more", set_max_ram, false },

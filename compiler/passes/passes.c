@@ -14,6 +14,7 @@ const Pass pass_table[] = {
     { "pack", "give every weight a layout and a place in the weights file", pass_pack },
     { "schedule", "choose kernels, cut stages into chunks, name them", pass_schedule },
     { "memory", "give every buffer its address", pass_memory },
+    { "place", "choose a memory of the board for each stage's weights (--place)", pass_place },
     { NULL, NULL, NULL },
 };
 

@@ -9,6 +9,7 @@
  *   outline.c        identical layers become one function
  *   pack.c           a layout and a place in the weights file for every weight
  *   schedule.c       kernels, chunks and names of stages
+ *   place.c          memories of a board
  *   memory.c         addresses in the arena and in each thread's scratch
  *
  * After the last one the Module is *scheduled*: every op of a function is a `fused`, a `call` or the `return`, and carries the
@@ -31,6 +32,7 @@ bool pass_outline(Module *m, const Env *env, Diag *d);
 bool pass_pack(Module *m, const Env *env, Diag *d);
 bool pass_schedule(Module *m, const Env *env, Diag *d);
 bool pass_memory(Module *m, const Env *env, Diag *d);
+bool pass_place(Module *m, const Env *env, Diag *d);
 
 /* ---- fuse.c: what may be fused, as a set of names ---- */
 

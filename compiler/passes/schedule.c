@@ -395,6 +395,8 @@ static const char *command_line(Sched *s)
         buf_printf(&b, " --name %s", o->name);
     if (o->project && strcmp(o->project, "plain"))
         buf_printf(&b, " --project %s", o->project);
+    if (o->place)
+        buf_printf(&b, " --place %s", o->place);
     if (module_is_network(s->m))
         return buf_z(&b);
     if (o->act_decode == o->act_prefill)

@@ -93,12 +93,15 @@ NF == 4 && $4 == "memory" && $3 ~ /^[bBdD]$/ {
 }
 
 END {
-    n = split(".start .text .constants .weights .data .bss", section, " ")
-    for (i = 1; i <= n; i++)
+    n = split(where, section, " ")
+    for (i = 1; i <= n; i++) {
+        sub(/=.*/, "", section[i])
         if (section[i] in size) {
             printf "%-12s %-10s %8d\n", section[i], region_of(section[i]), size[section[i]]
             flash += section[i] == ".bss" ? 0 : size[section[i]]
+            variables += section[i] ~ /^\.(data|bss|hot_)/ ? size[section[i]] : 0
         }
+    }
     printf "%-23s %8d    start-up code with it, main.c without\n", "flash", flash
     if (!(root in bytes)) {
         print "stack                        not known (gcc's -fcallgraph-info=su tells)"
@@ -116,6 +119,6 @@ END {
     print ""
     if (foreign != "")
         print "without what these need (they are a library's):" foreign
-    print "RAM " memory + stack + size[".data"] + size[".bss"]
+    print "RAM " memory + stack + variables
     exit bad
 }

@@ -11,10 +11,11 @@ $(obj)/tests/firmware/kernel_cases: tests/firmware/kernel_cases.c tests/firmware
 	@mkdir -p $(@D)
 	$(V)$(CC) $(cflags) -Wno-unused-function $(LDFLAGS) $< $(obj)/libsinter.a $(libs) -o $@
 
-firmware_bin = $(obj)/sinter $(obj)/tests/firmware/mkboard $(obj)/tests/firmware/icount.so
+firmware_bin = $(obj)/sinter $(obj)/tests/firmware/mkboard $(obj)/tests/firmware/icount.so $(obj)/tests/nets/near
 check-firmware: $(firmware_bin)      ## firmware for Cortex-M4, M55 and RV32, under QEMU
 	$(V)tests/firmware/start.sh $(obj)
 	$(V)tests/firmware/nets.sh $(obj)
+	$(V)tests/firmware/place.sh $(obj)
 	$(V)tests/firmware/tokens.sh $(obj)
 
 check-firmware-slow: $(firmware_bin) ## firmware for every board, gcc and clang
