@@ -11,8 +11,11 @@
  * Final logits are compared first.  Then the traces are walked side by side, and the first stage
  * that leaves its bound is named.  Both round the same activations to the same formats, so a value
  * near a border may fall to either side: bounds are on the root mean square of the difference,
- * relative to that of the values, and depend on the coarsest format between stages. */
+ * relative to that of the values, and depend on the coarsest format between stages.
+ *
+ * Networks without tokens: verify_net.c. */
 #include "compiler/emitted.h"
+#include "ir/net.h"
 
 #include <dirent.h>
 #include <jansson.h>
@@ -193,8 +196,7 @@ static bool link_sources(Args *args, const char *from, const char *tmp)
     return ok;
 }
 
-/* The traced program in folder `tmp`.  NULL after a report. */
-static const char *make_traced(Args *args, const Emitted *e, const char *tmp)
+const char *emitted_make_traced(Args *args, const Emitted *e, const char *tmp)
 {
     Arena *a = args->a;
     char *dir = realpath(e->dir, NULL);
@@ -384,7 +386,7 @@ static bool choose_ids(Args *args, int64_t n_vocab, int32_t *ids, int *n)
     }
 }
 
-static void remove_folder(const char *path)
+void emitted_remove_folder(const char *path)
 {
     DIR *dir = opendir(path);
     struct dirent *f;
@@ -404,7 +406,7 @@ static bool verify_in(Args *args, const Emitted *e, Module *m, const char *tmp, 
 {
     Arena *a = args->a;
     float *have = ARENA_ARRAY(a, float, n * n_vocab), *want = ARENA_ARRAY(a, float, n * n_vocab);
-    const char *program = make_traced(args, e, tmp);
+    const char *program = emitted_make_traced(args, e, tmp);
     Buf b = buf_in(a);
 
     for (int i = 0; i < n; i++)
@@ -438,6 +440,8 @@ int cmd_verify(Args *args)
     m = pipeline_module(args->fs, args->a, args->d, &none, e.sir);
     if (!m)
         return EXIT_failed;
+    if (module_is_network(m))
+        return verify_network(args, &e, m);
     if (!entry_of(m, "decode") || !entry_of(m, "prefill") || !module_find_sym(m, STR("T")) ||
         !module_find_sym(m, STR("O")) ||
         !dim_is_const(type_last(entry_of(m, "prefill")->func->body->last->in[0]->type), &n_vocab)) {
@@ -452,6 +456,6 @@ int cmd_verify(Args *args)
         return EXIT_failed;
     }
     ok = verify_in(args, &e, m, tmp, ids, n, n_vocab, r, bound_of(m));
-    remove_folder(tmp);
+    emitted_remove_folder(tmp);
     return ok ? report(args, &e, r, 2, n, bound_of(m)) : EXIT_failed;
 }

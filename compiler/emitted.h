@@ -31,6 +31,14 @@ const char *const *emitted_argv(Arena *a, const Emitted *e, const char *program,
 /* Runs the program; its standard error is shown when it fails.  false after a report. */
 bool emitted_run(Arena *a, Diag *d, const Emitted *e, const char *program, const char *const *args, Str *out, Str *err);
 
+/* The folder's program compiled with its trace on, in folder `tmp` (links to its sources).  NULL after a report. */
+const char *emitted_make_traced(Args *args, const Emitted *e, const char *tmp);
+/* Removes a folder of files. */
+void emitted_remove_folder(const char *path);
+
+/* `verify` of a network without tokens (verify_net.c); returns main's exit code. */
+int verify_network(Args *args, const Emitted *e, Module *m);
+
 /* n token ids of one digit, which every vocabulary has, for --ids. */
 const char *emitted_ids(Arena *a, int64_t n);
 

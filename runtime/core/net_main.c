@@ -151,18 +151,15 @@ static bool open_all(void)
 }
 
 #ifdef NAME_TRACE
-/* Each stage's name, how many bytes it has written, and these, to the file that $NAME_TRACE names. */
+static FILE *trace_file;       /* NULL: nobody asks */
+
+/* A line with the stage's name and how many bytes it has written, and these. */
 void NAME_trace(const char *stage, const void *p, uint32_t bytes)
 {
-    static FILE *to;
-    const char *path = getenv("NAME_TRACE");
-
-    if (!to && path)
-        to = fopen(path, "wb");
-    if (to) {
-        fprintf(to, "%s %lu\n", stage, (unsigned long)bytes);
-        fwrite(p, 1, bytes, to);
-        fflush(to);
+    if (trace_file) {
+        fprintf(trace_file, "%s %lu\n", stage, (unsigned long)bytes);
+        fwrite(p, 1, bytes, trace_file);
+        fflush(trace_file);
     }
 }
 #endif
@@ -236,6 +233,14 @@ int main(int argc, char **argv)
             i++;
             continue;
         }
+#ifdef NAME_TRACE
+        if (!strcmp(argv[i], "--trace") && i + 1 < argc) {
+            trace_file = fopen(argv[++i], "wb");
+            if (!trace_file)
+                return complain(argv[i], "cannot be created");
+            continue;
+        }
+#endif
         if ((!in && !out) || i + 1 == argc) {
             fprintf(stderr, "NAME: error: '%s' is not an option, or lacks its value (--help shows them)\n", argv[i]);
             return EXIT_usage;

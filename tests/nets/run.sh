@@ -1,7 +1,8 @@
 #!/bin/sh
 # run.sh OBJ [MODEL]: networks of TensorFlow Lite as C.  Every recorded model (record_tflite.py's, and MLPerf Tiny's and TensorFlow Lite Micro's where
 # they are) is built, compiled without a warning by each compiler, and run on its recorded inputs: the outputs' bytes must be the recorded ones
-# (floats near them).  Its self-test passes; the folder made again from its .sir is the same; nothing is read or written out of bounds.
+# (floats near them).  Its self-test passes; every stage computes what the interpreter does (sinter verify); the folder made again from its .sir is the same; nothing is read or written out of
+# bounds.
 #
 # If this fails, an emitted program computes other numbers than TensorFlow Lite Micro, or does not compile.
 obj=$(cd "$1" && pwd)
@@ -65,6 +66,7 @@ one()                   # MODEL IN OUT
         fails "$name: does not compile with sanitizers" "$dir.log"
     fi
     make -s -C "$dir" clean
+    if "$obj/sinter" verify "$dir" > "$dir.log" 2>&1; then passed=$((passed + 1)); else fails "$name: sinter verify" "$dir.log"; fi
     mkdir -p "$dir.again"
     if "$obj/sinter" build "$dir/net.sir" -t portable -o "$dir.again/net" > "$dir.log" 2>&1 && diff -r "$dir" "$dir.again/net" > "$dir.log"; then
         passed=$((passed + 1))
@@ -102,5 +104,18 @@ for seed in 1 2 3 4 5 6 7 8 9 10; do
         fails "random network $seed: does not compute what the interpreter does" "$dir.log"
     fi
 done
+# A program whose weights are not the Module's is found out, by its self-test and stage by stage.
+dir=$work/bent
+rm -rf "$dir"
+"$obj/sinter" build tests/models/tflite/conv_same.tflite -t portable --name net -o "$dir" > "$dir.log" 2>&1
+awk '/_channels\[/ { at = 1 } at == 1 && /^    / { sub(/-?[0-9]+,/, "77777,"); at = 2 } { print }' "$dir/net_weights.c" > "$dir/bent.c"
+mv "$dir/bent.c" "$dir/net_weights.c"
+make -s -C "$dir" > "$dir.log" 2>&1
+if "$dir/net" --selftest > "$dir.log" 2>&1; then fails 'bent weights pass the self-test'; else passed=$((passed + 1)); fi
+if "$obj/sinter" verify "$dir" > "$dir.log" 2>&1 || ! grep -q 'conv_2d_0.* is the first stage that differs' "$dir.log"; then
+    fails 'bent weights: verify does not name the stage' "$dir.log"
+else
+    passed=$((passed + 1))
+fi
 echo "nets: $passed passed, $failed failed, $skipped skipped"
 [ $failed = 0 ]

@@ -6,4 +6,8 @@ $(obj)/tests/nets/near: tests/nets/near.c
 check-nets: $(obj)/sinter $(obj)/tests/nets/near    ## networks of TensorFlow Lite as C, against recorded bytes (../shared/models too, where it is)
 	$(V)tests/nets/run.sh $(obj) $(MODEL)
 
-.PHONY: check-nets
+PYTHON ?= python3
+check-nets-random: $(obj)/sinter    ## the models of MLPerf Tiny as C against the package tflite_micro on random inputs, where it is (PYTHON=, N=1000)
+	$(V)$(PYTHON) tests/nets/peer.py $(obj)/sinter $(obj)/nets-random $(N)
+
+.PHONY: check-nets-random check-nets
