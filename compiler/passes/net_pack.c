@@ -63,41 +63,51 @@ static void note_kernel(Pack *p, Op *fused, const KernelInfo *k, const char *lay
         op_set_attr(fused, attr_str("panel", k->panel));
 }
 
+/* Which of two kernels that can do a stage is better: the one whose layout comes first in the table, then the one that wants more of its image. */
+static int rank(const KernelInfo *k)
+{
+    const ImageLayout *const *all = image_layouts();
+    int i = 0;
+
+    while (*k->layout && all[i] && strcmp(all[i]->name, k->layout))
+        i++;
+    return 2 * i + !strcmp(k->act, "any");
+}
+
+/* The best kernel of an instruction set for op, NULL: it has none for this stage. */
+static const KernelInfo *best_kernel(const Pack *p, const char *isa, const char *op, const char *panel, const ImageLayer *l)
+{
+    const KernelInfo *best = NULL;
+
+    for (const KernelInfo *k = NULL; (k = next_kernel(p, k, isa, op, panel));)
+        if (takes(k, p->lines) && layout_fits(k, l) && (!best || rank(k) < rank(best)))
+            best = k;
+    return best;
+}
+
 /* One kernel for all of a stage. */
 static bool choose(Pack *p, Op *fused, const char *isa, const char *op, const ImageLayer *l)
 {
-    for (const KernelInfo *k = NULL; (k = next_kernel(p, k, isa, op, NULL));)
-        if (takes(k, p->lines) && layout_fits(k, l)) {
-            note_kernel(p, fused, k, "layout");
-            return true;
-        }
-    return false;
+    const KernelInfo *k = best_kernel(p, isa, op, NULL, l);
+
+    if (k)
+        note_kernel(p, fused, k, "layout");
+    return k != NULL;
 }
 
-/* Two, with a panel between them. */
-static bool choose_panel(Pack *p, Op *fused, const char *isa, const ImageLayer *l)
+/* Two, with a panel between them that `fill`, an op, writes for a layer `first` (NULL: it has no weights); the other one multiplies it with those of `l`. */
+static bool choose_two(Pack *p, Op *fused, const char *isa, const char *fill, const ImageLayer *first, const ImageLayer *l, const char *layout)
 {
-    for (const KernelInfo *dot = NULL; (dot = next_kernel(p, dot, isa, "dot_panel", NULL));)
-        for (const KernelInfo *k = NULL; layout_fits(dot, l) && (k = next_kernel(p, k, isa, "im2col", dot->panel));)
-            if (takes(k, p->lines)) {
-                note_kernel(p, fused, k, "layout");
-                note_kernel(p, fused, dot, "layout");
-                return true;
-            }
-    return false;
-}
+    const KernelInfo *best = NULL;
 
-/* Likewise; a depthwise convolution fills the panel. */
-static bool choose_chain(Pack *p, Op *fused, const char *isa, const ImageLayer *first, const ImageLayer *second)
-{
     for (const KernelInfo *dot = NULL; (dot = next_kernel(p, dot, isa, "dot_panel", NULL));)
-        for (const KernelInfo *k = NULL; layout_fits(dot, second) && (k = next_kernel(p, k, isa, "depthwise_panel", dot->panel));)
-            if (takes(k, p->lines) && layout_fits(k, first)) {
-                note_kernel(p, fused, k, "layout");
-                note_kernel(p, fused, dot, "layout_2");
-                return true;
-            }
-    return false;
+        if (layout_fits(dot, l) && best_kernel(p, isa, fill, dot->panel, first) && (!best || rank(dot) < rank(best)))
+            best = dot;
+    if (best) {
+        note_kernel(p, fused, best_kernel(p, isa, fill, best->panel, first), "layout");
+        note_kernel(p, fused, best, layout);
+    }
+    return best != NULL;
 }
 
 /* ---- how images lie -------------------------------------------------------------------------------------------------------- */
@@ -185,7 +195,7 @@ static bool choose_window(Pack *p, Op *fused, const NetStage *s, const char *isa
         return choose(p, fused, isa, "depthwise", l);
     if (w.n_groups > 1)
         return choose(p, fused, isa, "conv_groups", l);
-    return (net_is_pointwise(&w) && choose(p, fused, isa, "pointwise", l)) || choose_panel(p, fused, isa, l);
+    return (net_is_pointwise(&w) && choose(p, fused, isa, "pointwise", l)) || choose_two(p, fused, isa, "im2col", NULL, l, "layout");
 }
 
 /* By one instruction set.  true as well for stages that need no kernel. */
@@ -197,7 +207,7 @@ static bool choose_by(Pack *p, Op *fused, const NetStage *s, const char *isa, co
     case NET_window:
         return choose_window(p, fused, s, isa, l);
     case NET_chain:
-        return choose_chain(p, fused, isa, l, second);
+        return choose_two(p, fused, isa, "depthwise_panel", l, second, "layout_2");
     case NET_fully:
         return choose(p, fused, isa, ints ? "fully" : "fully_f32", l);
     case NET_pool:
