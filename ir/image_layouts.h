@@ -45,7 +45,7 @@ uint64_t image_panel_bytes(Str panel, int64_t k, int64_t positions);
 /* The ways of one instruction set each stand in a file of their own. */
 extern const ImageLayout image_layout_rows, image_layout_taps, image_layout_fully;   /* image_layouts.c: portable */
 extern const ImageLayout image_layout_pairs_relu, image_layout_pairs_any, image_layout_words, image_layout_pairs4,     /* image_layouts_dsp.c */
-    image_layout_taps3, image_layout_taps3_any;
+    image_layout_taps3, image_layout_taps3_5, image_layout_taps3_any;
 extern const ImageLayout image_layout_pairs16_relu, image_layout_pairs16, image_layout_pairs16_any, image_layout_narrow16, image_layout_taps8, image_layout_taps4,
     image_layout_rows4;                                                              /* image_layouts_mve.c */
 

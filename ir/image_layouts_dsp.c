@@ -196,6 +196,11 @@ static bool taps3_fits(const ImageLayer *l)
     return all_of_int8(l) && taps_fit(l, 1) && l->out_w >= 4 && l->out_w == l->in_w && l->pad_left == 1;
 }
 
+static bool taps3_5_fits(const ImageLayer *l)
+{
+    return taps3_fits(l) && l->out_w == 5 && l->pad_top == 1 && l->in_h == l->out_h && l->in_h >= 3;
+}
+
 static bool taps3_any_fits(const ImageLayer *l)
 {
     return taps_fit(l, 1) || taps_fit(l, 2);
@@ -223,6 +228,8 @@ static void taps3_pack(const ImageLayer *l, uint8_t *weights, uint8_t *channels)
 
 const ImageLayout image_layout_taps3 = { .name = "taps3", .help = "channels of a depthwise convolution of 3 x 3, rows of 4 outputs and more",
                                          .fits = taps3_fits, .weight_bytes = taps3_bytes, .channel_bytes = no_bytes, .pack = taps3_pack };
+const ImageLayout image_layout_taps3_5 = { .name = "taps3_5", .help = "channels of a depthwise convolution of 3 x 3, rows of 5 outputs",
+                                           .fits = taps3_5_fits, .weight_bytes = taps3_bytes, .channel_bytes = no_bytes, .pack = taps3_pack };
 const ImageLayout image_layout_taps3_any = { .name = "taps3_any", .help = "channels of a depthwise convolution of 3 x 3, with stride 1 or 2",
                                              .fits = taps3_any_fits, .weight_bytes = taps3_bytes, .channel_bytes = no_bytes, .pack = taps3_pack };
 const ImageLayout image_layout_pairs_relu = { .name = "pairs_relu", .help = "pairs of weights of two outputs, which begin at their zero point, -128",

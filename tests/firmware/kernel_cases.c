@@ -169,7 +169,7 @@ static Layer window(const Row *r)
     for (;;) {
         int big = below(6) == 0, usual = below(2);
 
-        l->in_h = (int16_t)between(1, 9), l->in_w = (int16_t)(big ? between(1, 50) : between(1, 13)), l->in_c = (int16_t)(below(3) ? between(1, 9) : 4 * between(1, big ? 4 : 9));
+        l->in_h = (int16_t)between(1, 9), l->in_w = (int16_t)(big ? between(1, 50) : usual && below(3) == 0 ? 5 : between(1, 13)), l->in_c = (int16_t)(below(3) ? between(1, 9) : 4 * between(1, big ? 4 : 9));
         l->out_c = (int16_t)(pool ? l->in_c : a.i.depthwise ? l->in_c * (below(4) ? 1 : 2) : between(1, 13));
         l->kernel_h = (uint8_t)(plain ? 1 : usual ? 3 : between(1, 5)), l->kernel_w = (uint8_t)(plain ? 1 : usual ? 3 : between(1, 5));
         l->stride_h = (uint8_t)(plain ? 1 : usual ? between(1, 2) : between(1, 3)), l->stride_w = usual ? l->stride_h : (uint8_t)(plain ? 1 : between(1, 3));
@@ -321,7 +321,7 @@ static bool image_case(const Row *r)
         }
         if (!fits) {
             layer_free(&a), layer_free(&b);
-            if (tries > 20000)
+            if (tries > 200000)
                 return false;
             continue;
         }

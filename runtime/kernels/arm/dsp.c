@@ -141,12 +141,18 @@ static inline void sn_window_nhwc(const SnWindow *l, uint8_t *position, const in
     int32_t across = dense ? l->kernel_w : 1;
     int32_t k = 0;
 
-    if (dense && !(across * c & 3) && j >= 0 && j + across <= l->in_w && i >= 0 && i + (l->kernel_h - 1) * l->dilation_h < l->in_h) {
+    if (dense && !(across * c & 3) && j >= 0 && j + across <= l->in_w) {
         uint32_t *to = (uint32_t *)(void *)position;
         const int8_t *from = x + i * l->in_row + j * c;
 
-        for (int32_t u = l->kernel_h; u > 0; u--, from += l->dilation_h * l->in_row)
-            to = sn_pairs3_fours(to, from, across * c / 4);
+        for (int32_t u = l->kernel_h; u > 0; u--, from += l->dilation_h * l->in_row, i += l->dilation_h)
+            if (i >= 0 && i < l->in_h)
+                to = sn_pairs3_fours(to, from, across * c / 4);
+            else
+                for (int32_t q = across * c / 4; q > 0; q--, to += 6) {
+                    to[0] = 0x10001u * (uint16_t)l->in_zero;
+                    to[3] = to[0];
+                }
         return;
     }
     for (int32_t u = 0; u < l->kernel_h; u++, i += l->dilation_h) {

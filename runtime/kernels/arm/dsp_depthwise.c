@@ -51,19 +51,26 @@ typedef struct {
     int32_t round;
 } SnTaps3;
 
+static inline uint32_t sn_twice(int32_t low, int32_t high)
+{
+    return (uint32_t)(uint16_t)(2 * low) | (uint32_t)high << 17;
+}
+
 static inline SnTaps3 sn_taps3(const SnWindow *l, int32_t c)
 {
     const int8_t *w = (const int8_t *)l->weights + 16 * c;
     int32_t bias = (int32_t)sn_load_u32((const uint8_t *)w + 8) >> 8;
     SnTaps3 t;
 
-    for (int32_t u = 0; u < 3; u++, w += 3) {
-        t.outer[u] = (uint32_t)(uint16_t)(2 * w[0]) | (uint32_t)(2 * w[2]) << 16;
-        t.middle[u] = (uint32_t)(2 * w[1]);
-    }
+    t.outer[0] = sn_twice(w[0], w[2]);
+    t.middle[0] = (uint32_t)(2 * w[1]);
+    t.outer[1] = sn_twice(w[3], w[5]);
+    t.middle[1] = (uint32_t)(2 * w[4]);
+    t.outer[2] = sn_twice(w[6], w[8]);
+    t.middle[2] = (uint32_t)(2 * w[7]);
     t.bias = 2 * (bias >> 4);
     t.e = (bias & 15) + 1;
-    t.m = (int32_t)sn_load_u32((const uint8_t *)w + 3);
+    t.m = (int32_t)sn_load_u32((const uint8_t *)w + 12);
     t.round = ((1 + 2 * l->zero) << t.e) >> 1;
     return t;
 }
@@ -191,6 +198,151 @@ static inline void sn_depthwise3(const SnWindow *l, uint8_t *y, const int8_t *x,
                         to[third] = (uint8_t)sum[2];
                 }
             }
+        }
+    }
+}
+
+/* ---- rows of five outputs: a whole row at a time, the columns beside it in the biases of its first and last output -------------- */
+
+/* Where outputs of a row lie that begins in one of a panel's three positions. */
+typedef struct {
+    int32_t second, third;      /* from the first; the fourth is `three` behind the first, the fifth behind the second */
+    int32_t advance;            /* to the next row */
+    const void *next;           /* and its SnLane */
+} SnLane;
+
+/* Rows of one channel, whose windows have all their rows; assembly knows the places. */
+typedef struct {
+    uint32_t taps[3][2];        /*  0  as in SnRow3 */
+    int32_t left;               /* 24  doubled biases of the first output, the last, and the others */
+    int32_t right;              /* 28 */
+    int32_t bias;               /* 32 */
+    int32_t m;                  /* 36 */
+    int32_t round;              /* 40 */
+    int32_t e;                  /* 44 */
+    uint8_t *to;                /* 48 */
+    const SnLane *lane;         /* 52 */
+    const int8_t *from;         /* 56  the first row of the window */
+    int32_t row;                /* 60  bytes from row to row */
+    int32_t n;                  /* 64  rows of outputs */
+    int32_t three;              /* 68 */
+    int32_t pushed[2];          /* what the assembly pushes, so that the compiler counts it as stack */
+} SnRow5;
+_Static_assert(__builtin_offsetof(SnRow5, three) == 68, "assembly knows where they are");
+
+/* r5: columns (0, 2), r6: (1, 3), r7: (2, 4). */
+#define SN_ROW5_LOAD "ldr r5, [r8]\n\t ldr r7, [r8, #2]\n\t add r8, r8, r9\n\t sxtb16 r6, r5, ror #8\n\t sxtb16 r5, r5\n\t sxtb16 r7, r7\n\t"
+#define SN_ROW5_SUM \
+    "smlabb r0, r5, r12, r0\n\t smlabt r0, r6, r10, r0\n\t smlad r1, r5, r10, r1\n\t smlabb r1, r6, r12, r1\n\t" \
+    "smlad r2, r6, r10, r2\n\t smlatb r2, r5, r12, r2\n\t smlad r3, r7, r10, r3\n\t smlatb r3, r6, r12, r3\n\t" \
+    "smlatb r4, r6, r10, r4\n\t smlatb r4, r7, r12, r4\n\t"
+
+static SN_APART void sn_row5_panel(SnRow5 *rows)
+{
+    register SnRow5 *r __asm__("r0") = rows;
+
+    __asm__ volatile(
+        "push {r0, r7}\n\t mov r11, r0\n\t add r12, r11, #56\n\t ldmia r12, {r8, r9, lr}\n"
+        "1:\n\t"
+        SN_ROW5_LOAD
+        "ldrd r0, r4, [r11, #24]\n\t ldr r3, [r11, #32]\n\t ldrd r10, r12, [r11]\n\t"
+        "smlabb r0, r5, r12, r0\n\t smlabt r0, r6, r10, r0\n\t smlad r1, r5, r10, r3\n\t smlabb r1, r6, r12, r1\n\t"
+        "smlad r2, r6, r10, r3\n\t smlatb r2, r5, r12, r2\n\t smlad r3, r7, r10, r3\n\t smlatb r3, r6, r12, r3\n\t"
+        "smlatb r4, r6, r10, r4\n\t smlatb r4, r7, r12, r4\n\t"
+        SN_ROW5_LOAD "ldrd r10, r12, [r11, #8]\n\t" SN_ROW5_SUM
+        SN_ROW5_LOAD "ldrd r10, r12, [r11, #16]\n\t" SN_ROW5_SUM
+        "sub r8, r8, r9, lsl #1\n\t"
+        "ldrd r5, r6, [r11, #36]\n\t ldr r7, [r11, #44]\n\t"
+        "smmlar r0, r0, r5, r6\n\t smmlar r1, r1, r5, r6\n\t smmlar r2, r2, r5, r6\n\t smmlar r3, r3, r5, r6\n\t smmlar r4, r4, r5, r6\n\t"
+        "asrs r0, r7\n\t asrs r1, r7\n\t asrs r2, r7\n\t asrs r3, r7\n\t asrs r4, r7\n\t"
+        "ssat r0, #8, r0\n\t ssat r1, #8, r1\n\t ssat r2, #8, r2\n\t ssat r3, #8, r3\n\t ssat r4, #8, r4\n\t"
+        "ldrd r10, r12, [r11, #48]\n\t ldmia r12, {r5, r6, r7, r12}\n\t"
+        "strh r0, [r10]\n\t strh r1, [r10, r5]\n\t strh r2, [r10, r6]\n\t"
+        "add r7, r7, r10\n\t strd r7, r12, [r11, #48]\n\t"
+        "ldr r6, [r11, #68]\n\t add r10, r10, r6\n\t strh r3, [r10]\n\t strh r4, [r10, r5]\n\t"
+        "subs lr, lr, #1\n\t bne 1b\n\t"
+        "pop {r0, r7}\n\t"
+        : "+r"(r) : : "r1", "r2", "r3", "r4", "r5", "r6", "r8", "r9", "r10", "r11", "r12", "lr", "cc", "memory");
+}
+
+/* Weights of row u of what is summed. */
+static inline void sn_row5_row(SnRow5 *r, int32_t u, uint32_t outer, uint32_t middle, int32_t zero)
+{
+    r->taps[u][0] = outer;
+    r->taps[u][1] = middle;
+    r->left = sn_smlabb(outer, (uint32_t)zero, r->left);
+    r->right = sn_smlatb(outer, (uint32_t)zero, r->right);
+}
+
+/* Channel c, rows whose windows are whole. */
+__attribute__((always_inline))
+static inline void sn_row5_whole(SnRow5 *r, const SnWindow *l, int32_t c)
+{
+    SnTaps3 t = sn_taps3(l, c);
+    uint32_t zero = (uint32_t)l->in_zero;
+
+    r->taps[0][0] = t.outer[0];
+    r->taps[0][1] = t.middle[0];
+    r->taps[1][0] = t.outer[1];
+    r->taps[1][1] = t.middle[1];
+    r->taps[2][0] = t.outer[2];
+    r->taps[2][1] = t.middle[2];
+    r->bias = t.bias;
+    r->left = sn_smlabb(t.outer[2], zero, sn_smlabb(t.outer[1], zero, sn_smlabb(t.outer[0], zero, t.bias)));
+    r->right = sn_smlatb(t.outer[2], zero, sn_smlatb(t.outer[1], zero, sn_smlatb(t.outer[0], zero, t.bias)));
+    r->m = t.m;
+    r->round = t.round;
+    r->e = t.e;
+}
+
+/* One row whose window has one row fewer: rows `down` .. of the weights are summed, from where three rows are; the missing one is the zero point. */
+static SN_APART void sn_row5_edge(SnRow5 *r, const SnWindow *l, int32_t c, int32_t down)
+{
+    SnTaps3 taps = sn_taps3(l, c);
+    const SnTaps3 *t = &taps;
+    int32_t zero = l->in_zero;
+    int32_t gone = 1 - down;
+
+    r->m = t->m;
+    r->round = t->round;
+    r->e = t->e;
+    r->bias = t->bias + zero * ((int16_t)t->outer[gone] + ((int32_t)t->outer[gone] >> 16) + (int32_t)t->middle[gone]);
+    r->left = r->bias;
+    r->right = r->bias;
+    for (int32_t u = 0; u < 3; u++) {
+        int32_t there = u + down >= 0 && u + down < 3;
+
+        sn_row5_row(r, u, there ? t->outer[u + down] : 0, there ? t->middle[u + down] : 0, zero);
+    }
+    r->n = 1;
+    sn_row5_panel(r);
+}
+
+SN_KERNEL(op=depthwise_panel, x=planar, panel=pairs3, layout=taps3_5, after=8, isa=dsp, order=exact)
+static SN_APART void sn_depthwise_panel_taps3_5(const SnWindow *l, void *panel, const int8_t *x, int32_t row, int32_t n)
+{
+    int32_t three = sn_pairs3_bytes(l->out_c);
+    SnLane lane[3] = { { 4, 8, three + 8, &lane[2] }, { 4, three - 4, 2 * three - 4, &lane[0] }, { three - 8, three - 4, 2 * three - 4, &lane[1] } };
+    SnRow5 r = { .three = three, .row = l->in_row };
+
+    for (int32_t c = 0; c < l->out_c; c++, x += l->in_chan) {
+        int32_t i = row;
+
+        r.to = (uint8_t *)sn_pairs3_at((uint8_t *)panel, c);
+        r.lane = lane;
+        if (i == 0) {                   /* the window's first row is missing */
+            r.from = x;
+            sn_row5_edge(&r, l, c, 1);
+            i = 1;
+        }
+        sn_row5_whole(&r, l, c);
+        r.from = x + (i - 1) * l->in_row;
+        r.n = (row + n < l->out_h ? row + n : l->out_h - 1) - i;
+        if (r.n > 0)
+            sn_row5_panel(&r);
+        if (row + n == l->out_h) {      /* its last one is */
+            r.from = x + (l->in_h - 3) * l->in_row;
+            sn_row5_edge(&r, l, c, -1);
         }
     }
 }

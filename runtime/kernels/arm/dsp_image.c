@@ -55,7 +55,14 @@ static SN_APART void sn_avgpool_dsp(const SnWindow *l, int8_t *y, const int8_t *
                 for (int32_t u = bottom - top; u > 0; u--, first += l->in_row) {
                     const int8_t *from = first;
 
-                    for (int32_t v = right - left; v > 0; v--, from += l->in_col)
+                    int32_t v = right - left;
+
+                    for (; l->in_col == 1 && v >= 4; v -= 4, from += 4) {
+                        uint32_t four = sn_load_u32((const uint8_t *)from);
+
+                        sum = sn_smlad(sn_sxtb16_odd(four), 0x10001, sn_smlad(sn_sxtb16(four), 0x10001, sum));
+                    }
+                    for (; v > 0; v--, from += l->in_col)
                         sum += *from;
                 }
                 sum = (sum + (sum > 0 ? half : -half)) / count;
