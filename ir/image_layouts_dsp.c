@@ -218,10 +218,11 @@ static void taps3_pack(const ImageLayer *l, uint8_t *weights, uint8_t *channels)
         uint8_t *p = weights + 16 * c;
         int64_t bias = l->bias[c] * 16ll + (l->mult[c] ? -l->shift[c] - 1 : 0);
 
-        for (int64_t k = 0; k < 9; k++)
-            *p++ = (uint8_t)l->w[k * l->n_out + c];
-        for (int i = 0; i < 3; i++)
-            *p++ = (uint8_t)((uint64_t)bias >> 8 * i);
+        for (int u = 0; u < 3; u++) {
+            for (int v = 0; v < 3; v++)
+                *p++ = (uint8_t)l->w[(3 * u + v) * l->n_out + c];
+            *p++ = (uint8_t)((uint64_t)bias >> 8 * u);
+        }
         put_word(p, l->mult[c]);
     }
 }

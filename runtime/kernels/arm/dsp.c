@@ -132,6 +132,39 @@ static SN_APART void sn_pairs3_fill(uint8_t *position, int32_t k, int32_t zero, 
         }
 }
 
+enum { SN_SMALL_WINDOW = 64 };      /* bytes */
+
+/* A window of at most SN_SMALL_WINDOW bytes whose rows are bytes one after another: put together first, then widened. */
+static inline void sn_window_small(const SnWindow *l, uint8_t *position, const int8_t *x, int32_t i, int32_t j)
+{
+    uint32_t line[SN_SMALL_WINDOW / 4];
+    int32_t bytes = l->kernel_w * l->in_c;
+    int32_t fours = (l->kernel_h * bytes + 3) / 4;
+    int32_t left = j < 0 ? -j : 0;
+    int32_t right = j + l->kernel_w > l->in_w ? j + l->kernel_w - l->in_w : 0;
+    int32_t n = (l->kernel_w - left - right) * l->in_c;
+    uint8_t *to = (uint8_t *)line + left * l->in_c;
+    const uint8_t *from = (const uint8_t *)x + i * l->in_row + (j + left) * l->in_col;
+
+    if (left || right || i < 0 || i + (l->kernel_h - 1) * l->dilation_h >= l->in_h)
+        for (int32_t q = 0; q < fours; q++)
+            line[q] = 0x01010101u * (uint8_t)l->in_zero;
+    for (int32_t u = l->kernel_h; u > 0; u--, i += l->dilation_h, to += bytes, from += l->dilation_h * l->in_row) {
+        int32_t b = 0;
+
+        if (i < 0 || i >= l->in_h)
+            continue;
+        for (; b + 4 <= n; b += 4) {
+            uint32_t v = sn_load_u32(from + b);
+
+            __builtin_memcpy(to + b, &v, 4);
+        }
+        for (; b < n; b++)
+            to[b] = from[b];
+    }
+    sn_pairs3_fours((uint32_t *)(void *)position, (const int8_t *)line, fours);
+}
+
 /* The window of one output of an image whose channels lie side by side: rows of it are bytes one after another, as far as they are inside. */
 static inline void sn_window_nhwc(const SnWindow *l, uint8_t *position, const int8_t *x, int32_t i, int32_t j)
 {
@@ -141,6 +174,10 @@ static inline void sn_window_nhwc(const SnWindow *l, uint8_t *position, const in
     int32_t across = dense ? l->kernel_w : 1;
     int32_t k = 0;
 
+    if (dense && l->kernel_h * across * c <= SN_SMALL_WINDOW) {
+        sn_window_small(l, position, x, i, j);
+        return;
+    }
     if (dense && !(across * c & 3) && j >= 0 && j + across <= l->in_w) {
         uint32_t *to = (uint32_t *)(void *)position;
         const int8_t *from = x + i * l->in_row + j * c;
@@ -236,14 +273,14 @@ static SN_APART void sn_im2col_any_pairs3(const SnWindow *l, void *panel, const 
  *
  *     | bias[a] << 8 | e[a] |  bias[b] << 8 | e[b] |  the words drawn above  |  m[a]  |  m[b]  |          e = -shift, 1 .. 16 */
 typedef struct {
-    int8_t *y[3];               /*  0  output a of each position; a surplus position has the last one's */
-    int32_t at;                 /* 12  how far outputs a are from there */
-    int32_t chan;               /* 16  and outputs b from a; 0: there is no b */
-    const void *panel;          /* 20 */
-    int32_t fours;              /* 24  inputs / 4 */
-    uint32_t bias[2];           /* 28  as in the weights */
-    int32_t round;              /* 36  64 (1 + 2 zero) */
-    const void *end;            /* 40  of the weights */
+    uint32_t bias[2];           /*  0  of the weights, as they are there: the low bytes are shifts */
+    int32_t round;              /*  8  64 (1 + 2 zero) */
+    int8_t *y[3];               /* 12  output a of each position; a surplus position has the last one's */
+    int32_t at;                 /* 24  how far outputs a are from there */
+    int32_t chan;               /* 28  and outputs b from a; 0: there is no b */
+    const void *end;            /* 32  of the weights */
+    const void *panel;          /* 36 */
+    int32_t fours;              /* 40  inputs / 4 */
     const void *w;              /* 44 */
     int32_t pushed[2];          /* what the assembly pushes, so that the compiler counts it as stack */
 } SnPairs3;
@@ -259,37 +296,40 @@ _Static_assert(__builtin_offsetof(SnPairs3, w) == 44, "assembly knows where they
     "smlad r0, r7, r8, r0\n\t smlad r1, r7, r9, r1\n\t smlad r2, r7, r10, r2\n\t sxtb16 r7, r7\n\t" \
     "smlad r3, r7, r8, r3\n\t smlad r4, r7, r9, r4\n\t smlad r5, r7, r10, r5\n\t"
 
-/* Sums of two outputs of three positions: 256 A + B in r0-r2, B in r3-r5; leaves the struct's address in r6. */
+/* Sums of two outputs of three positions: 256 A + B in r0-r2, B in r3-r5; then r7, r12: multipliers of a and b, r8, r9:
+ * words whose low bytes are their shifts, r10: the rounding constant of b, lr: of a, 7 bits more; r6: the address of y. */
 #define SN_PAIRS3_SUMS \
     "push {r0, r7}\n\t" \
     "ldr r11, [r0, #44]\n" \
     "1:\n\t" \
     "ldr r6, [sp]\n\t" \
     "ldmia r11!, {r0, r3}\n\t" \
-    "strd r0, r3, [r6, #28]\n\t" \
-    "ldrd r12, lr, [r6, #20]\n\t" \
+    "strd r0, r3, [r6]\n\t" \
+    "ldrd r12, lr, [r6, #36]\n\t" \
     "asrs r3, r3, #8\n\t bic r0, r0, #255\n\t add r0, r0, r3\n\t mov r1, r0\n\t mov r2, r0\n\t mov r4, r3\n\t mov r5, r3\n\t" \
-    "subs lr, lr, #4\n\t blt 3f\n" \
+    "subs lr, lr, #8\n\t blt 3f\n" \
     "2:\n\t" \
-    SN_PAIRS3_FOUR SN_PAIRS3_FOUR SN_PAIRS3_FOUR SN_PAIRS3_FOUR \
-    "subs lr, lr, #4\n\t bge 2b\n" \
+    SN_PAIRS3_FOUR SN_PAIRS3_FOUR SN_PAIRS3_FOUR SN_PAIRS3_FOUR SN_PAIRS3_FOUR SN_PAIRS3_FOUR SN_PAIRS3_FOUR SN_PAIRS3_FOUR \
+    "subs lr, lr, #8\n\t bge 2b\n" \
     "3:\n\t" \
-    "adds lr, lr, #4\n\t beq 5f\n" \
+    "adds lr, lr, #8\n\t beq 5f\n" \
     "4:\n\t" \
     SN_PAIRS3_FOUR \
     "subs lr, lr, #1\n\t bne 4b\n" \
     "5:\n\t" \
     "ldr r6, [sp]\n\t" \
+    "ldmia r6!, {r8, r9, r10}\n\t ldrd r7, r12, [r11], #8\n\t lsl lr, r10, r8\n\t lsl r10, r10, r9\n\t asr r10, r10, #7\n\t" \
     "subs r0, r0, r3\n\t subs r1, r1, r4\n\t subs r2, r2, r5\n\t"
 
 /* Outputs b, then a, from the last position to the first; then the next two outputs.  Where there is no b, or no such position, a wins. */
 #define SN_PAIRS3_STORE \
-    "ldmia r6, {r7, r8, r9, r10, r12}\n\t" \
-    "add lr, r10, r12\n\t" \
-    "strb r5, [r9, lr]\n\t strb r4, [r8, lr]\n\t strb r3, [r7, lr]\n\t" \
+    "ldmia r6, {r7, r8, r9, r10, r12, lr}\n\t" \
+    "add r10, r10, r12\n\t" \
+    "strb r5, [r9, r10]\n\t strb r4, [r8, r10]\n\t strb r3, [r7, r10]\n\t" \
+    "sub r10, r10, r12\n\t" \
     "strb r2, [r9, r10]\n\t strb r1, [r8, r10]\n\t strb r0, [r7, r10]\n\t" \
-    "add lr, lr, r12\n\t str lr, [r6, #12]\n\t" \
-    "ldr r12, [r6, #40]\n\t cmp r11, r12\n\t bne 1b\n\t" \
+    "add r10, r10, r12, lsl #1\n\t str r10, [r6, #12]\n\t" \
+    "cmp r11, lr\n\t bne 1b\n\t" \
     "pop {r0, r7}\n\t"
 
 /* All outputs of three positions; outputs are -128 .. 127 and -128 is their zero point. */
@@ -299,16 +339,13 @@ static SN_APART void sn_pairs3_tile_relu(SnPairs3 *tile)
 
     __asm__ volatile(
         SN_PAIRS3_SUMS
-        "ldr r7, [r11], #4\n\t ldr r9, [r6, #36]\n\t ldrb r8, [r6, #28]\n\t"
-        "lsl r10, r9, r8\n\t adds r10, r10, #64\n\t adds r8, r8, #7\n\t"
-        "smmla r0, r0, r7, r10\n\t smmla r1, r1, r7, r10\n\t smmla r2, r2, r7, r10\n\t"
+        "add lr, lr, #64\n\t add r8, r8, #7\n\t"
+        "smmla r0, r0, r7, lr\n\t smmla r1, r1, r7, lr\n\t smmla r2, r2, r7, lr\n\t"
         "asr r0, r0, r8\n\t asr r1, r1, r8\n\t asr r2, r2, r8\n\t"
         "ssat r0, #8, r0\n\t ssat r1, #8, r1\n\t ssat r2, #8, r2\n\t"
-        "ldr r7, [r11], #4\n\t ldrb r8, [r6, #32]\n\t"
-        "lsl r10, r9, r8\n\t asr r10, r10, #7\n\t"
         "lsls r3, r3, #1\n\t lsls r4, r4, #1\n\t lsls r5, r5, #1\n\t"
-        "smmlar r3, r3, r7, r10\n\t smmlar r4, r4, r7, r10\n\t smmlar r5, r5, r7, r10\n\t"
-        "asr r3, r3, r8\n\t asr r4, r4, r8\n\t asr r5, r5, r8\n\t"
+        "smmlar r3, r3, r12, r10\n\t smmlar r4, r4, r12, r10\n\t smmlar r5, r5, r12, r10\n\t"
+        "asr r3, r3, r9\n\t asr r4, r4, r9\n\t asr r5, r5, r9\n\t"
         "ssat r3, #8, r3\n\t ssat r4, #8, r4\n\t ssat r5, #8, r5\n\t"
         SN_PAIRS3_STORE
         : "+r"(t) : : "r1", "r2", "r3", "r4", "r5", "r6", "r8", "r9", "r10", "r11", "r12", "lr", "cc", "memory");
@@ -321,21 +358,19 @@ static SN_APART void sn_pairs3_tile_any(SnPairs3 *tile)
 
     __asm__ volatile(
         SN_PAIRS3_SUMS
-        "ldr r7, [r11], #4\n\t ldr r9, [r6, #36]\n\t ldrb r8, [r6, #28]\n\t"
-        "lsl r10, r9, r8\n\t asr r10, r10, #7\n\t"
+        "asr lr, lr, #7\n\t"
         "asrs r0, r0, #7\n\t asrs r1, r1, #7\n\t asrs r2, r2, #7\n\t"
-        "smmlar r12, r0, r7, r10\n\t add r0, r12, r0, asr #31\n\t"
-        "smmlar r12, r1, r7, r10\n\t add r1, r12, r1, asr #31\n\t"
-        "smmlar r12, r2, r7, r10\n\t add r2, r12, r2, asr #31\n\t"
+        "smmlar r12, r0, r7, lr\n\t add r0, r12, r0, asr #31\n\t"
+        "smmlar r12, r1, r7, lr\n\t add r1, r12, r1, asr #31\n\t"
+        "smmlar r12, r2, r7, lr\n\t add r2, r12, r2, asr #31\n\t"
+        "ldr r12, [r11, #-4]\n\t"
         "asr r0, r0, r8\n\t asr r1, r1, r8\n\t asr r2, r2, r8\n\t"
         "ssat r0, #8, r0\n\t ssat r1, #8, r1\n\t ssat r2, #8, r2\n\t"
-        "ldr r7, [r11], #4\n\t ldrb r8, [r6, #32]\n\t"
-        "lsl r10, r9, r8\n\t asr r10, r10, #7\n\t"
         "lsls r3, r3, #1\n\t lsls r4, r4, #1\n\t lsls r5, r5, #1\n\t"
-        "smmlar r12, r3, r7, r10\n\t add r3, r12, r3, asr #31\n\t"
-        "smmlar r12, r4, r7, r10\n\t add r4, r12, r4, asr #31\n\t"
-        "smmlar r12, r5, r7, r10\n\t add r5, r12, r5, asr #31\n\t"
-        "asr r3, r3, r8\n\t asr r4, r4, r8\n\t asr r5, r5, r8\n\t"
+        "smmlar lr, r3, r12, r10\n\t add r3, lr, r3, asr #31\n\t"
+        "smmlar lr, r4, r12, r10\n\t add r4, lr, r4, asr #31\n\t"
+        "smmlar lr, r5, r12, r10\n\t add r5, lr, r5, asr #31\n\t"
+        "asr r3, r3, r9\n\t asr r4, r4, r9\n\t asr r5, r5, r9\n\t"
         "ssat r3, #8, r3\n\t ssat r4, #8, r4\n\t ssat r5, #8, r5\n\t"
         SN_PAIRS3_STORE
         : "+r"(t) : : "r1", "r2", "r3", "r4", "r5", "r6", "r8", "r9", "r10", "r11", "r12", "lr", "cc", "memory");

@@ -13,8 +13,8 @@
  *
  * layout taps3: 16 bytes a channel
  *
- *     byte  0                          9               12
- *           | nine weights, row by row | bias, e - 1   | m                |      24 bits: bias << 4 | e - 1, e = -shift, 1 .. 16
+ *     byte  0            3       4            7       8            11      12
+ *           | w00 w01 w02 | bias | w10 w11 w12 | bias | w20 w21 w22 | bias | m |      24 bits: bias << 4 | e - 1, e = -shift, 1 .. 16
  *
  * The sums are made of doubled weights, as SMMLAR wants them (dsp.c). */
 #include "../image.h"
@@ -41,7 +41,7 @@ typedef struct {
     uint32_t zero[3];
 } SnEdge;
 
-/* A channel's constants; outer weights (w0, w2) of each row and the middle one, doubled. */
+/* A channel's constants; outer weights (w0, w2) of each row and the middle one (low half), doubled. */
 typedef struct {
     uint32_t outer[3];
     uint32_t middle[3];
@@ -51,26 +51,34 @@ typedef struct {
     int32_t round;
 } SnTaps3;
 
-static inline uint32_t sn_twice(int32_t low, int32_t high)
+/* Both halves doubled. */
+static inline uint32_t sn_twice(uint32_t v)
 {
-    return (uint32_t)(uint16_t)(2 * low) | (uint32_t)high << 17;
+    uint32_t r;
+
+    __asm__("sadd16 %0, %1, %1" : "=r"(r) : "r"(v));
+    return r;
 }
 
+__attribute__((always_inline))
 static inline SnTaps3 sn_taps3(const SnWindow *l, int32_t c)
 {
-    const int8_t *w = (const int8_t *)l->weights + 16 * c;
-    int32_t bias = (int32_t)sn_load_u32((const uint8_t *)w + 8) >> 8;
+    const uint32_t *w = (const uint32_t *)l->weights + 4 * c;
+    uint32_t first = w[0];
+    uint32_t second = w[1];
+    uint32_t third = w[2];
+    int32_t bias = (int32_t)((third & 0xff000000u) | (second >> 24) << 16 | (first >> 24) << 8) >> 8;
     SnTaps3 t;
 
-    t.outer[0] = sn_twice(w[0], w[2]);
-    t.middle[0] = (uint32_t)(2 * w[1]);
-    t.outer[1] = sn_twice(w[3], w[5]);
-    t.middle[1] = (uint32_t)(2 * w[4]);
-    t.outer[2] = sn_twice(w[6], w[8]);
-    t.middle[2] = (uint32_t)(2 * w[7]);
+    t.outer[0] = sn_twice(sn_sxtb16(first));
+    t.middle[0] = sn_twice(sn_sxtb16_odd(first));
+    t.outer[1] = sn_twice(sn_sxtb16(second));
+    t.middle[1] = sn_twice(sn_sxtb16_odd(second));
+    t.outer[2] = sn_twice(sn_sxtb16(third));
+    t.middle[2] = sn_twice(sn_sxtb16_odd(third));
     t.bias = 2 * (bias >> 4);
     t.e = (bias & 15) + 1;
-    t.m = (int32_t)sn_load_u32((const uint8_t *)w + 12);
+    t.m = (int32_t)w[3];
     t.round = ((1 + 2 * l->zero) << t.e) >> 1;
     return t;
 }
@@ -265,85 +273,71 @@ static SN_APART void sn_row5_panel(SnRow5 *rows)
         : "+r"(r) : : "r1", "r2", "r3", "r4", "r5", "r6", "r8", "r9", "r10", "r11", "r12", "lr", "cc", "memory");
 }
 
-/* Weights of row u of what is summed. */
-static inline void sn_row5_row(SnRow5 *r, int32_t u, uint32_t outer, uint32_t middle, int32_t zero)
-{
-    r->taps[u][0] = outer;
-    r->taps[u][1] = middle;
-    r->left = sn_smlabb(outer, (uint32_t)zero, r->left);
-    r->right = sn_smlatb(outer, (uint32_t)zero, r->right);
-}
-
-/* Channel c, rows whose windows are whole. */
+/* Windows of rows with these weights, outer and middle, and `bias` for what else there is of the zero point. */
 __attribute__((always_inline))
-static inline void sn_row5_whole(SnRow5 *r, const SnWindow *l, int32_t c)
+static inline void sn_row5_taps(SnRow5 *r, const uint32_t o[3], const uint32_t m[3], int32_t bias, uint32_t zero)
 {
-    SnTaps3 t = sn_taps3(l, c);
-    uint32_t zero = (uint32_t)l->in_zero;
-
-    r->taps[0][0] = t.outer[0];
-    r->taps[0][1] = t.middle[0];
-    r->taps[1][0] = t.outer[1];
-    r->taps[1][1] = t.middle[1];
-    r->taps[2][0] = t.outer[2];
-    r->taps[2][1] = t.middle[2];
-    r->bias = t.bias;
-    r->left = sn_smlabb(t.outer[2], zero, sn_smlabb(t.outer[1], zero, sn_smlabb(t.outer[0], zero, t.bias)));
-    r->right = sn_smlatb(t.outer[2], zero, sn_smlatb(t.outer[1], zero, sn_smlatb(t.outer[0], zero, t.bias)));
-    r->m = t.m;
-    r->round = t.round;
-    r->e = t.e;
+    r->taps[0][0] = o[0];
+    r->taps[0][1] = m[0];
+    r->taps[1][0] = o[1];
+    r->taps[1][1] = m[1];
+    r->taps[2][0] = o[2];
+    r->taps[2][1] = m[2];
+    r->bias = bias;
+    r->left = sn_smlabb(o[2], zero, sn_smlabb(o[1], zero, sn_smlabb(o[0], zero, bias)));
+    r->right = sn_smlatb(o[2], zero, sn_smlatb(o[1], zero, sn_smlatb(o[0], zero, bias)));
 }
 
-/* One row whose window has one row fewer: rows `down` .. of the weights are summed, from where three rows are; the missing one is the zero point. */
-static SN_APART void sn_row5_edge(SnRow5 *r, const SnWindow *l, int32_t c, int32_t down)
+/* What a row of the window adds where it is the zero point. */
+static inline int32_t sn_row5_gone(uint32_t outer, uint32_t middle, uint32_t zero, int32_t bias)
 {
-    SnTaps3 taps = sn_taps3(l, c);
-    const SnTaps3 *t = &taps;
-    int32_t zero = l->in_zero;
-    int32_t gone = 1 - down;
-
-    r->m = t->m;
-    r->round = t->round;
-    r->e = t->e;
-    r->bias = t->bias + zero * ((int16_t)t->outer[gone] + ((int32_t)t->outer[gone] >> 16) + (int32_t)t->middle[gone]);
-    r->left = r->bias;
-    r->right = r->bias;
-    for (int32_t u = 0; u < 3; u++) {
-        int32_t there = u + down >= 0 && u + down < 3;
-
-        sn_row5_row(r, u, there ? t->outer[u + down] : 0, there ? t->middle[u + down] : 0, zero);
-    }
-    r->n = 1;
-    sn_row5_panel(r);
+    return sn_smlad(outer, zero, sn_smlabb(middle, zero, bias));
 }
 
 SN_KERNEL(op=depthwise_panel, x=planar, panel=pairs3, layout=taps3_5, after=8, isa=dsp, order=exact)
 static SN_APART void sn_depthwise_panel_taps3_5(const SnWindow *l, void *panel, const int8_t *x, int32_t row, int32_t n)
 {
     int32_t three = sn_pairs3_bytes(l->out_c);
+    uint32_t zero = 0x10001u * (uint16_t)l->in_zero;
     SnLane lane[3] = { { 4, 8, three + 8, &lane[2] }, { 4, three - 4, 2 * three - 4, &lane[0] }, { three - 8, three - 4, 2 * three - 4, &lane[1] } };
     SnRow5 r = { .three = three, .row = l->in_row };
+    int32_t first = row ? row : 1;                                          /* of the rows whose windows are whole */
+    int32_t whole = (row + n < l->out_h ? row + n : l->out_h - 1) - first;
+    uint8_t *to = (uint8_t *)panel;
 
     for (int32_t c = 0; c < l->out_c; c++, x += l->in_chan) {
-        int32_t i = row;
+        SnTaps3 t = sn_taps3(l, c);
 
-        r.to = (uint8_t *)sn_pairs3_at((uint8_t *)panel, c);
+        r.m = t.m;
+        r.round = t.round;
+        r.e = t.e;
+        r.to = to;
         r.lane = lane;
-        if (i == 0) {                   /* the window's first row is missing */
+        if (row == 0) {                     /* the first row of the window is missing: its other two, and one that does not count */
+            const uint32_t outer[3] = { t.outer[1], t.outer[2], 0 };
+            const uint32_t middle[3] = { t.middle[1], t.middle[2], 0 };
+
+            sn_row5_taps(&r, outer, middle, sn_row5_gone(t.outer[0], t.middle[0], zero, t.bias), zero);
             r.from = x;
-            sn_row5_edge(&r, l, c, 1);
-            i = 1;
-        }
-        sn_row5_whole(&r, l, c);
-        r.from = x + (i - 1) * l->in_row;
-        r.n = (row + n < l->out_h ? row + n : l->out_h - 1) - i;
-        if (r.n > 0)
+            r.n = 1;
             sn_row5_panel(&r);
-        if (row + n == l->out_h) {      /* its last one is */
-            r.from = x + (l->in_h - 3) * l->in_row;
-            sn_row5_edge(&r, l, c, -1);
         }
+        if (whole > 0) {
+            sn_row5_taps(&r, t.outer, t.middle, t.bias, zero);
+            r.from = x + (first - 1) * l->in_row;
+            r.n = whole;
+            sn_row5_panel(&r);
+        }
+        if (row + n == l->out_h) {          /* the last one is */
+            const uint32_t outer[3] = { 0, t.outer[0], t.outer[1] };
+            const uint32_t middle[3] = { 0, t.middle[0], t.middle[1] };
+
+            sn_row5_taps(&r, outer, middle, sn_row5_gone(t.outer[2], t.middle[2], zero, t.bias), zero);
+            r.from = x + (l->in_h - 3) * l->in_row;
+            r.n = 1;
+            sn_row5_panel(&r);
+        }
+        to += c & 1 ? (c & 2 ? 10 : -10) : 12;
     }
 }
 
@@ -483,7 +477,7 @@ static inline void sn_row3_channel(SnRow3 *r, const SnWindow *l, int32_t c)
 /* Row u of the window does not exist: it is the zero point everywhere. */
 static SN_APART void sn_row3_without(SnRow3 *r, int32_t u, int32_t zero)
 {
-    r->bias += zero * ((int16_t)r->taps[u][0] + ((int32_t)r->taps[u][0] >> 16) + (int32_t)r->taps[u][1]);
+    r->bias += zero * ((int16_t)r->taps[u][0] + ((int32_t)r->taps[u][0] >> 16) + (int16_t)r->taps[u][1]);
     r->taps[u][0] = 0;
     r->taps[u][1] = 0;
 }
