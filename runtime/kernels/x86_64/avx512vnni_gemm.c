@@ -5,52 +5,86 @@
  * (6 KB for 192 columns) stays in the first-level cache; the float sums wait in memory.
  *
  * unpack: the layout's own codes go to their places in the panel as bytes first, what they are multiplied with and what is added
- * (SnSubs) to the stack, as 32 floats for every `sub` columns that share them.  Then a
- * group is turned and rounded where it lies, 16 rows at a time.  Rows are lanes, four columns of a row the four bytes of a lane, so
+ * (SnSubs) to the stack, as 32 floats for every `sub` columns that share them.  Then a group is turned and rounded where it lies, 16 rows at a time.  Rows are lanes, four columns of a row the four bytes of a lane, so
  * turning adds vectors: three rounds of 8 columns in registers, and three more of 8 columns that are 8 apart. */
 #include <immintrin.h>
 #include "../kernel.h"
 
 /* ---- gemm ------------------------------------------------------------------------------------------------------------------ */
 
-/* A group's columns c .. c + group - 1 for `tokens` tokens, added to acc. */
+/* What a group adds for `tokens` tokens, at most 3: the sums' start, four columns of 32 rows, and the end.  Three at a time because
+ * compilers give up on loops that become too long, and then keep the sums in memory. */
 __attribute__((always_inline))
-static inline void sn_gemm_group_avx512(float *acc, int acc_stride, const uint8_t *w, const float *d, const int8_t *x, int x_stride,
-                                        int n_in, int c, int group, int tokens)
+static inline void sn_gemm_start_avx512(__m512i *s, const SnI8Scale *scale, int x_stride, int tokens)
 {
-    const __m512 d0 = _mm512_loadu_ps(d);
-    const __m512 d1 = _mm512_loadu_ps(d + 16);
-    const int8_t *q[4];
-    __m512i s[24];
-
-    for (int i = 0; i < (tokens + 2) / 3; i++)
-        q[i] = x + (intptr_t)x_stride * 3 * i;
-    #pragma GCC unroll 12
     for (int t = 0; t < tokens; t++) {
-        const SnI8Scale *scale = sn_i8_scales(x + (intptr_t)x_stride * t, n_in) + c / group;
+        const SnI8Scale *of = (const SnI8Scale *)(const void *)((const int8_t *)scale + (intptr_t)x_stride * t);
 
-        s[2 * t] = s[2 * t + 1] = _mm512_set1_epi32(-128 * scale->sum);
+        s[2 * t] = s[2 * t + 1] = _mm512_set1_epi32(-128 * of->sum);
     }
-    for (int k = c; k < c + group; k += 4, w += 128) {
-        const __m512i a = _mm512_load_si512((const void *)w);
-        const __m512i b = _mm512_load_si512((const void *)(w + 64));
+}
 
-        for (int t = 0; t < tokens; t++) {
-            const __m512i v = sn_four_avx512(q[t / 3] + (intptr_t)x_stride * (t % 3) + k);
-
-            s[2 * t] = sn_dpbusd_avx512(s[2 * t], a, v);
-            s[2 * t + 1] = sn_dpbusd_avx512(s[2 * t + 1], b, v);
-        }
-    }
-    #pragma GCC unroll 12
+__attribute__((always_inline))
+static inline void sn_gemm_step_avx512(__m512i *s, __m512i a, __m512i b, const int8_t *q, int x_stride, int tokens)
+{
     for (int t = 0; t < tokens; t++) {
-        const SnI8Scale *scale = sn_i8_scales(x + (intptr_t)x_stride * t, n_in) + c / group;
-        const __m512 v = _mm512_set1_ps(scale->d);
+        const __m512i v = sn_four_avx512(q + (intptr_t)x_stride * t);
+
+        s[2 * t] = sn_dpbusd_avx512(s[2 * t], a, v);
+        s[2 * t + 1] = sn_dpbusd_avx512(s[2 * t + 1], b, v);
+    }
+}
+
+__attribute__((always_inline))
+static inline void sn_gemm_finish_avx512(float *acc, int acc_stride, const __m512i *s, __m512 d0, __m512 d1, const SnI8Scale *scale,
+                                         int x_stride, int tokens)
+{
+    for (int t = 0; t < tokens; t++) {
+        const SnI8Scale *of = (const SnI8Scale *)(const void *)((const int8_t *)scale + (intptr_t)x_stride * t);
+        const __m512 v = _mm512_set1_ps(of->d);
         float *y = acc + (intptr_t)acc_stride * t;
 
         _mm512_storeu_ps(y, _mm512_add_ps(_mm512_loadu_ps(y), _mm512_mul_ps(_mm512_cvtepi32_ps(s[2 * t]), _mm512_mul_ps(d0, v))));
         _mm512_storeu_ps(y + 16, _mm512_add_ps(_mm512_loadu_ps(y + 16),
                                                _mm512_mul_ps(_mm512_cvtepi32_ps(s[2 * t + 1]), _mm512_mul_ps(d1, v))));
+    }
+}
+
+/* A group's columns c .. c + group - 1 for `tokens` tokens (12, or 1 to 3), added to acc. */
+__attribute__((always_inline))
+static inline void sn_gemm_group_avx512(float *acc, int acc_stride, const uint8_t *w, const float *d, const int8_t *x, int x_stride,
+                                        int n_in, int c, int group, int tokens)
+{
+    const int three = tokens < 3 ? tokens : 3;
+    const intptr_t x3 = (intptr_t)x_stride * 3;
+    const intptr_t y3 = (intptr_t)acc_stride * 3;
+    const SnI8Scale *scale = sn_i8_scales(x, n_in) + c / group;
+    const __m512 d0 = _mm512_loadu_ps(d);
+    const __m512 d1 = _mm512_loadu_ps(d + 16);
+    __m512i s[24];
+
+    sn_gemm_start_avx512(s, scale, x_stride, three);
+    if (tokens == 12) {
+        sn_gemm_start_avx512(s + 6, sn_i8_scales(x + x3, n_in) + c / group, x_stride, 3);
+        sn_gemm_start_avx512(s + 12, sn_i8_scales(x + 2 * x3, n_in) + c / group, x_stride, 3);
+        sn_gemm_start_avx512(s + 18, sn_i8_scales(x + 3 * x3, n_in) + c / group, x_stride, 3);
+    }
+    for (int k = c; k < c + group; k += 4, w += 128) {
+        const __m512i a = _mm512_load_si512((const void *)w);
+        const __m512i b = _mm512_load_si512((const void *)(w + 64));
+
+        sn_gemm_step_avx512(s, a, b, x + k, x_stride, three);
+        if (tokens == 12) {
+            sn_gemm_step_avx512(s + 6, a, b, x + x3 + k, x_stride, 3);
+            sn_gemm_step_avx512(s + 12, a, b, x + 2 * x3 + k, x_stride, 3);
+            sn_gemm_step_avx512(s + 18, a, b, x + 3 * x3 + k, x_stride, 3);
+        }
+    }
+    sn_gemm_finish_avx512(acc, acc_stride, s, d0, d1, scale, x_stride, three);
+    if (tokens == 12) {
+        sn_gemm_finish_avx512(acc + y3, acc_stride, s + 6, d0, d1, sn_i8_scales(x + x3, n_in) + c / group, x_stride, 3);
+        sn_gemm_finish_avx512(acc + 2 * y3, acc_stride, s + 12, d0, d1, sn_i8_scales(x + 2 * x3, n_in) + c / group, x_stride, 3);
+        sn_gemm_finish_avx512(acc + 3 * y3, acc_stride, s + 18, d0, d1, sn_i8_scales(x + 3 * x3, n_in) + c / group, x_stride, 3);
     }
 }
 
@@ -70,9 +104,9 @@ static SN_APART void sn_gemm_i8_avx512vnni(float *acc, int acc_stride, const uin
         for (; t + 12 <= n; t += 12)
             sn_gemm_group_avx512(acc + (intptr_t)acc_stride * t, acc_stride, panel, d, x + (intptr_t)x_stride * t, x_stride, n_in, c,
                                  group, 12);
-        for (; t + 4 <= n; t += 4)
+        for (; t + 3 <= n; t += 3)
             sn_gemm_group_avx512(acc + (intptr_t)acc_stride * t, acc_stride, panel, d, x + (intptr_t)x_stride * t, x_stride, n_in, c,
-                                 group, 4);
+                                 group, 3);
         for (; t < n; t++)
             sn_gemm_group_avx512(acc + (intptr_t)acc_stride * t, acc_stride, panel, d, x + (intptr_t)x_stride * t, x_stride, n_in, c,
                                  group, 1);

@@ -21,14 +21,12 @@ static inline void sn_gemm_group_avxvnni(float *acc, int acc_stride, const uint8
     const int8_t *q[2] = { x, x + (intptr_t)x_stride * 3 };
     __m256i s[12];
 
-    #pragma GCC unroll 6
     for (int t = 0; t < tokens; t++)
         s[2 * t] = s[2 * t + 1] = _mm256_set1_epi32(-128 * sn_i8_scales(x + (intptr_t)x_stride * t, n_in)[c / group].sum);
     for (int k = c; k < c + group; k += 4, w += 4 * SN_ROWS) {
         const __m256i a = _mm256_load_si256((const __m256i *)(const void *)w);
         const __m256i b = _mm256_load_si256((const __m256i *)(const void *)(w + 32));
 
-        #pragma GCC unroll 6
         for (int t = 0; t < tokens; t++) {
             const __m256i v = sn_four_avx2(q[t / 3] + (intptr_t)x_stride * (t % 3) + k);
 
@@ -36,7 +34,6 @@ static inline void sn_gemm_group_avxvnni(float *acc, int acc_stride, const uint8
             s[2 * t + 1] = sn_dpbusd_avxvnni(s[2 * t + 1], b, v);
         }
     }
-    #pragma GCC unroll 6
     for (int t = 0; t < tokens; t++) {
         const float scale = sn_i8_scales(x + (intptr_t)x_stride * t, n_in)[c / group].d;
 
