@@ -8,11 +8,9 @@
 
 /* ---- variables -------------------------------------------------------------------------------------------------------- */
 
-static Str variable_name(const TfGraph *g, const TfOp *o)
+static Str variable_name(TfGraph *g, const TfOp *o)
 {
-    Flat f = g->flat;
-
-    return flat_str(&f, &o->options, 1);
+    return flat_str(&g->flat, &o->options, 1);
 }
 
 /* The variable that a tensor of the graph is a handle of; NULL after a report. */
@@ -136,7 +134,7 @@ bool tf_assign_variable(Build *b)
 bool tf_call_once(Build *b)
 {
     int i_sub = tf_option(b, 0, 4, 0) - 1;
-    const TfGraph *g = i_sub >= 0 && i_sub < b->g->n_sub ? &b->g->sub[i_sub] : NULL;
+    TfGraph *g = i_sub >= 0 && i_sub < b->g->n_sub ? &b->g->sub[i_sub] : NULL;
     Str *name = g ? ARENA_ARRAY(b->m->a, Str, g->n_tensor + 1) : NULL;
 
     if (!g)
@@ -159,7 +157,7 @@ bool tf_call_once(Build *b)
                 return tf_unsupported(b, "gives a variable two values, or comes after its use");
         b->variables = v;
     }
-    return true;
+    return g->flat.ok;
 }
 
 /* The state of a layer: operand k, a tensor that is marked as variable, in a shape of ours.  NULL after a report. */
