@@ -25,6 +25,8 @@ def weight(fmt, dims, lo, hi):
 class Image:
     def __init__(self, name, h, w, c):
         self.name, self.h, self.w, self.c = name, h, w, c
+        self.zero = rnd.choice([-128, -128, -128, -3])
+        self.depthwise = False
 
     def type(self, fmt="i8"):
         return "%s[1,%d,%d,%d]" % (fmt, self.h, self.w, self.c)
@@ -34,13 +36,18 @@ def out_size(n, k, stride, pad_both):
     return (n + pad_both - k) // stride + 1
 
 
-def window(x, i, op):
-    c = x.c if op == "dwconv2d" else rnd.randint(1, 9)
+def window(x, i, op, pointwise=False):
+    c = x.c if op == "dwconv2d" else rnd.choice([rnd.randint(1, 9), rnd.randint(1, 9), 16, 21, 32])
     for _ in range(50):
         kh, kw = rnd.choice([1, 1, 2, 3, 3, 5]), rnd.choice([1, 1, 2, 3, 3, 4])
-        if op == "conv2d" and rnd.random() < 0.3:
-            kh = kw = 1
         sh, sw = rnd.choice([1, 1, 2]), rnd.choice([1, 1, 2])
+        if op == "dwconv2d" and rnd.random() < 0.6:
+            kh = kw = 3
+            sw = sh
+        if pointwise or (op == "conv2d" and rnd.random() < 0.3):
+            kh = kw = 1
+        if pointwise:
+            sh = sw = 1
         pad = [rnd.randint(0, kh // 2), rnd.randint(0, kw // 2), rnd.randint(0, kh // 2), rnd.randint(0, kw // 2)]
         h, w = out_size(x.h, kh, sh, pad[0] + pad[2]), out_size(x.w, kw, sw, pad[1] + pad[3])
         if h >= 1 and w >= 1:
@@ -51,10 +58,10 @@ def window(x, i, op):
     y = Image("y%d" % i, h, w, c)
     k = weight("i8", [kh, kw, c] if op == "dwconv2d" else [c, kh, kw, x.c], -127, 127)
     b, m, s = weight("i32", [c], -3000, 3000), weight("i32", [c], 1 << 30, (1 << 31) - 1), weight("i32", [c], -9, -6)
-    zero = rnd.choice([-128, -128, 4])
-    ops.append("%%a%d = %s %%%s, @%s {stride=[%d, %d], pad=[%s], x_zero=%d} : %s" % (i, op, x.name, k, sh, sw, ", ".join(map(str, pad)), rnd.choice([-128, -3]), y.type("i32")))
+    y.depthwise = op == "dwconv2d"
+    ops.append("%%a%d = %s %%%s, @%s {stride=[%d, %d], pad=[%s], x_zero=%d} : %s" % (i, op, x.name, k, sh, sw, ", ".join(map(str, pad)), x.zero, y.type("i32")))
     ops.append("%%b%d = add %%a%d, @%s : %s" % (i, i, b, y.type("i32")))
-    ops.append('%%%s = requant %%b%d, @%s, @%s {to="i8", zero=%d, lo=-128, hi=127} : %s' % (y.name, i, m, s, zero, y.type()))
+    ops.append('%%%s = requant %%b%d, @%s, @%s {to="i8", zero=%d, lo=-128, hi=127} : %s' % (y.name, i, m, s, y.zero, y.type()))
     return y
 
 
@@ -86,7 +93,7 @@ for i in range(rnd.randint(2, 9)):
     elif rnd.random() < 0.12:
         images.append(pool(x, i))
     else:
-        images.append(window(x, i, "dwconv2d" if rnd.random() < 0.4 else "conv2d"))
+        images.append(window(x, i, *(("conv2d", True) if x.depthwise and rnd.random() < 0.7 else ("dwconv2d" if rnd.random() < 0.4 else "conv2d",))))
 results = [images[-1]] + ([rnd.choice(images[1:-1])] if len(images) > 3 and rnd.random() < 0.2 else [])
 print('module "random"')
 print("\n".join(weights))
