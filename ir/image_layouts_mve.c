@@ -38,9 +38,10 @@ static void put_24(uint8_t *p, int32_t mult, int32_t bias, int32_t shift)
     put_u32(p + 4, (uint32_t)bias << 8 | ((uint32_t)shift & 255));
 }
 
+/* Offsets of a tile's outputs have 16 bits: of four positions in a row or over its end, however the image lies, and of two channels. */
 static bool fits_dense(const ImageLayer *l)
 {
-    return !l->depthwise && !l->fully;
+    return !l->depthwise && !l->fully && l->out_h * (l->out_w + 1) < 1 << 15 && (l->out_w + 4) * l->n_out < 1 << 15;
 }
 
 static bool fits_pairs16_relu(const ImageLayer *l)

@@ -9,6 +9,24 @@ static const struct { const char *name, *op; Fn fn; } rows[] = {
 #include KERNEL_TABLE
 };
 
+/* Dots of packed weights with 8-bit activations, and their plain twins: the same bits. */
+typedef void (*DotOne)(float *, const uint8_t *, const SnQ8 *, int, const uint8_t *);
+typedef void (*DotFour)(float *, const uint8_t *, const SnQ8 *, int, int, const uint8_t *);
+static const struct { const char *name; DotOne fast, plain; } dots[] = {
+#define ONE(fast, plain) { #fast, fast, plain },
+#define FOUR(fast, plain)
+#include "dots.inc"
+    { 0, 0, 0 }
+};
+#undef ONE
+#undef FOUR
+static const struct { const char *name; DotFour fast, plain; } dots4[] = {
+#define ONE(fast, plain)
+#define FOUR(fast, plain) { #fast, fast, plain },
+#include "dots.inc"
+    { 0, 0, 0 }
+};
+
 static uint32_t memory[24576];          /* a case's parts */
 static uint32_t panel[16384];
 
@@ -110,11 +128,71 @@ static void complain(const CaseHead *h, const char *what, int32_t at)
     semihost_print("\n");
 }
 
+/* Weights and activations of any bits; scales are numbers. */
+static void random_tile(uint8_t *w, SnQ8 *x, int n_in, int n_tokens)
+{
+    static uint32_t seed = 1;
+
+    for (int i = 0; i < n_in / SN_GROUP * SN_I4M_BLOCK * 2; i++) {
+        seed ^= seed << 13, seed ^= seed >> 17, seed ^= seed << 5;
+        w[i] = (uint8_t)(i % 2 ? (seed & 0xbf) : seed);             /* no half is infinite */
+    }
+    for (int b = 0; b < n_in / SN_GROUP * n_tokens; b++) {
+        x[b].d = (float)(seed % 1000) / 30000.0f, x[b].sum = 0;
+        for (int i = 0; i < SN_GROUP; i++) {
+            seed ^= seed << 13, seed ^= seed >> 17, seed ^= seed << 5;
+            x[b].q[i] = (int8_t)((int)(seed >> 8) % 255 - 127);
+            x[b].sum += x[b].q[i];
+        }
+        x[b].ds = x[b].d * (float)x[b].sum;
+    }
+}
+
+static int same_floats(const float *a, const float *b, int n)
+{
+    for (int i = 0; i < n; i++)
+        if (sn_bits(a[i]) != sn_bits(b[i]))
+            return 0;
+    return 1;
+}
+
+static int32_t check_dots(void)
+{
+    static float have[4 * SN_ROWS], want[4 * SN_ROWS];
+    uint8_t *w = (uint8_t *)memory;
+    SnQ8 *x = (SnQ8 *)panel;
+    int32_t n_bad = 0;
+
+    for (int n_in = 0; n_in <= 288; n_in += 96) {
+        for (int i = 0; dots[i].name; i++) {
+            random_tile(w, x, n_in, 1);
+            dots[i].fast(have, w, x, n_in, 0);
+            dots[i].plain(want, w, x, n_in, 0);
+            if (!same_floats(have, want, SN_ROWS)) {
+                semihost_print(dots[i].name);
+                semihost_print(" has other bits than plain C\n");
+                n_bad++;
+            }
+        }
+        for (int i = 0; dots4[i].name; i++) {
+            random_tile(w, x, n_in, 4);
+            dots4[i].fast(have, w, x, n_in / SN_GROUP, n_in, 0);
+            dots4[i].plain(want, w, x, n_in / SN_GROUP, n_in, 0);
+            if (!same_floats(have, want, 4 * SN_ROWS)) {
+                semihost_print(dots4[i].name);
+                semihost_print(" has other bits than plain C\n");
+                n_bad++;
+            }
+        }
+    }
+    return n_bad;
+}
+
 int main(void)
 {
     static CaseHead h;
     uint8_t *part[8];
-    int32_t n_bad = 0;
+    int32_t n_bad = check_dots();
     int32_t n_cases = 0;
     intptr_t file = semihost_open("cases", "rb");
 

@@ -28,8 +28,10 @@ for pair in $boards; do
         dir=$board-$compiler
         mkdir "$dir" && "$obj/tests/firmware/mkboard" "$board" "$dir" kernels || { bad "$board: no folder"; continue; }
         sed -n "s/^$unit \(sn_[a-z0-9_]*\) .*op=\([a-z0-9_]*\).*isa=$unit[, ].*/{ \"\1\", \"\2\", (Fn)\1 },/p" list > "$dir/table.inc"
+        sed -n -e "s/^$unit \(sn_dot_[a-z0-9_]*_q8\)_$unit op=dot,.*/ONE(\1_$unit, \1_portable)/p" \
+            -e "s/^$unit \(sn_dot4_[a-z0-9_]*_q8\)_$unit op=dot,.*/FOUR(\1_$unit, \1_portable)/p" list > "$dir/dots.inc"
         printf '#define KERNEL_UNIT "%s"\n#define KERNEL_TABLE "table.inc"\n#include "tests/firmware/kernels.c"\n' "runtime/kernels/$(unit_file "$unit")" > "$dir/main.c"
-        build "$dir" "$compiler" "$family" CFLAGS="-O2 -Werror -I. -I$root -I$here -Wno-unused-function"
+        build "$dir" "$compiler" "$family" STACK=16384 CFLAGS="-O2 -Werror -I. -I$root -I$here -Wno-unused-function"
         case $? in
         0) ;;
         2) skip "$board: no $compiler for $family"; continue ;;

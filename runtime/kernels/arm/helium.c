@@ -323,7 +323,7 @@ static void sn_tile_any_mve(__attribute__((unused)) const SnTileMve *t)
             "add sp, sp, #24\n pop {r4-r11, pc}\n");
 }
 
-/* Offsets of four positions from column `col` of a row on, and of their neighbours `chan` bytes further on. */
+/* Offsets, below 2^16, of four positions from column `col` of a row on, and of their neighbours `chan` bytes further on. */
 static SN_APART void sn_offsets_mve(const SnWindow *l, uint16_t off[8], int32_t col, int32_t chan)
 {
     int32_t at = 0;
