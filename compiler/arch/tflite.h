@@ -63,6 +63,7 @@ float tf_float_option(Build *b, int field, float otherwise);
 int tf_constant_ints(Build *b, int k, int n, int64_t *out);
 /* An axis of a tensor of some rank, from one that may count from the end; -1 after a report. */
 int tf_axis(Build *b, int64_t axis, int rank);
+int tf_axis_operand(Build *b, int k, int rank);                 /* the same of operand k, a constant number */
 
 bool tf_is_type(const TfTensor *t, const char *format);         /* "f32" */
 bool tf_is_i8(const TfTensor *t);                               /* quantized int8 */

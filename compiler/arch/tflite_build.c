@@ -91,6 +91,16 @@ int tf_axis(Build *b, int64_t axis, int rank)
     return -1;
 }
 
+int tf_axis_operand(Build *b, int k, int rank)
+{
+    int64_t axis;
+    int n = tf_constant_ints(b, k, 1, &axis);
+
+    if (n == 0)
+        tf_unsupported(b, "does not say along which axis");
+    return n == 1 ? tf_axis(b, axis, rank) : -1;
+}
+
 bool tf_is_type(const TfTensor *t, const char *format)
 {
     return t && t->fmt && !strcmp(t->fmt->name, format);

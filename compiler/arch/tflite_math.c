@@ -218,7 +218,7 @@ static int axes_of(Build *b, int64_t *axes, int64_t *n)
         bool seen = false;
 
         if (axis < 0 || x->dim[axis] < 1)
-            return -1;
+            return axis < 0 ? -1 : (tf_unsupported(b, "is over nothing: a dimension of its input is 0"), -1);
         for (int k = 0; k < n_kept; k++)
             seen = seen || axes[k] == axis;
         if (!seen) {
@@ -308,8 +308,7 @@ Value *tf_arg_extremum(Build *b)
 {
     const TfTensor *x = tf_in(b, 0), *y = tf_out(b);
     Value *v = tf_operand(b, 0);
-    int64_t at;
-    int axis = v && tf_constant_ints(b, 1, 1, &at) == 1 ? tf_axis(b, at, x->rank) : -1;
+    int axis = v ? tf_axis_operand(b, 1, x->rank) : -1;
 
     if (axis < 0)
         return NULL;

@@ -194,10 +194,10 @@ Value *tf_split(Build *b)
     int k_axis = sized ? 2 : 0, n = tf_op(b)->n_out, axis;
     const TfTensor *x = tf_in(b, !sized);
     Value *v = tf_operand(b, !sized);
-    int64_t at, begin = 0, *size = ARENA_ARRAY(b->m->a, int64_t, n + 1);
+    int64_t begin = 0, *size = ARENA_ARRAY(b->m->a, int64_t, n + 1);
     Attr a[3];
 
-    if (!v || tf_constant_ints(b, k_axis, 1, &at) != 1 || (axis = tf_axis(b, at, x->rank)) < 0)
+    if (!v || (axis = tf_axis_operand(b, k_axis, x->rank)) < 0)
         return NULL;
     if (sized ? tf_constant_ints(b, 1, n, size) != n : x->dim[axis] % n != 0)
         return tf_refuse(b, "its parts do not fit its outputs");
