@@ -381,7 +381,7 @@ static bool write_build_files(Writer *w, FileSet *fs, const char *dir, bool text
 }
 
 /* What stages and the text layer take of the stack at most, and room for a program's own. */
-enum { TOKENS_STACK = 16384 };
+enum { TOKENS_STACK = 32768 };
 
 /* The files of a microcontroller's folder that are not written by now. */
 static bool write_firmware(Writer *w, FileSet *fs, const char *dir, bool text)

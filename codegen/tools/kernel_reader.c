@@ -68,7 +68,7 @@ static const struct UnitSource {
     { "wasm32.c", { "simd128", "portable" }, { "--target=wasm32-wasi", "-msimd128" } },
     { "armv81m_mve.c",
       { "mve", "portable" },
-      { "--target=thumbv8.1m.main-none-eabi", "-march=armv8.1-m.main+mve", "-mfloat-abi=hard" } },
+      { "--target=thumbv8.1m.main-none-eabi", "-march=armv8.1-m.main+mve.fp+fp.dp", "-mfloat-abi=hard" } },
 };
 enum { N_UNITS = sizeof units / sizeof units[0] };
 

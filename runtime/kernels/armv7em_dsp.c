@@ -3,3 +3,4 @@
 #include "arm/dsp.c"
 #include "arm/dsp_depthwise.c"
 #include "arm/dsp_image.c"
+#include "arm/dsp_tokens.c"

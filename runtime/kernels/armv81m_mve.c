@@ -5,3 +5,4 @@
 #include "arm/helium_depthwise.c"
 #include "arm/helium_windows.c"
 #include "arm/helium_more.c"
+#include "arm/helium_tokens.c"
