@@ -29,10 +29,11 @@ function from_hex(digits,    i, v)
     return v
 }
 
-# What gcc does not see: functions that are assembly throughout push what they save themselves.
+# What gcc does not see: functions that are assembly throughout push what they save themselves (runtime/kernels/arm/helium*.c).
 function pushed(f)
 {
-    return f ~ /^(.*:)?sn_tile.*_mve$/ ? 60 : 0
+    sub(/^.*:/, "", f)
+    return f ~ /^sn_tile.*_mve$/ ? 60 : f ~ /^sn_nine(_panel)?_mve$/ ? 104 : f == "sn_add_loop_mve" ? 100 : f == "sn_narrow_planes_mve" ? 68 : 0
 }
 
 # Bytes of the deepest path from f on; next_of[f] is its first step.
