@@ -65,18 +65,18 @@ typedef struct {
 __attribute__((naked, noinline, unused))
 static void sn_nine_mve(__attribute__((unused)) SnNineMve *t)
 {
-    __asm__(SN_NINE_BEGIN_MVE "ldr r1, [r0, #68]\n vmul.i16 q5, q7, r1\n"
+    __asm__ volatile(SN_NINE_BEGIN_MVE "ldr r1, [r0, #68]\n vmul.i16 q5, q7, r1\n"
             "ldm.w r0, {r0-r12, lr}\n"
-            "1:\n" SN_NINE_SUMS_MVE "vstrbt.16 q0, [r11, q5]\n add r11, r11, r10\n" SN_NINE_NEXT_MVE);
+            "1:\n" SN_NINE_SUMS_MVE "vstrbt.16 q0, [r11, q5]\n add r11, r11, r10\n" SN_NINE_NEXT_MVE : : : "memory");
 }
 
 /* To a panel rows16. */
 __attribute__((naked, noinline, unused))
 static void sn_nine_panel_mve(__attribute__((unused)) SnNineMve *t)
 {
-    __asm__(SN_NINE_BEGIN_MVE
+    __asm__ volatile(SN_NINE_BEGIN_MVE
             "ldm.w r0, {r0-r12, lr}\n"
-            "1:\n" SN_NINE_SUMS_MVE "vstrbt.16 q0, [r11, q7]\n add r11, r11, r10\n rsb r10, r10, #64\n" SN_NINE_NEXT_MVE);
+            "1:\n" SN_NINE_SUMS_MVE "vstrbt.16 q0, [r11, q7]\n add r11, r11, r10\n rsb r10, r10, #64\n" SN_NINE_NEXT_MVE : : : "memory");
 }
 
 enum { SN_NINE_EDGE = 64 };     /* channels at a time where taps lie outside */

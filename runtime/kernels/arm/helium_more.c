@@ -71,7 +71,7 @@ typedef struct {
 __attribute__((naked, noinline, unused))
 static void sn_add_loop_mve(__attribute__((unused)) const SnAddMve *t)
 {
-    __asm__("push {r4-r11, lr}\n vpush {d8-d15}\n"
+    __asm__ volatile("push {r4-r11, lr}\n vpush {d8-d15}\n"
             "ldr r1, [r0, #56]\n vdup.32 q4, r1\n ldr r1, [r0, #60]\n vdup.32 q5, r1\n ldr r1, [r0, #64]\n vdup.32 q6, r1\n"
             "ldr r1, [r0, #68]\n vdup.32 q7, r1\n ldr r1, [r0, #40]\n vdup.32 q3, r1\n"
             "ldm.w r0, {r0-r12, lr}\n dlstp.32 lr, lr\n"
@@ -82,7 +82,7 @@ static void sn_add_loop_mve(__attribute__((unused)) const SnAddMve *t)
             "vadd.i32 q0, q0, q1\n vqrdmulh.s32 q0, q0, r7\n vand q2, q0, q3\n vshr.s32 q2, q2, #31\n vadd.i32 q0, q0, q2\n"
             "vrshl.s32 q0, r10\n vadd.i32 q0, q0, q5\n vmax.s32 q0, q0, q6\n vmin.s32 q0, q0, q7\n"
             "vstrb.32 q0, [r2], #4\n letp lr, 1b\n"
-            "vpop {d8-d15}\n pop {r4-r11, pc}\n");
+            "vpop {d8-d15}\n pop {r4-r11, pc}\n" : : : "memory");
 }
 
 /* y may be a or b. */

@@ -39,7 +39,7 @@ typedef struct {
 __attribute__((naked, noinline, unused))
 static void sn_narrow_planes_mve(__attribute__((unused)) SnNarrowMve *t)
 {
-    __asm__("push {r4-r11, lr}\n vpush {d8-d11}\n mov r11, r0\n"
+    __asm__ volatile("push {r4-r11, lr}\n vpush {d8-d11}\n mov r11, r0\n"
             "ldr r0, [r11, #12]\n vldrb.u8 q4, [r0]\n ldr r7, [r11, #40]\n ldr r9, [r11, #44]\n"
             "1: ldr r0, [r11, #16]\n vmsr p0, r0\n ldrd r0, r2, [r11, #4]\n vpst\n vldrbt.u8 q5, [r0, q4]\n add r0, r0, r2\n str r0, [r11, #4]\n"
             "ldr r1, [r11]\n add r0, r1, #48\n str r0, [r11]\n ldr r3, [r11, #20]\n ldr r5, [r11, #24]\n"
@@ -54,7 +54,7 @@ static void sn_narrow_planes_mve(__attribute__((unused)) SnNarrowMve *t)
             "vldrh.u16 q3, [r5], #16\n vpt.s16 ge, q3, zr\n vstrbt.16 q0, [r7, q3]\n"
             "subs.w r3, r3, #1\n bne.w 2b\n"
             "ldrd r0, r2, [r11, #32]\n add r9, r9, #8\n add r7, r7, r0\n subs.w r2, r2, #1\n str r2, [r11, #36]\n bne.w 1b\n"
-            "vpop {d8-d11}\n pop {r4-r11, pc}\n");
+            "vpop {d8-d11}\n pop {r4-r11, pc}\n" : : : "memory");
 }
 
 /* n columns of a row, eight channels. */
