@@ -290,7 +290,7 @@ typedef struct {
     "vqmovnb.s16 q0, q0\n vpst\n vstrbt.16 q0, [r9, q3]\n"                                  \
     "add r9, r9, r2\n ldr r1, [sp, #4]\n subs.w r11, r11, #1\n bne.w 1b\n"
 
-__attribute__((naked, noinline, unused))
+__attribute__((naked, noinline, unused, aligned(4)))
 static void sn_tile_relu_mve(__attribute__((unused)) const SnTileMve *t)
 {
     __asm__ volatile(SN_TILE_BEGIN_MVE SN_TILE_SUMS_MVE SN_TILE_SCALE_MVE SN_TILE_SHIFT_MVE SN_TILE_NARROW_MVE SN_TILE_STORE_MVE
@@ -298,7 +298,7 @@ static void sn_tile_relu_mve(__attribute__((unused)) const SnTileMve *t)
 }
 
 /* Results below zero count: shifts are 1 or more to the right. */
-__attribute__((naked, noinline, unused))
+__attribute__((naked, noinline, unused, aligned(4)))
 static void sn_tile_mve(__attribute__((unused)) const SnTileMve *t)
 {
     __asm__ volatile(SN_TILE_BEGIN_MVE SN_TILE_SUMS_MVE SN_TILE_SCALE_MVE SN_TILE_TIES_MVE SN_TILE_SHIFT_MVE SN_TILE_NARROW_MVE SN_TILE_STORE_MVE
@@ -306,7 +306,7 @@ static void sn_tile_mve(__attribute__((unused)) const SnTileMve *t)
 }
 
 /* Shifts to the left and none at all, limits. */
-__attribute__((naked, noinline, unused))
+__attribute__((naked, noinline, unused, aligned(4)))
 static void sn_tile_any_mve(__attribute__((unused)) const SnTileMve *t)
 {
     __asm__ volatile(SN_TILE_BEGIN_MVE

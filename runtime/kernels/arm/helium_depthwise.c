@@ -62,7 +62,7 @@ typedef struct {
 #define SN_NINE_BEGIN_MVE "push {r0, r4-r11, lr}\n vpush {d8-d15}\n mov r2, #0\n vidup.u16 q7, r2, #1\n"
 
 /* To an image. */
-__attribute__((naked, noinline, unused))
+__attribute__((naked, noinline, unused, aligned(4)))
 static void sn_nine_mve(__attribute__((unused)) SnNineMve *t)
 {
     __asm__ volatile(SN_NINE_BEGIN_MVE "ldr r1, [r0, #68]\n vmul.i16 q5, q7, r1\n"
@@ -71,7 +71,7 @@ static void sn_nine_mve(__attribute__((unused)) SnNineMve *t)
 }
 
 /* To a panel rows16. */
-__attribute__((naked, noinline, unused))
+__attribute__((naked, noinline, unused, aligned(4)))
 static void sn_nine_panel_mve(__attribute__((unused)) SnNineMve *t)
 {
     __asm__ volatile(SN_NINE_BEGIN_MVE

@@ -68,7 +68,7 @@ typedef struct {
 } SnAddMve;
 
 /* Four numbers in 22 instructions.  q4: 2^left; q5: zero; q6, q7: limits; q3: shift, as a mask of whether there is one. */
-__attribute__((naked, noinline, unused))
+__attribute__((naked, noinline, unused, aligned(4)))
 static void sn_add_loop_mve(__attribute__((unused)) const SnAddMve *t)
 {
     __asm__ volatile("push {r4-r11, lr}\n vpush {d8-d15}\n"

@@ -36,7 +36,7 @@ typedef struct {
 } SnNarrowMve;
 
 /* r11 t, r1 x, r3 eights, r5 offsets, r7 y, r9 constants; even registers are sums.  q4 index, q5 weights. */
-__attribute__((naked, noinline, unused))
+__attribute__((naked, noinline, unused, aligned(4)))
 static void sn_narrow_planes_mve(__attribute__((unused)) SnNarrowMve *t)
 {
     __asm__ volatile("push {r4-r11, lr}\n vpush {d8-d11}\n mov r11, r0\n"
