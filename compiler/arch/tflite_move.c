@@ -21,13 +21,14 @@ Value *tf_reshape(Build *b)
 /* x[.., at[k], ..] along an axis. */
 static Value *pick(Build *b, Value *x, int axis, const int64_t *at, int64_t n)
 {
-    int32_t *index = ARENA_ARRAY(b->m->a, int32_t, n + 1);
+    int32_t *index = ARENA_ARRAY(b->m->a, int32_t, n > MAX_PICKED ? 1 : n + 1);
     Attr a = attr_int("axis", axis);
 
+    if (n > MAX_PICKED)
+        return tf_refuse(b, "gives more rows than this compiler keeps a table for");
     for (int64_t i = 0; i < n; i++)
         index[i] = (int32_t)at[i];
-    return n <= MAX_PICKED ? tf_put_two(b, OP_gather, "", x, tf_int_weight(b, "at", index, (int)n), &a, 1)
-                           : tf_refuse(b, "gives more rows than this compiler keeps a table for");
+    return tf_put_two(b, OP_gather, "", x, tf_int_weight(b, "at", index, (int)n), &a, 1);
 }
 
 Value *tf_spread(Build *b, Value *x, const TfTensor *to)
