@@ -54,7 +54,7 @@ const ImageLayout *const *image_layouts(void)
 {
     static const ImageLayout *const table[] = { &image_layout_rows, &image_layout_taps, &image_layout_fully,
                                                 &image_layout_pairs_relu, &image_layout_pairs_any, &image_layout_words, &image_layout_pairs4,
-                                                &image_layout_taps3, &image_layout_taps3_5, &image_layout_taps3_any,
+                                                &image_layout_taps3_5, &image_layout_taps3, &image_layout_taps3_any,
                                                 &image_layout_pairs16_relu, &image_layout_pairs16, &image_layout_pairs16_any,
                                                 &image_layout_narrow16, &image_layout_taps8, &image_layout_taps4, &image_layout_rows4, NULL };
 

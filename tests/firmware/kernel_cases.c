@@ -414,6 +414,12 @@ static bool numbers_case(const Row *r)
                 (int8_t)-between(17, 20), 20, (int8_t)any(), (int8_t)any(), (int8_t)any(), (int8_t)(below(2) ? -128 : -50), (int8_t)(below(2) ? 127 : 50) };
     SnSoftmax s = { 0x40000000 + (int32_t)(any() >> 2), -248, (int8_t)between(20, 24) };
 
+    int halved = below(3);              /* as TensorFlow Lite scales sums: one operand's multiplier is a half */
+
+    if (halved == 1)
+        l.a_mult = 1 << 30, l.a_shift = 0;
+    if (halved == 2)
+        l.b_mult = 1 << 30, l.b_shift = 0;
     s.diff_min = (int16_t)-(int)(31.0 * (1 << 26) / (1 << s.shift));
     snprintf(h.kernel, sizeof h.kernel, "%s", r->name);
     memcpy(h.layer, add ? (void *)&l : (void *)&s, add ? sizeof l : sizeof s);
