@@ -220,8 +220,14 @@ static SN_APART void sn_im2col_any_rows16_mve(const SnWindow *l, void *panel, co
 
 /* ---- dot ------------------------------------------------------------------------------------------------------------------- */
 
-/* A tile for all pairs of outputs, in the order in which the assembly loads it.  (All such functions say "memory": clang 14 drops what is stored
- * for a function of which it does not see that it reads it.) */
+/* What assembly will read through p is in memory now.  (In a naked function no compiler sees a use of its argument, and clang 14 drops what is stored
+ * there.) */
+static inline void sn_store_mve(const void *p)
+{
+    __asm__ volatile("" : : "r"(p) : "memory");
+}
+
+/* A tile for all pairs of outputs, in the order in which the assembly loads it. */
 typedef struct {
     const int8_t *x;            /* four positions of a panel */
     int32_t loops;              /* K: 16 columns, then so many times four of 16; the first time the loop */
@@ -353,6 +359,7 @@ static inline void sn_odd_mve(SnTileMve t, int32_t steps, int32_t words, void (*
     t.weights += 32 * steps * t.n;
     t.off = off;
     t.n = 1;
+    sn_store_mve(&t);
     tile(&t);
 }
 
@@ -374,6 +381,7 @@ static inline void sn_tiles_mve(const SnWindow *l, int8_t *y, const int8_t *pane
         if (bent || col + 4 > l->out_w)
             sn_offsets_mve(l, off, col, l->out_chan);
         bent = col + 4 > l->out_w;
+        sn_store_mve(&t);
         if (t.n)
             tile(&t);
         if (l->out_c & 1)

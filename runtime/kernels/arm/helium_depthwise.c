@@ -131,6 +131,7 @@ static inline void sn_nine_row_mve(const SnWindow *l, int8_t *y, const int8_t *x
             } else if (n_chan > SN_NINE_EDGE)
                 n_chan = SN_NINE_EDGE;
             t.channels = n_chan;
+            sn_store_mve(&t);
             nine(&t);
         }
     }

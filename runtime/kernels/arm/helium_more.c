@@ -93,5 +93,6 @@ static SN_APART void sn_add_mve(const SnAdd *l, int8_t *y, const int8_t *a, cons
     SnAddMve t = { a, b, y, -l->a_zero * one, -l->b_zero * one, l->a_mult, l->b_mult, l->mult, l->a_shift, l->b_shift, l->shift,
                    l->a_shift < 0, l->b_shift < 0, n, one, l->zero, l->lo, l->hi };
 
+    sn_store_mve(&t);
     sn_add_loop_mve(&t);
 }

@@ -119,6 +119,7 @@ static SN_APART void sn_narrow_mve(const SnWindow *l, int8_t *y, const int8_t *x
             t = (SnNarrowMve){ plane, (const int8_t *)l->weights + c * 3 * l->kernel_h, 3 * l->kernel_h, index, mask, (m * pitch + 6) / 8, off, l->zero,
                                panel ? 1 : l->out_chan, l->out_c - c < 8 ? l->out_c - c : 8, y, l->channels + 2 * c };
             t.y += panel ? c / 16 * 64 + c % 16 : row * l->out_row + c * l->out_chan;
+            sn_store_mve(&t);
             sn_narrow_planes_mve(&t);
         }
     }
