@@ -112,11 +112,9 @@ static inline void sn_row3(int32_t sum[3], const SnTaps3 *t, int32_t u, const in
     uint32_t c = stride == 2 ? sn_load_u32((const uint8_t *)from + 4) : 0;
     uint32_t odd;
 
-    if (k) {
-        a = (a & k->keep[0]) | k->zero[0];
-        b = (b & k->keep[1]) | k->zero[1];
-        c = stride == 2 ? (c & k->keep[2]) | k->zero[2] : 0;
-    }
+    a = (a & k->keep[0]) | k->zero[0];
+    b = (b & k->keep[1]) | k->zero[1];
+    c = stride == 2 ? (c & k->keep[2]) | k->zero[2] : 0;
     odd = sn_sxtb16_odd(a);
     a = sn_sxtb16(a);
     sum[0] = sn_smlad(a, t->outer[u], sum[0]);
@@ -141,8 +139,7 @@ static inline int32_t sn_taps3_output(const SnWindow *l, const SnTaps3 *t, int32
 }
 
 /* n rows of outputs from `row` on; as inputs of a panel, or, wide 0, as bytes of an image. */
-__attribute__((always_inline))
-static inline void sn_depthwise3(const SnWindow *l, uint8_t *y, const int8_t *x, int32_t row, int32_t n, int32_t wide, int32_t stride)
+static SN_APART void sn_depthwise3(const SnWindow *l, uint8_t *y, const int8_t *x, int32_t row, int32_t n, int32_t wide, int32_t stride)
 {
     int32_t three = sn_pairs3_bytes(l->out_c);
     int32_t last = (l->out_w - 1) / 3 * 3;
@@ -161,9 +158,7 @@ static inline void sn_depthwise3(const SnWindow *l, uint8_t *y, const int8_t *x,
 
         for (int32_t i = row; i < row + n; i++, position += l->out_w) {
             int32_t first = i * stride - l->pad_top;
-            const int8_t *top = sn_row_or(l, x, first);
-            const int8_t *middle = sn_row_or(l, x, first + 1);
-            const int8_t *bottom = sn_row_or(l, x, first + 2);
+            const int8_t *from[3] = { sn_row_or(l, x, first), sn_row_or(l, x, first + 1), sn_row_or(l, x, first + 2) };
             int32_t missing = (first < 0 || first >= l->in_h) + 2 * (first < -1 || first + 1 >= l->in_h) + 4 * (first < -2 || first + 2 >= l->in_h);
             int32_t lane = position % 3;
             uint8_t *to = wide ? plane + position / 3 * three + lane * 4 : plane + i * l->out_row;
@@ -175,20 +170,12 @@ static inline void sn_depthwise3(const SnWindow *l, uint8_t *y, const int8_t *x,
                 int32_t sum[3];
 
                 sum[0] = sum[1] = sum[2] = t.bias;
-                if (!missing && j > 0 && j < last) {
-                    sn_row3(sum, &t, 0, top, 0, stride);
-                    sn_row3(sum, &t, 1, middle, 0, stride);
-                    sn_row3(sum, &t, 2, bottom, 0, stride);
-                } else {
-                    const SnEdge *k = &edge[j == 0 ? 0 : j < last ? 2 : 1];
+                for (int32_t u = 0; u < 3; u++) {
+                    const SnEdge *k = missing >> u & 1 ? &none : &edge[j == 0 ? 0 : j < last ? 2 : 1];
 
-                    sn_row3(sum, &t, 0, top, missing & 1 ? &none : k, stride);
-                    sn_row3(sum, &t, 1, middle, missing & 2 ? &none : k, stride);
-                    sn_row3(sum, &t, 2, bottom, missing & 4 ? &none : k, stride);
+                    sn_row3(sum, &t, u, from[u], k, stride);
+                    from[u] += 3 * stride;
                 }
-                top += 3 * stride;
-                middle += 3 * stride;
-                bottom += 3 * stride;
                 sum[0] = sn_taps3_output(l, &t, sum[0]);
                 sum[1] = sn_taps3_output(l, &t, sum[1]);
                 sum[2] = sn_taps3_output(l, &t, sum[2]);
@@ -546,17 +533,11 @@ static SN_APART void sn_depthwise_taps3(const SnWindow *l, int8_t *y, const int8
 SN_KERNEL(op=depthwise_panel, x=planar, panel=pairs3, layout=taps3_any, before=4, after=8, isa=dsp, order=exact)
 static SN_APART void sn_depthwise_panel_taps3_any(const SnWindow *l, void *panel, const int8_t *x, int32_t row, int32_t n)
 {
-    if (l->stride_w == 1)
-        sn_depthwise3(l, (uint8_t *)panel, x, row, n, 1, 1);
-    else
-        sn_depthwise3(l, (uint8_t *)panel, x, row, n, 1, 2);
+    sn_depthwise3(l, (uint8_t *)panel, x, row, n, 1, l->stride_h);
 }
 
 SN_KERNEL(op=depthwise, x=planar, layout=taps3_any, before=4, after=8, isa=dsp, order=exact)
 static SN_APART void sn_depthwise_taps3_any(const SnWindow *l, int8_t *y, const int8_t *x, int32_t row, int32_t n)
 {
-    if (l->stride_w == 1)
-        sn_depthwise3(l, (uint8_t *)y, x, row, n, 0, 1);
-    else
-        sn_depthwise3(l, (uint8_t *)y, x, row, n, 0, 2);
+    sn_depthwise3(l, (uint8_t *)y, x, row, n, 0, l->stride_h);
 }
