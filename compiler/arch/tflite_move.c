@@ -18,6 +18,12 @@ Value *tf_reshape(Build *b)
     return tf_shaped(b, v, y->rank, y->dim);
 }
 
+/* Room for n places; of more than pick takes, for none: it refuses them. */
+static int64_t *places(Build *b, int64_t n)
+{
+    return ARENA_ARRAY(b->m->a, int64_t, n < 1 || n > MAX_PICKED ? 1 : n);
+}
+
 /* x[.., at[k], ..] along an axis. */
 static Value *pick(Build *b, Value *x, int axis, const int64_t *at, int64_t n)
 {
@@ -46,7 +52,7 @@ Value *tf_spread(Build *b, Value *x, const TfTensor *to)
     x = tf_shaped(b, x, to->rank, dim);
     for (int i = 0; i < to->rank; i++)
         if (dim[i] == 1 && to->dim[i] > 1)
-            x = pick(b, x, i, ARENA_ARRAY(b->m->a, int64_t, to->dim[i]), to->dim[i]);
+            x = pick(b, x, i, places(b, to->dim[i]), to->dim[i]);
     return x;
 }
 
@@ -159,13 +165,13 @@ Value *tf_strided_slice(Build *b)
     }
     v = cut(b, v, from, to, x->rank);
     for (int i = 0; v && i < x->rank; i++) {
-        int64_t n = (end[i] - begin[i] + step[i] - (step[i] > 0 ? 1 : -1)) / step[i], *at = ARENA_ARRAY(b->m->a, int64_t, n > 0 ? n : 1);
+        int64_t n = (end[i] - begin[i] + step[i] - (step[i] > 0 ? 1 : -1)) / step[i], *at = places(b, n);
 
         if (step[i] == 1)
             continue;
         if (n < 1)
             return tf_refuse(b, "nothing is left of its input");
-        for (int64_t k = 0; k < n; k++)
+        for (int64_t k = 0; n <= MAX_PICKED && k < n; k++)
             at[k] = begin[i] + k * step[i];
         v = pick(b, v, i, at, n);
     }
@@ -301,8 +307,8 @@ Value *tf_reverse(Build *b)
 
         if (axis < 0)
             return NULL;
-        at = ARENA_ARRAY(b->m->a, int64_t, x->dim[axis] + 1);
-        for (int64_t k = 0; k < x->dim[axis]; k++)
+        at = places(b, x->dim[axis]);
+        for (int64_t k = 0; x->dim[axis] <= MAX_PICKED && k < x->dim[axis]; k++)
             at[k] = x->dim[axis] - 1 - k;
         v = pick(b, v, axis, at, x->dim[axis]);
     }
@@ -320,11 +326,11 @@ Value *tf_mirror_pad(Build *b)
     if (!v || !paddings(b, both))
         return NULL;
     for (int i = 0; i < x->rank; i++) {
-        int64_t n = x->dim[i], total = both[2 * i] + n + both[2 * i + 1], *at = ARENA_ARRAY(b->m->a, int64_t, total + 1);
+        int64_t n = x->dim[i], total = both[2 * i] + n + both[2 * i + 1], *at = places(b, total);
 
         if (both[2 * i] > n - !symmetric || both[2 * i + 1] > n - !symmetric)
             return tf_refuse(b, "its paddings are larger than what they mirror");
-        for (int64_t k = 0; k < total; k++) {
+        for (int64_t k = 0; total <= MAX_PICKED && k < total; k++) {
             int64_t from = k - both[2 * i];
 
             at[k] = from < 0 ? -from - (symmetric != 0) : from >= n ? 2 * n - 1 - from - !symmetric : from;
@@ -360,7 +366,7 @@ Value *tf_resize(Build *b)
     if (bilinear && corners && half)
         return tf_refuse(b, "has align_corners and half_pixel_centers, of which only one is possible");
     for (int i = 0; !bilinear && i < 2; i++) {
-        int64_t *at = ARENA_ARRAY(b->m->a, int64_t, to[i] > MAX_PICKED ? 1 : to[i]);
+        int64_t *at = places(b, to[i]);
 
         for (int64_t k = 0; to[i] <= MAX_PICKED && k < to[i]; k++)
             at[k] = nearest(k, x->dim[1 + i], to[i], corners, half);
