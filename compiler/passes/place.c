@@ -67,7 +67,7 @@ static bool count_part(Places *p, Placed *s, int part)
         s->reads += (uint64_t)(w.out_h * w.out_w);
     } else
         s->reads++;
-    if (!layout || (k.kind != NET_window && k.kind != NET_fully))
+    if (!layout || (k.kind != NET_window && k.kind != NET_fully) || format_id(k.op->in[1]->type.fmt) != FMT_i8)
         return true;
     if (!net_layer(p->m, s->fused, &k, p->m->a, p->d, &l))
         return false;

@@ -92,6 +92,7 @@ mlperf-tiny/ad01_int8 ad
 mlperf-tiny/pretrainedResnet_quant ic
 mlperf-tiny/vww_96_int8 vww
 END
+    [ -z "$1" ] || echo "$data/mlperf-tiny/pretrainedResnet.tflite" - -       # floats
 }
 
 models "$all" > "$work/many"
