@@ -33,6 +33,8 @@ one() {
     if ! "$obj/sinter" build "$3" -t "$1" -o "$dir" --name net > "$work/log" 2>&1; then
         if grep -q 'cannot be written as C yet' "$work/log"; then
             skip "$what: its operators cannot be written yet"
+        elif grep -q 'the weights do not fit' "$work/log"; then
+            skip "$what: larger than the board"
         else
             bad "$what: sinter build"
             cat "$work/log"
