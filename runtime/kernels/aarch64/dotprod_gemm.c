@@ -28,13 +28,16 @@ static inline void sn_gemm_group_dotprod(float *acc, int acc_stride, const uint8
             s[2 * t + 1] = sn_dot16_dotprod(s[2 * t + 1], v[1], q);
         }
     }
-    for (int t = 0; t < tokens; t++)
+    for (int t = 0; t < tokens; t++) {
+        const SnI8Scale *of_x = sn_i8_scales(x + (intptr_t)x_stride * t, n_in);
+
         for (int h = 0; h < 2; h++) {
             float *y = acc + (intptr_t)acc_stride * t + 4 * h;
-            const float32x4_t scale = vmulq_n_f32(vld1q_f32(d + 4 * h), sn_i8_scales(x + (intptr_t)x_stride * t, n_in)[c / group].d);
+            const float32x4_t scale = vmulq_n_f32(vld1q_f32(d + 4 * h), of_x[c / group].d);
 
             vst1q_f32(y, vaddq_f32(vld1q_f32(y), vmulq_f32(vcvtq_f32_s32(s[2 * t + h]), scale)));
         }
+    }
 }
 
 SN_KERNEL(op=gemm, x=i8, tile=32x8, isa=dotprod, features=dotprod, order=groups)

@@ -21,8 +21,11 @@ static inline void sn_gemm_group_avxvnni(float *acc, int acc_stride, const uint8
     const int8_t *q[2] = { x, x + (intptr_t)x_stride * 3 };
     __m256i s[12];
 
-    for (int t = 0; t < tokens; t++)
-        s[2 * t] = s[2 * t + 1] = _mm256_set1_epi32(-128 * sn_i8_scales(x + (intptr_t)x_stride * t, n_in)[c / group].sum);
+    for (int t = 0; t < tokens; t++) {
+        const SnI8Scale *scale = sn_i8_scales(x + (intptr_t)x_stride * t, n_in);
+
+        s[2 * t] = s[2 * t + 1] = _mm256_set1_epi32(-128 * scale[c / group].sum);
+    }
     for (int k = c; k < c + group; k += 4, w += 4 * SN_ROWS) {
         const __m256i a = _mm256_load_si256((const __m256i *)(const void *)w);
         const __m256i b = _mm256_load_si256((const __m256i *)(const void *)(w + 32));
@@ -35,10 +38,10 @@ static inline void sn_gemm_group_avxvnni(float *acc, int acc_stride, const uint8
         }
     }
     for (int t = 0; t < tokens; t++) {
-        const float scale = sn_i8_scales(x + (intptr_t)x_stride * t, n_in)[c / group].d;
+        const SnI8Scale *scale = sn_i8_scales(x + (intptr_t)x_stride * t, n_in);
 
-        sn_add_panel_avxvnni(acc + (intptr_t)acc_stride * t, s[2 * t], _mm256_loadu_ps(d), scale);
-        sn_add_panel_avxvnni(acc + (intptr_t)acc_stride * t + 8, s[2 * t + 1], _mm256_loadu_ps(d + 8), scale);
+        sn_add_panel_avxvnni(acc + (intptr_t)acc_stride * t, s[2 * t], _mm256_loadu_ps(d), scale[c / group].d);
+        sn_add_panel_avxvnni(acc + (intptr_t)acc_stride * t + 8, s[2 * t + 1], _mm256_loadu_ps(d + 8), scale[c / group].d);
     }
 }
 
