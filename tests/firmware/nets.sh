@@ -1,8 +1,8 @@
 #!/bin/sh
 # If this fails, a network on a microcontroller gives other bytes than TensorFlow Lite Micro did, or takes memory that nobody knows of.
 #
-#     tests/firmware/nets.sh OBJ [--all]      Cortex-M4, Cortex-M55 and RV32 with gcc, a few models; --all: these with all recorded models, and
-#                                             every other board and clang with a few
+#     tests/firmware/nets.sh OBJ [--all [BOARD...]]   Cortex-M4, Cortex-M55 and RV32 with gcc, a few models; --all: these with all recorded models,
+#                                                     and every other board and clang with a few (BOARD: only there), as many boards at a time as cores
 #
 # Random networks (tests/nets/random_net.py) have no recorded bytes: what they give is compared with the interpreter by the self-test alone.
 #
@@ -19,8 +19,13 @@ trap 'rm -rf "$work"' EXIT
 trap 'exit 1' INT TERM
 deep="mps2-an386 mps3-an547 riscv-virt" boards=$deep compilers=gcc all=
 if [ "${2-}" = --all ]; then
-    boards=$("$obj/sinter" targets --json | python3 -c 'import json,sys; print(*[t["name"] for t in json.load(sys.stdin)["targets"] if "board" in t])')
-    compilers="gcc clang" all=1
+    shift 2
+    compilers="gcc clang" all=1 boards=$*
+    if [ $# = 0 ]; then
+        "$obj/sinter" targets --json | python3 -c 'import json,sys; print(*[t["name"] for t in json.load(sys.stdin)["targets"] if "board" in t], sep="\n")' |
+            xargs -P "$(getconf _NPROCESSORS_ONLN)" -n 1 "$0" "$obj" --all
+        exit
+    fi
 fi
 
 # same HAVE WANT HEADER      integers to the byte; floats as near as tests/nets asks
