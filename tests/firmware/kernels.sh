@@ -31,7 +31,10 @@ for pair in $boards; do
         sed -n -e "s/^$unit \(sn_dot_[a-z0-9_]*_q8\)_$unit op=dot,.*/ONE(\1_$unit, \1_portable)/p" \
             -e "s/^$unit \(sn_dot4_[a-z0-9_]*_q8\)_$unit op=dot,.*/FOUR(\1_$unit, \1_portable)/p" list > "$dir/dots.inc"
         printf '#define KERNEL_UNIT "%s"\n#define KERNEL_TABLE "table.inc"\n#include "tests/firmware/kernels.c"\n' "runtime/kernels/$(unit_file "$unit")" > "$dir/main.c"
-        build "$dir" "$compiler" "$family" STACK=16384 CFLAGS="-O2 -Werror -I. -I$root -I$here -Wno-unused-function"
+        # clang 14 makes loops with VCVT.F32.S32 q, q, #24 of plain C's halves below 2^-14, of which QEMU 7.2 makes other numbers than scalar code does
+        plain=
+        [ "$compiler" = gcc ] || plain="-fno-vectorize -fno-slp-vectorize"
+        build "$dir" "$compiler" "$family" STACK=16384 CFLAGS="-O2 -Werror -I. -I$root -I$here -Wno-unused-function $plain"
         case $? in
         0) ;;
         2) skip "$board: no $compiler for $family"; continue ;;
